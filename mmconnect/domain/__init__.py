@@ -1,0 +1,1 @@
+"""Values, errors, ids and time: the words everything else speaks. Imports nothing of ours."""

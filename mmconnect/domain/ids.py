@@ -1,0 +1,51 @@
+"""Ids: a prefix that says what it names, and a ULID that sorts by time.
+
+ULID (github.com/ulid/spec): 48 bits of milliseconds, 80 random bits, Crockford base 32. Ids made
+in the same millisecond count upwards, so the order of ids is the order of making.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+
+from mmconnect.domain.clock import Clock
+
+DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT = (
+    "dev_",
+    "msg_",
+    "ep_",
+    "dlv_",
+    "att_",
+    "key_",
+    "ten_",
+)
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_SHAPE = re.compile(r"(dev|msg|ep|dlv|att|key|ten)_[0-9A-HJKMNP-TV-Z]{26}")
+
+
+class Ids:
+    """Makes ids. One per process; not for use from several threads."""
+
+    def __init__(self, clock: Clock, randbits: Callable[[int], int] = secrets.randbits) -> None:
+        self._clock, self._randbits = clock, randbits
+        self._ms, self._tail = -1, 0
+
+    def new(self, prefix: str) -> str:
+        """A new id, for example `msg_01JD2Q0G3V…`."""
+        ms = self._clock.now()
+        if ms == self._ms:
+            self._tail += 1
+        else:
+            # 79 random bits leave room to count up within the millisecond
+            self._ms, self._tail = ms, self._randbits(79)
+        value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
+        return prefix + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Whether `text` has the shape of an id of that prefix."""
+    return text.startswith(prefix) and _SHAPE.fullmatch(text) is not None

@@ -1,0 +1,190 @@
+"""The values mmconnect speaks in: devices, messages, endpoints, deliveries, attempts.
+
+All are frozen; states are enums; times are UTC milliseconds. The words are the contract's: the
+same in tables, URLs, CLI and logs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What sort of text a message is."""
+
+    SMS = "sms"
+    MMS = "mms"
+    DATA = "data"
+    UNRECOGNISED = "unrecognised"
+    """A push that could not be understood; kept as received, never delivered as it stands."""
+
+
+class Numbers(StrEnum):
+    """How an endpoint wants phone numbers written."""
+
+    E164 = "e164"
+    DIGITS = "digits"
+    """Without the `+`, as the hosted service's webhook wrote them."""
+
+
+class EndpointState(StrEnum):
+    """Whether texts go out to an endpoint. Never written into its deliveries."""
+
+    ACTIVE = "active"
+    HELD = "held"
+    PAUSED = "paused"
+
+
+class DeliveryState(StrEnum):
+    """Where one message stands on its way to one endpoint."""
+
+    PENDING = "pending"
+    IN_FLIGHT = "in_flight"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+class Trigger(StrEnum):
+    """Why a delivery exists."""
+
+    PUSH = "push"
+    REPLAY = "replay"
+    SEND = "send"
+    TEST = "test"
+    """One attempt: never retried, queued or drained."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """One part of an MMS: what it is, not its contents."""
+
+    name: str | None
+    content_type: str | None
+    size: int | None
+    """Bytes, or None when the phone did not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """A paired phone or modem."""
+
+    id: str
+    name: str
+    app: str
+    """`auto`, or the name of the app whose pushes it sends."""
+    country: str | None
+    """ISO 3166 two-letter code by which national numbers are read."""
+    signing_key: str | None = field(repr=False)
+    mapping: dict[str, str] = field(default_factory=dict)
+    """The device's own paths for the generic mapping: field name to dotted path."""
+    dedupe_window: int | None = None
+    """Seconds in which an identical push without id and time counts as seen; None: the app's own."""
+    created_at: int
+    removed_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """One signing secret of an endpoint."""
+
+    value: str = field(repr=False)
+    created_at: int
+    expires_at: int | None
+    """None for the current one; a previous one signs until then."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """A URL that receives webhooks."""
+
+    id: str
+    name: str
+    url: str
+    state: EndpointState
+    held_class: str | None
+    """Why it is held: an outcome class (`gone`, …)."""
+    held_reason: str | None
+    """The same in a sentence, with the remedy."""
+    numbers: Numbers
+    events: frozenset[str]
+    max_age: int
+    """Seconds after which an undelivered text expires."""
+    plain_headers: bool
+    """Whether X-MMConnect-Signature and X-MAC-Signature are sent."""
+    concurrency: int
+    """How many POSTs may be in flight at once."""
+    created_at: int
+    removed_at: int | None = None
+    secrets: tuple[Secret, ...] = field(repr=False)
+    """Newest first; the first is the current one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One text, as mmconnect took it."""
+
+    id: str
+    kind: Kind
+    sender: str | None
+    """E.164 where it can be, else exactly what the phone gave."""
+    sender_raw: str | None
+    """What the phone gave, when that differs from `sender`."""
+    recipient: str | None
+    text: str
+    subject: str | None = None
+    attachments: tuple[Attachment, ...] | None = None
+    ref: str | None = None
+    sim: int | None = None
+    sent_at: int | None
+    received_at: int
+    device_id: str | None
+    """None for a test, which no phone sent."""
+    device_name: str | None
+    event_id: str | None = None
+    test: bool = False
+    payload: bytes | None = field(default=None, repr=False)
+    """The webhook's body, serialised once; None for an unrecognised push."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One message for one endpoint."""
+
+    id: str
+    message_id: str
+    endpoint_id: str
+    state: DeliveryState
+    trigger: Trigger
+    sender: str
+    """The message's sender: texts of one sender are never in flight to one endpoint together."""
+    attempts: int
+    """POSTs made so far, over all replays."""
+    spent: int
+    """POSTs that count against the schedule since the last replay."""
+    due_at: int | None
+    """When the next attempt may start, while pending."""
+    started_at: int | None
+    created_at: int
+    finished_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One POST of a delivery, and what came of it."""
+
+    delivery_id: str
+    number: int
+    started_at: int
+    duration_ms: int | None
+    outcome: str
+    """An outcome class, or `interrupted`."""
+    status: int | None
+    error: str | None
+    """In words, with the remedy; None on success."""
+    address: str | None
+    """The address connected to, `ip:port`."""
+    response_headers: str | None = field(default=None, repr=False)
+    response_body: str | None = field(default=None, repr=False)

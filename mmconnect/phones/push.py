@@ -1,0 +1,83 @@
+"""What a phone pushed, and what its app's parser made of it.
+
+A parser is pure: it is given a Push and returns a Reading. It never sees the store, the device's
+token or the clock, and it never raises: what it cannot understand is NotUnderstood, with the
+reason in words, and is kept as received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mmconnect.domain.models import Attachment, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Push:
+    """One request to the phone listener."""
+
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    body: bytes = field(repr=False)
+    content_type: str
+    """The media type alone, in lower case; empty when the phone sent none."""
+    charset: str
+    """As declared by the phone, else `utf-8`."""
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The URL's query without the token."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IncomingText:
+    """One text as the phone told it: nothing normalised, nothing invented."""
+
+    kind: Kind = Kind.SMS
+    sender: str
+    text: str
+    recipient: str | None = None
+    sent_at: int | None = None
+    """The SMS centre's or phone's time of the text, UTC milliseconds; None when it gave none that
+    can be placed in time (a local time without its zone, nonsense, or nothing)."""
+    time_mark: str | None = None
+    """What the phone gave as the time of the text, as given: tells two texts apart even where it
+    cannot be placed in time. None when it gave none, or gives the time of the push."""
+    sim: int | None = None
+    """1-based slot."""
+    event_id: str | None = None
+    """The app's own id of this event, the same at each of its retries."""
+    subject: str | None = None
+    attachments: tuple[Attachment, ...] | None = None
+    announcement: bool = False
+    """True for `mms:received`: an MMS waits at the operator; its contents may follow."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Texts:
+    """The push carried these texts (one, but for batches)."""
+
+    app: str
+    """The app that was recognised."""
+    texts: tuple[IncomingText, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceEvent:
+    """The push was about the phone, not a text: a ping, a start, the fate of an outgoing text."""
+
+    app: str
+    name: str
+    """As the app calls it, for example `system:ping`."""
+    event_id: str | None = None
+    detail: Mapping[str, object] = field(default_factory=dict)
+    """What the app told, as given (JSON values); shown on the phone's page."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotUnderstood:
+    """The push could not be read; `reason` says why, for the person who set the phone up."""
+
+    reason: str
+
+
+Reading = Texts | DeviceEvent | NotUnderstood

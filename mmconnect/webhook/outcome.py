@@ -1,0 +1,140 @@
+"""What an answer, or the lack of one, means: the outcome rules of the contract.
+
+Pure: `judge()` is given what happened on the wire and says which class it is and, in words, what a
+person can do about it. The sender obeys; it decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OutcomeClass(StrEnum):
+    """The classes of the contract's outcome table."""
+
+    DELIVERED = "delivered"
+    NOT_REACHED = "not_reached"
+    """The receiver has not acted: retrying is free."""
+    FAILING = "failing"
+    """Reached but failing: the receiver may have acted."""
+    REFUSED = "refused"
+    GONE = "gone"
+    BLOCKED = "blocked"
+    INTERRUPTED = "interrupted"
+    """mmconnect stopped in the middle of the POST: it may have been delivered."""
+
+
+class Trouble(StrEnum):
+    """What went wrong on the wire, when there was no answer."""
+
+    DNS = "dns"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+    CONNECT_TIMEOUT = "connect_timeout"
+    CONNECT_RESET = "connect_reset"
+    TLS = "tls"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    PROTOCOL = "protocol"
+    BAD_URL = "bad_url"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The judgement of one attempt."""
+
+    result: OutcomeClass
+    error: str | None
+    """In words, with the remedy; None when delivered."""
+
+
+_NOT_REACHED = {
+    Trouble.DNS: "The name of the receiver could not be resolved. Check the URL's host name, and"
+    " this machine's DNS",
+    Trouble.REFUSED: "Nothing listens there: the connection was refused. Is the receiver running,"
+    " and on this port?",
+    Trouble.UNREACHABLE: "There is no route to the receiver. Is it switched on and on the network?",
+    Trouble.CONNECT_TIMEOUT: "The receiver did not answer the connection within 5 s. Is it switched"
+    " on, and does a firewall let this machine in?",
+    Trouble.CONNECT_RESET: "The connection was closed before the request was sent",
+    Trouble.TLS: "The TLS connection failed. The receiver's certificate must be valid for this host"
+    " name and signed by an authority that this machine trusts",
+}
+_FAILING = {
+    Trouble.TIMEOUT: "No complete answer within 15 s. Answer 2xx as soon as the text is stored, and"
+    " do the work afterwards",
+    Trouble.RESET: "The connection broke before the answer was complete; the receiver may have the"
+    " text",
+    Trouble.PROTOCOL: "The answer was not valid HTTP",
+    Trouble.INTERNAL: "An unexpected error inside mmconnect while sending; its log says more",
+}
+_REFUSED = {
+    400: "The receiver found the request wrong (400); its answer may say why",
+    401: "The receiver did not accept the signature (401). Compare the secrets:"
+    " `mmconnect verify` says why a signature does not match",
+    403: "The receiver did not let the request in (403). Compare the secrets, and look for a firewall"
+    " or login in front of it",
+    404: "There is nothing at this URL (404): is the flow active?",
+    405: "This URL does not take POST (405)",
+    413: "The receiver finds the text too large (413)",
+    415: "The receiver does not take application/json (415)",
+}
+_RETRIABLE_4XX = frozenset({408, 425, 429})
+_FAILING_STATUS = {
+    408: "The receiver gave up waiting for the request (408)",
+    425: "The receiver is not ready to handle the request yet (425)",
+    429: "The receiver asks for fewer requests (429)",
+    500: "The receiver failed (500); its own log says why",
+    502: "The proxy in front of the receiver got no good answer from it (502)",
+    504: "The proxy in front of the receiver got no answer from it in time (504)",
+}
+
+
+def judge_status(status: int, location: str | None = None) -> Outcome:
+    """The outcome of an answer: its HTTP status, and Location for a redirect."""
+    if 200 <= status < 300:
+        return Outcome(result=OutcomeClass.DELIVERED, error=None)
+    if 300 <= status < 400:
+        where = f" to {location}" if location else ""
+        return Outcome(
+            result=OutcomeClass.REFUSED,
+            error=f"The receiver has moved{where} ({status}). Redirects are not followed:"
+            " change the endpoint's URL",
+        )
+    if status == 410:
+        return Outcome(
+            result=OutcomeClass.GONE,
+            error="The receiver says that it is gone for good (410). Its texts wait until you"
+            " resume the endpoint",
+        )
+    if status == 503:
+        return Outcome(
+            result=OutcomeClass.NOT_REACHED,
+            error="The receiver is not available just now (503)",
+        )
+    if status in _RETRIABLE_4XX or not 400 <= status < 500:
+        return Outcome(
+            result=OutcomeClass.FAILING,
+            error=_FAILING_STATUS.get(status, f"The receiver failed ({status})"),
+        )
+    return Outcome(
+        result=OutcomeClass.REFUSED,
+        error=_REFUSED.get(status, f"The receiver refused the request ({status})"),
+    )
+
+
+def judge_trouble(trouble: Trouble, detail: str = "") -> Outcome:
+    """The outcome when no answer came: what went wrong, and the system's own words for it."""
+    if trouble is Trouble.BAD_URL:
+        return Outcome(
+            result=OutcomeClass.BLOCKED,
+            error=f"The endpoint's URL cannot be used: {detail}. Change it",
+        )
+    reached = trouble in _FAILING
+    sentence = _FAILING[trouble] if reached else _NOT_REACHED[trouble]
+    return Outcome(
+        result=OutcomeClass.FAILING if reached else OutcomeClass.NOT_REACHED,
+        error=f"{sentence} ({detail})" if detail else sentence,
+    )
