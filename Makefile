@@ -1,0 +1,77 @@
+# Everything a developer does here, one word each. `make` alone lists it.
+#   ARGS=…     is handed on:        make run ARGS="--data-dir /tmp/mm"   make test ARGS="-k signing -x"
+#   PYTHON=…   another interpreter: make test PYTHON=python3.12
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BUILD_VENV := .venv-build
+PY := $(VENV)/bin/python
+
+# A stamp per interpreter, so that changing PYTHON or a lock remakes the environment and nothing else does.
+stamp := $(subst /,_,$(PYTHON))
+RUN_READY := $(VENV)/.run-$(stamp)
+TEST_READY := $(VENV)/.test-$(stamp)
+BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
+
+.PHONY: help run test check lint types ci bench build crash lock clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: $(RUN_READY) ## start mmconnect from this checkout (no test packages)
+	$(VENV)/bin/mmconnect serve $(ARGS)
+
+test: $(TEST_READY) ## every test that pip can bring what it needs
+	$(PY) -m pytest -m "not apt and not long" $(ARGS)
+
+check: lint test ## what a change has to pass: style, types, tests
+
+lint: $(TEST_READY) types ## ruff and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+
+types: $(TEST_READY) ## mypy --strict alone
+	$(PY) -m mypy --strict
+
+ci: ## test, lint, then the tests that need openssl, PHP, Ruby, Go and Node (apt)
+	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory lint
+	@sh scripts/ci-apt.sh $(PY)
+
+bench: $(TEST_READY) ## the benchmarks (bench/README.md)
+	@test -f bench/run.sh || { echo "bench/run.sh is not in this checkout"; exit 1; }
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh bench/run.sh $(ARGS)
+
+build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmconnect (one directory)
+	@for tool in objcopy strip; do command -v $$tool >/dev/null || \
+		{ echo "make build needs $$tool: sudo apt-get install binutils"; exit 1; }; done
+	PYTHONHASHSEED=1 $(BUILD_VENV)/bin/python -m PyInstaller --noconfirm --clean --log-level WARN \
+		--distpath dist --workpath build build.spec
+	@ls -l dist/mmconnect && du -sh dist/mmconnect-onedir
+
+crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing twice in the store
+	CRASH_ROUNDS=200 $(PY) -m pytest -m long --timeout 3600 tests/e2e/test_crash.py $(ARGS)
+
+lock: ## rewrite requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
+	sh scripts/lock.sh $(PYTHON) $(ARGS)
+
+clean: ## remove environments, builds and caches; data directories stay
+	rm -rf $(VENV) $(BUILD_VENV) .venv-lock build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# An existing stamp that is too old means that the lock changed: start afresh, so no dropped package lingers.
+$(RUN_READY): pyproject.toml requirements/runtime.txt scripts/venv.sh
+	@if [ -e $@ ]; then rm -rf $(VENV); fi
+	@sh scripts/venv.sh $(VENV) "$(PYTHON)" requirements/runtime.txt --package
+	@touch $@
+
+$(TEST_READY): pyproject.toml requirements/test.txt scripts/venv.sh
+	@if [ -e $@ ]; then rm -rf $(VENV); fi
+	@sh scripts/venv.sh $(VENV) "$(PYTHON)" requirements/test.txt --package
+	@touch $@ $(RUN_READY)
+
+$(BUILD_READY): requirements/build.txt scripts/venv.sh
+	@rm -rf $(BUILD_VENV)
+	@sh scripts/venv.sh $(BUILD_VENV) "$(PYTHON)" requirements/build.txt
+	@touch $@

@@ -1,0 +1,37 @@
+#!/bin/sh
+# The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node. Installs what is
+# missing when it may; what stays missing is said here, and its tests skip with the same reason.
+set -eu
+python=$1
+
+wanted=
+want() { command -v "$1" >/dev/null 2>&1 || wanted="$wanted $2"; }
+want openssl openssl
+want php php-cli
+want ruby ruby
+want go golang-go
+want node nodejs
+
+if [ -z "$wanted" ]; then
+    echo "apt: everything these tests need is here"
+elif ! command -v apt-get >/dev/null 2>&1; then
+    echo "apt: missing$wanted, and this machine has no apt-get; those tests are skipped"
+elif [ "$(id -u)" != 0 ]; then
+    echo "apt: missing$wanted, and only root may install; those tests are skipped"
+    echo "apt: to have them: sudo apt-get install$wanted"
+else
+    echo "apt: installing$wanted"
+    export DEBIAN_FRONTEND=noninteractive
+    log=$(mktemp)
+    # shellcheck disable=SC2086  # a list of package names
+    { apt-get update && apt-get install -y --no-install-recommends $wanted; } >"$log" 2>&1 || {
+        tail -n 5 "$log"
+        echo "apt: could not install all of$wanted (above); those tests are skipped"
+    }
+    rm -f "$log"
+fi
+
+status=0
+"$python" -m pytest -q -m apt || status=$?
+[ $status != 5 ] || { echo "apt: no test is marked apt"; status=0; }
+exit $status

@@ -1,0 +1,43 @@
+#!/bin/sh
+# scripts/venv.sh DIR PYTHON LOCK [--package]
+# Makes or completes the virtual environment DIR with what LOCK pins; --package adds mmconnect itself,
+# editable. Needs only PYTHON (3.11 or newer) and its pip or ensurepip.
+set -eu
+dir=$1 python=$2 lock=$3 package=${4:-}
+
+say() { printf '%s\n' "$*" >&2; }
+
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+    say "mmconnect needs Python 3.11 or newer; '$python' is $("$python" -V 2>&1 | tail -n 1)."
+    say "Name another one: make PYTHON=python3.12 …"
+    exit 1
+}
+
+version() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null || true; }
+
+if [ "$(version "$dir/bin/python")" != "$(version "$python")" ] ||
+    ! "$dir/bin/python" -m pip --version >/dev/null 2>&1; then
+    rm -rf "$dir"
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        "$python" -m venv "$dir"
+    elif "$python" -c 'import pip, venv' 2>/dev/null; then
+        # Debian and its kin keep ensurepip in a package of its own; the machine's pip can stand in.
+        "$python" -m venv --without-pip "$dir"
+        "$python" -m pip --python "$dir/bin/python" install -q pip
+    else
+        say "'$python' can make no virtual environment: it has neither ensurepip nor pip."
+        say "On Debian, Ubuntu and Raspberry Pi OS: sudo apt-get install python3-venv"
+        exit 1
+    fi
+fi
+
+# The old name and the new one of the same thing: the build of our own package obeys the lock too.
+export PIP_CONSTRAINT=requirements/test.txt PIP_BUILD_CONSTRAINT=requirements/test.txt
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+pip() { "$dir/bin/python" -m pip "$@"; }
+
+say "$dir: installing $lock"
+(unset PIP_CONSTRAINT && pip install -q --no-deps -r "$lock")
+if [ "$package" = --package ]; then
+    pip install -q --no-deps -e .
+fi
