@@ -7,7 +7,11 @@ dir=$1 python=$2 lock=$3 package=${4:-}
 
 say() { printf '%s\n' "$*" >&2; }
 
-"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || {
+command -v "$python" >/dev/null || {
+    say "There is no '$python' here. Name the Python to use (3.11 or newer): make PYTHON=python3.12 …"
+    exit 1
+}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
     say "mmconnect needs Python 3.11 or newer; '$python' is $("$python" -V 2>&1 | tail -n 1)."
     say "Name another one: make PYTHON=python3.12 …"
     exit 1

@@ -9,6 +9,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no bug: how long one example may take is pytest-timeout's business.
+settings.register_profile("mmconnect", deadline=None)
+settings.load_profile("mmconnect")
 
 _OURS = ("STATE_DIRECTORY", "XDG_DATA_HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
