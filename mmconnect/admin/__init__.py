@@ -1,0 +1,1 @@
+"""The browser side. For now: health, readiness and a plain status page."""

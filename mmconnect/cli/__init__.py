@@ -1,0 +1,87 @@
+"""The command line: one file per family of commands, and no logic of its own.
+
+Works on the data directory, whether or not the service is running. Exit codes: 0 ok, 1 a failure
+with one clear sentence, 2 usage.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from mmconnect.domain.errors import MmconnectError
+
+_FAMILIES = ("serve", "endpoint", "device", "message", "delivery", "receive", "verify", "version")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    everywhere = argparse.ArgumentParser(add_help=False)
+    for name, metavar, text in (
+        ("--data-dir", "DIR", "where mmconnect keeps its data"),
+        ("--config", "FILE", "TOML file with process options"),
+    ):
+        everywhere.add_argument(name, metavar=metavar, help=text, default=argparse.SUPPRESS)
+    everywhere.add_argument(
+        "--json",
+        action="store_true",
+        help="answer with one JSON document",
+        default=argparse.SUPPRESS,
+    )
+    top = argparse.ArgumentParser(
+        prog="mmconnect",
+        description="Calls your own software the moment a text arrives. Without a command: serve.",
+        parents=[everywhere],
+        allow_abbrev=False,
+    )
+    commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
+    for family in _FAMILIES:
+        module = importlib.import_module(f"mmconnect.cli.{family}")
+        module.add_parser(commands, [everywhere])
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    os.umask(0o077)
+    args = argparse.Namespace(data_dir=None, config=None, json=False)
+    parser().parse_args(_with_command(words), args)
+    try:
+        return int(args.run(args) or 0)
+    except MmconnectError as error:
+        if args.json:
+            print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+        print(f"mmconnect: {error}", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _with_command(words: list[str]) -> list[str]:
+    """`mmconnect --data-dir D` is `mmconnect serve --data-dir D`."""
+    values = {"--data-dir", "--config"}
+    skip = False
+    for word in words:
+        if skip:
+            skip = False
+        elif word in ("-h", "--help"):
+            return words
+        elif word in values:
+            skip = True
+        elif not word.startswith("-"):
+            return words if word in _FAMILIES or not _is_serve_value(words, word) else ["serve", *words]
+    return ["serve", *words]
+
+
+def _is_serve_value(words: list[str], word: str) -> bool:
+    """Whether a first plain word is the value of an option of serve, as in `--phone-listen H:P`."""
+    before = words[words.index(word) - 1] if words.index(word) else ""
+    return before.startswith("--") and "=" not in before and before != "--json"

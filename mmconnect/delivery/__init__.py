@@ -1,0 +1,1 @@
+"""The way out: deliveries are claimed, signed, POSTed and recorded."""

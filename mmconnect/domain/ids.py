@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import threading
 from collections.abc import Callable
 
 from mmconnect.domain.clock import Clock
@@ -28,21 +29,23 @@ _SHAPE = re.compile(r"(dev|msg|ep|dlv|att|key|ten)_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class Ids:
-    """Makes ids. One per process; not for use from several threads."""
+    """Makes ids; one per process, for all its threads."""
 
     def __init__(self, clock: Clock, randbits: Callable[[int], int] = secrets.randbits) -> None:
         self._clock, self._randbits = clock, randbits
         self._ms, self._tail = -1, 0
+        self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
         """A new id, for example `msg_01JD2Q0G3V…`."""
-        ms = self._clock.now()
-        if ms == self._ms:
-            self._tail += 1
-        else:
-            # 79 random bits leave room to count up within the millisecond
-            self._ms, self._tail = ms, self._randbits(79)
-        value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
+        with self._lock:
+            ms = self._clock.now()
+            if ms == self._ms:
+                self._tail += 1
+            else:
+                # 79 random bits leave room to count up within the millisecond
+                self._ms, self._tail = ms, self._randbits(79)
+            value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
         return prefix + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 

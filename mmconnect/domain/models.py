@@ -172,6 +172,22 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Flight:
+    """A delivery in flight: all that one POST of it needs."""
+
+    delivery_id: str
+    message_id: str
+    endpoint_id: str
+    sender: str
+    number: int
+    """Of this attempt, counted over all replays; 1 is the first."""
+    spent: int
+    """Attempts of the schedule that are used up, this one included."""
+    trigger: Trigger
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One POST of a delivery, and what came of it."""
 

@@ -1,0 +1,1 @@
+"""Process life: what is started, in which order, and how it ends."""

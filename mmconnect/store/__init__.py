@@ -1,0 +1,1 @@
+"""What mmconnect remembers: one SQLite file, and the only place with SQL."""

@@ -1,0 +1,1 @@
+"""What the listeners share: bodies, connections, headers, errors."""

@@ -1,0 +1,7 @@
+"""`python -m mmconnect`."""
+
+import sys
+
+from mmconnect.cli import main
+
+sys.exit(main())

@@ -1,0 +1,73 @@
+"""The admin listener: probes for machines, and a plain status page for people.
+
+Tells nobody who asks more than that mmconnect is here and whether it is well.
+"""
+
+from __future__ import annotations
+
+import jinja2
+from aiohttp import web
+
+from mmconnect import __version__, paths
+from mmconnect.admin.status import Status
+
+STATUS = web.AppKey("status", Status)
+TEMPLATES = web.AppKey("templates", jinja2.Environment)
+
+_SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none';"
+    " base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def make_site(status: Status) -> web.Application:
+    """The application behind the admin address."""
+    app = web.Application()
+    app[STATUS] = status
+    app[TEMPLATES] = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    app.add_routes(
+        [
+            web.get("/", _page),
+            web.get("/healthz", _health),
+            web.get("/readyz", _ready),
+            web.static("/static", paths.resource_root() / "static"),
+        ]
+    )
+    app.on_response_prepare.append(_secure)
+    return app
+
+
+async def _health(request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+async def _ready(request: web.Request) -> web.Response:
+    ready = request.app[STATUS].ready()
+    return web.json_response(
+        {"ready": not ready.problems, "problems": ready.problems},
+        status=503 if ready.problems else 200,
+    )
+
+
+async def _page(request: web.Request) -> web.Response:
+    status = request.app[STATUS]
+    page = request.app[TEMPLATES].get_template("status.html")
+    html = page.render(
+        version=__version__,
+        problems=status.ready().problems,
+        devices=status.devices,
+        endpoints=status.endpoints,
+    )
+    return web.Response(text=html, content_type="text/html")
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _SECURITY.items():
+        response.headers.setdefault(name, value)

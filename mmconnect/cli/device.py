@@ -1,0 +1,192 @@
+"""`mmconnect device …`: the phones and modems that push texts."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from mmconnect import config
+from mmconnect.cli import open as opening
+from mmconnect.cli import output, shown
+from mmconnect.domain.errors import NotFound, UsageError
+from mmconnect.domain.ids import DEVICE
+from mmconnect.domain.models import Device
+from mmconnect.domain.numbers import is_country
+from mmconnect.phones.apps import APPS
+from mmconnect.phones.tokens import PATH, new_token
+from mmconnect.service.addresses import reachable
+from mmconnect.service.lock import running
+from mmconnect.store import devices, settings
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add the family."""
+    family = commands.add_parser("device", parents=parents, help="phones that push texts")
+    verbs = family.add_subparsers(metavar="VERB", required=True)
+
+    add = verbs.add_parser("add", parents=parents, help="pair a phone; prints its push URL")
+    add.add_argument("--name", required=True, help="for people: Reception, Pixel 6, …")
+    add.add_argument("--app", default="auto", choices=list(APPS), help="what pushes (default auto)")
+    add.add_argument(
+        "--signing-key",
+        metavar="K",
+        help="the app's key for signed pushes (or @FILE, or -); unsigned ones are then refused",
+    )
+    add.add_argument(
+        "--country", metavar="SG", help="two letters; how numbers without + are read"
+    )
+    add.add_argument(
+        "--map",
+        metavar="FIELD=PATH",
+        action="append",
+        default=[],
+        help="where a field is in what the phone sends, for example from=data.sender",
+    )
+    add.add_argument(
+        "--dedupe-window",
+        metavar="SECONDS",
+        type=int,
+        help="how long an identical push without id and time counts as a repetition",
+    )
+    add.set_defaults(run=_add)
+
+    verbs.add_parser("list", parents=parents, help="all phones").set_defaults(run=_list)
+    for name, run, text in (
+        ("remove", _remove, "refuse its pushes from now on"),
+        ("new-token", _new_token, "a new token; the old one ends when it is used, in 7 days at most"),
+    ):
+        verb = verbs.add_parser(name, parents=parents, help=text)
+        verb.add_argument("id", metavar="ID")
+        verb.set_defaults(run=run)
+
+
+def _add(args: argparse.Namespace) -> int:
+    if args.country is not None and not is_country(args.country.upper()):
+        raise UsageError(f"{args.country!r} is not a country's two letters, like SG, DE or US")
+    if args.dedupe_window is not None and args.dedupe_window < 0:
+        raise UsageError("--dedupe-window is in seconds, 0 or more")
+    mapping = dict(_pair(text) for text in args.map)
+    key = None if args.signing_key is None else opening.secret_argument(args.signing_key)
+    if key == "":
+        raise UsageError("The signing key is empty")
+    token = new_token()
+    with opening.opened(args, write=True) as store:
+        country = args.country or settings.value(store.db, settings.COUNTRY)
+        device = Device(
+            id=store.ids.new(DEVICE),
+            name=args.name,
+            app=args.app,
+            country=country.upper() if country else None,
+            signing_key=key,
+            mapping=mapping,
+            dedupe_window=args.dedupe_window,
+            created_at=store.clock.now(),
+        )
+        devices.add(store.db, device, token)
+        url = _push_url(args, store.directory, token)
+    _show_token(args, device, token, url)
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        found = devices.known(store.db)
+        presences = devices.presences(store.db)
+    if args.json:
+        output.document([shown.device(d, presences.get(d.id)) for d in found])
+        return 0
+    rows = []
+    for device in found:
+        seen = presences.get(device.id)
+        rows.append(
+            (
+                device.id,
+                device.name,
+                device.app,
+                output.local(seen.last_heard_at) if seen else "never",
+                seen.rejected if seen else 0,
+            )
+        )
+    output.table(
+        ("ID", "NAME", "APP", "LAST HEARD", "REFUSED"),
+        rows,
+        'No phone yet. Add one: mmconnect device add --name "My phone"',
+    )
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    with opening.opened(args, write=True) as store:
+        device = _get(store, args.id)
+        devices.remove(store.db, device.id, store.clock.now())
+    if args.json:
+        output.document({"id": device.id, "removed": True})
+    else:
+        print(f"{device.name} was removed: its pushes are refused from now on.")
+    return 0
+
+
+def _new_token(args: argparse.Namespace) -> int:
+    token = new_token()
+    with opening.opened(args, write=True) as store:
+        device = _get(store, args.id)
+        devices.replace_token(store.db, device.id, token, store.clock.now())
+        url = _push_url(args, store.directory, token)
+    _show_token(args, device, token, url)
+    if not args.json:
+        print("The old token works until this one is used, 7 days at most.")
+    return 0
+
+
+def _show_token(args: argparse.Namespace, device: Device, token: str, url: str) -> None:
+    if args.json:
+        output.document(
+            {
+                "id": device.id,
+                "name": device.name,
+                "app": device.app,
+                "token": token,
+                "pushUrl": url,
+            }
+        )
+        return
+    output.fields(
+        [("Device", device.id), ("Name", device.name), ("App", device.app), ("Push URL", url)]
+    )
+    if sys.stdout.isatty():
+        import segno
+
+        print()
+        segno.make(url, error="m").terminal(compact=True)
+    print("\nPaste the push URL into the app on the phone. Opened in the phone's browser, it says")
+    print("whether the token is good.")
+
+
+def _push_url(args: argparse.Namespace, directory: Path, token: str) -> str:
+    """The URL a phone pushes to: where the service listens, or would by its options."""
+    service = running(directory)
+    if service is not None and service.phone:
+        listening = service.phone
+    else:
+        file = config.read_file(Path(args.config) if args.config else None)
+        listening = [str(config.settle({}, os.environ, file).phone_listen)]
+    return f"http://{reachable(listening)[0]}{PATH}/{token}"
+
+
+def _get(store: opening.Store, device_id: str) -> Device:
+    device = devices.get(store.db, device_id)
+    if device is None:
+        raise NotFound(f"There is no device {device_id}. `mmconnect device list` shows them")
+    return device
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, path = text.partition("=")
+    if not equals or not name.strip() or not path.strip():
+        raise UsageError(f"--map {text!r}: write FIELD=PATH, for example from=data.sender")
+    return name.strip(), path.strip()

@@ -1,0 +1,251 @@
+"""`mmconnect endpoint …`: the URLs that receive webhooks."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from urllib.parse import urlsplit
+
+from mmconnect.cli import open as opening
+from mmconnect.cli import output, shown
+from mmconnect.domain.clock import parse_duration
+from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.domain.ids import ENDPOINT
+from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
+from mmconnect.store import deliveries, endpoints
+from mmconnect.webhook import payload, schedule, signing
+
+CONCURRENCY = 64
+"""POSTs in flight to one endpoint at the most, unless set otherwise."""
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add the family."""
+    family = commands.add_parser("endpoint", parents=parents, help="URLs that receive your texts")
+    verbs = family.add_subparsers(metavar="VERB", required=True)
+
+    add = verbs.add_parser("add", parents=parents, help="send texts to a URL")
+    add.add_argument("url", metavar="URL")
+    add.add_argument("--name", help="for people; the URL's host when left out")
+    add.add_argument(
+        "--secret",
+        metavar="S",
+        help="bring your own signing secret, of 16 bytes or more (or @FILE, or - for stdin)",
+    )
+    add.add_argument("--numbers", choices=[n.value for n in Numbers], default="e164")
+    add.add_argument(
+        "--events", metavar="E,…", help=f"what it gets (default {payload.RECEIVED})"
+    )
+    add.add_argument(
+        "--max-age", metavar="D", help="how long a text is worth delivering (default 14d)"
+    )
+    add.set_defaults(run=_add)
+
+    verbs.add_parser("list", parents=parents, help="all endpoints").set_defaults(run=_list)
+    for name, run, text in (
+        ("show", _show, "one endpoint"),
+        ("pause", _pause, "let texts wait"),
+        ("resume", _resume, "send what waits, and what comes"),
+        ("test", _test, "send a test text, once, and show the answer"),
+    ):
+        verb = verbs.add_parser(name, parents=parents, help=text)
+        verb.add_argument("id", metavar="ID")
+        verb.set_defaults(run=run)
+
+    remove = verbs.add_parser("remove", parents=parents, help="stop sending to it for good")
+    remove.add_argument("id", metavar="ID")
+    remove.add_argument("--yes", action="store_true", help="even if texts wait for it")
+    remove.set_defaults(run=_remove)
+
+
+def _add(args: argparse.Namespace) -> int:
+    secret = _secret(args.secret)
+    url = _url(args.url)
+    events = _events(args.events)
+    max_age = _max_age(args.max_age)
+    with opening.opened(args, write=True) as store:
+        now = store.clock.now()
+        endpoint = Endpoint(
+            id=store.ids.new(ENDPOINT),
+            name=args.name or urlsplit(url).hostname or url,
+            url=url,
+            state=EndpointState.ACTIVE,
+            held_class=None,
+            held_reason=None,
+            numbers=Numbers(args.numbers),
+            events=events,
+            max_age=max_age,
+            plain_headers=True,
+            concurrency=CONCURRENCY,
+            created_at=now,
+            secrets=(Secret(value=secret, created_at=now, expires_at=None),),
+        )
+        endpoints.add(store.db, endpoint)
+    if args.json:
+        output.document(
+            {"id": endpoint.id, "url": url, "name": endpoint.name, "secret": secret}
+        )
+        return 0
+    output.fields(
+        [("Endpoint", endpoint.id), ("Name", endpoint.name), ("URL", url), ("Secret", secret)]
+    )
+    print("\nThe secret is shown this once: give it to your receiver, which verifies with it.")
+    if signing.standard_key(secret) is None:
+        print(
+            "It is not whsec_ + base64, so webhook-signature is not sent; the plain headers"
+            f" {signing.SIGNATURE} and {signing.HOSTED_SIGNATURE} are."
+        )
+    print(f"Try it: mmconnect endpoint test {endpoint.id}")
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        found = [(e, deliveries.waiting(store.db, e.id)) for e in endpoints.known(store.db)]
+    if args.json:
+        output.document([shown.endpoint(e, waiting) for e, waiting in found])
+    else:
+        output.table(
+            ("ID", "NAME", "STATE", "WAITING", "URL"),
+            [(e.id, e.name, e.state.value, waiting, e.url) for e, waiting in found],
+            "No endpoint yet. Add one: mmconnect endpoint add URL",
+        )
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        endpoint = _get(store, args.id)
+        waiting = deliveries.waiting(store.db, endpoint.id)
+    facts = shown.endpoint(endpoint, waiting)
+    if args.json:
+        output.document(facts)
+    else:
+        facts["events"] = ", ".join(facts["events"])
+        output.fields(list(facts.items()))
+    return 0
+
+
+def _pause(args: argparse.Namespace) -> int:
+    return _change(args, EndpointState.PAUSED, "is paused: its texts wait until you resume it")
+
+
+def _resume(args: argparse.Namespace) -> int:
+    return _change(args, EndpointState.ACTIVE, "is active: what waited is sent now")
+
+
+def _change(args: argparse.Namespace, state: EndpointState, sentence: str) -> int:
+    with opening.opened(args, write=True) as store:
+        endpoint = _get(store, args.id)
+        endpoints.set_state(store.db, endpoint.id, state)
+        waiting = deliveries.waiting(store.db, endpoint.id)
+        changed = _get(store, endpoint.id)
+    if args.json:
+        output.document(shown.endpoint(changed, waiting))
+    else:
+        print(f"{endpoint.name} {sentence} ({waiting} waiting).")
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        endpoint = _get(store, args.id)
+        waiting = deliveries.waiting(store.db, endpoint.id)
+    if waiting and not opening.confirm(
+        f"{waiting} texts wait for {endpoint.name} and would be cancelled. Remove it?", yes=args.yes
+    ):
+        raise Refused(
+            f"{waiting} texts wait for {endpoint.name} and would be cancelled (they stay visible)."
+            " Nothing was changed; remove it with --yes"
+        )
+    with opening.opened(args, write=True) as store:
+        now = store.clock.now()
+        cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now)
+        endpoints.remove(store.db, endpoint.id, now)
+    if args.json:
+        output.document({"id": endpoint.id, "removed": True, "cancelled": cancelled})
+    else:
+        print(f"{endpoint.name} was removed; {cancelled} waiting deliveries were cancelled.")
+    return 0
+
+
+def _test(args: argparse.Namespace) -> int:
+    from mmconnect.cli.testing import send_test
+
+    with opening.opened(args) as store:
+        endpoint = _get(store, args.id)
+        delivery, attempt = asyncio.run(send_test(store, endpoint))
+    if args.json:
+        output.document({**shown.delivery(delivery), "attempt": shown.attempt(attempt)})
+    else:
+        output.fields(
+            [
+                ("Delivery", delivery.id),
+                ("State", delivery.state.value),
+                ("Status", attempt.status),
+                ("Took", f"{attempt.duration_ms} ms"),
+                ("Address", attempt.address),
+                ("Answer", output.shortened(attempt.response_body or "", 200) or None),
+                ("Why", attempt.error),
+            ]
+        )
+    return 0 if attempt.error is None else 1
+
+
+def _get(store: opening.Store, endpoint_id: str) -> Endpoint:
+    endpoint = endpoints.get(store.db, endpoint_id)
+    if endpoint is None:
+        raise NotFound(f"There is no endpoint {endpoint_id}. `mmconnect endpoint list` shows them")
+    return endpoint
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(c.isspace() for c in text):
+        raise UsageError(
+            f"{text!r} is not a URL that webhooks can go to: write http://HOST/… or https://HOST/…"
+        )
+    return text
+
+
+def _secret(text: str | None) -> str:
+    if text is None:
+        return signing.new_secret()
+    secret = opening.secret_argument(text)
+    if len(secret.encode()) < signing.MIN_SECRET_BYTES:
+        raise UsageError(
+            f"The secret has {len(secret.encode())} bytes; {signing.MIN_SECRET_BYTES} are the least"
+        )
+    return secret
+
+
+def _events(text: str | None) -> frozenset[str]:
+    if text is None:
+        return frozenset({payload.RECEIVED})
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    unknown = sorted(names - set(payload.EVENTS))
+    if unknown or not names:
+        raise UsageError(
+            f"There is no event {', '.join(unknown) or repr(text)}; there are"
+            f" {', '.join(payload.EVENTS)}"
+        )
+    return names
+
+
+def _max_age(text: str | None) -> int:
+    if text is None:
+        return schedule.DEFAULT_MAX_AGE
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    if seconds <= 0:
+        raise UsageError("--max-age must be more than nothing")
+    return seconds

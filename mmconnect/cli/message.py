@@ -1,0 +1,139 @@
+"""`mmconnect message …`: the texts that came in."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+
+from mmconnect.cli import open as opening
+from mmconnect.cli import output, shown
+from mmconnect.domain.clock import iso
+from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.service.lock import running
+from mmconnect.store import deliveries, devices, messages
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add the family."""
+    family = commands.add_parser("message", parents=parents, help="texts that came in")
+    verbs = family.add_subparsers(metavar="VERB", required=True)
+
+    listed = verbs.add_parser("list", parents=parents, help="the newest texts")
+    listed.add_argument("--limit", metavar="N", type=int, default=20, help="how many (default 20)")
+    listed.set_defaults(run=_list)
+
+    show = verbs.add_parser("show", parents=parents, help="one text and what became of it")
+    show.add_argument("id", metavar="ID")
+    show.set_defaults(run=_show)
+
+    simulate = verbs.add_parser(
+        "simulate", parents=parents, help="push a text through the phone listener, as a phone would"
+    )
+    simulate.add_argument("--from", dest="sender", required=True, metavar="N")
+    simulate.add_argument("--text", required=True, metavar="T")
+    simulate.add_argument("--device", metavar="ID", help="as which phone (default: the first)")
+    simulate.set_defaults(run=_simulate)
+
+
+def _list(args: argparse.Namespace) -> int:
+    if args.limit < 1:
+        raise UsageError("--limit is 1 or more")
+    with opening.opened(args) as store:
+        found = messages.latest(store.db, args.limit)
+    if args.json:
+        output.document([shown.message(m) for m in found])
+    else:
+        output.table(
+            ("ID", "RECEIVED", "FROM", "PHONE", "TEXT"),
+            [
+                (
+                    m.message.id,
+                    output.local(m.message.received_at),
+                    m.message.sender,
+                    m.message.device_name,
+                    output.shortened(m.message.text or m.note or f"({m.message.kind.value})"),
+                )
+                for m in found
+            ],
+            "No text yet. Try one: mmconnect message simulate --from +15550100 --text hello",
+        )
+    return 0
+
+
+def _show(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        found = messages.get(store.db, args.id)
+        if found is None:
+            raise NotFound(f"There is no message {args.id}. `mmconnect message list` shows them")
+        sent = [
+            (d, deliveries.attempts(store.db, d.id))
+            for d in deliveries.of_message(store.db, args.id)
+        ]
+    if args.json:
+        facts = shown.message(found)
+        facts["raw"] = None if found.raw is None else found.raw.decode("utf-8", "replace")
+        facts["rawHeaders"] = found.raw_headers
+        facts["payload"] = (
+            None if found.message.payload is None else found.message.payload.decode()
+        )
+        facts["deliveries"] = [
+            {**shown.delivery(d), "attemptList": [shown.attempt(a) for a in attempts]}
+            for d, attempts in sent
+        ]
+        output.document(facts)
+        return 0
+    output.fields(list(shown.message(found).items()))
+    for delivery, attempts in sent:
+        print(f"\n{delivery.id} to {delivery.endpoint_id}: {delivery.state.value}")
+        for a in attempts:
+            told = a.error or f"{a.status} in {a.duration_ms} ms"
+            print(f"  {a.number}. {output.local(a.started_at)}  {told}")
+    return 0
+
+
+def _simulate(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        known = devices.known(store.db)
+        chosen = args.device or (known[0].id if known else None)
+        if chosen is None:
+            raise Refused('There is no phone yet. Add one: mmconnect device add --name "My phone"')
+        token = next((t.token for t in reversed(devices.tokens(store.db)) if t.device_id == chosen), None)
+        if token is None or chosen not in {d.id for d in known}:
+            raise NotFound(f"There is no device {chosen}. `mmconnect device list` shows them")
+        service = running(store.directory)
+        now = store.clock.now()
+    if service is None or not service.phone:
+        raise Refused(
+            "mmconnect is not running, and this goes through its phone listener. Start it first:"
+            " mmconnect serve"
+        )
+    host, _, port = service.phone[0].rpartition(":")
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+        host = "127.0.0.1"
+    body = {"from": args.sender, "text": args.text, "sentAt": iso(now), "id": f"simulated-{now}"}
+    status, answer = asyncio.run(_push(f"http://{host}:{port}/in/{token}", json.dumps(body)))
+    if args.json:
+        output.document(answer)
+    elif status == 200:
+        print(f"Taken in as {answer.get('id')}. What became of it: mmconnect message show ID")
+    else:
+        print(f"The listener answered {status}: {answer.get('message', answer)}")
+    return 0 if status == 200 else 1
+
+
+async def _push(url: str, body: str) -> tuple[int, dict[str, object]]:
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=15)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
+            session.post(url, data=body, headers={"Content-Type": "application/json"}) as response,
+        ):
+            return response.status, await response.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Refused(f"The phone listener did not answer: {error}") from error

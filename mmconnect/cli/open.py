@@ -1,0 +1,124 @@
+"""Opening the data directory for one command, with or without a running service."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmconnect import config, paths
+from mmconnect.domain.clock import SystemClock
+from mmconnect.domain.errors import DataDirError, UsageError
+from mmconnect.domain.ids import Ids
+from mmconnect.service.lock import poke
+from mmconnect.store import migrate, settings
+from mmconnect.store.connection import FILE, connect, transaction
+
+PATIENCE = 10.0
+"""Seconds that a command waits for the service's writes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What a command works on."""
+
+    db: sqlite3.Connection
+    directory: Path
+    clock: SystemClock
+    ids: Ids
+
+
+def data_dir(args: argparse.Namespace) -> paths.DataDir:
+    """The data directory that a command means."""
+    file = config.read_file(Path(args.config) if args.config else None)
+    return paths.data_dir(args.data_dir, os.environ, file.get("data_dir"))
+
+
+def prepare(chosen: paths.DataDir, *, create: bool) -> Path:
+    """Make sure the directory is there and may be used; become its owner when run as root.
+
+    Raises DataDirError that says which directory was looked at, and why.
+    """
+    path = chosen.path
+    try:
+        if create:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _become_owner(path)
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(13, "this user may not write there")
+    except OSError as error:
+        raise DataDirError(
+            f"The data directory {path} (from {chosen.source}) cannot be used:"
+            f" {error.strerror or error}"
+        ) from error
+    return path
+
+
+@contextmanager
+def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
+    """The store, inside one transaction when `write`.
+
+    Raises DataDirError when there is none; a directory named for this command is made.
+    """
+    chosen = data_dir(args)
+    exists = (chosen.path / FILE).exists()
+    if not exists and not chosen.explicit:
+        raise DataDirError(
+            f"There is no mmconnect data in {chosen.path} (from {chosen.source}). Start the service"
+            " once with `mmconnect serve`, or name the directory with --data-dir"
+        )
+    directory = prepare(chosen, create=chosen.explicit)
+    clock = SystemClock()
+    ids = Ids(clock)
+    db = connect(directory / FILE, patience=PATIENCE)
+    try:
+        migrate.migrate(db, directory / FILE)
+        if settings.value(db, settings.TENANT_ID) is None:
+            with transaction(db):
+                settings.ensure_tenant(db, ids)
+        store = Store(db=db, directory=directory, clock=clock, ids=ids)
+        if write:
+            with transaction(db):
+                yield store
+            poke(directory)
+        else:
+            yield store
+    finally:
+        db.close()
+
+
+def secret_argument(text: str) -> str:
+    """A secret as given, from `@FILE`, or from standard input with `-`."""
+    if text == "-":
+        return sys.stdin.readline().rstrip("\r\n")
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_text(encoding="utf-8").strip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"{text[1:]} cannot be read: {error}") from error
+    return text
+
+
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask a person; without a terminal nobody is asked, and the answer is no."""
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+
+
+def _become_owner(path: Path) -> None:
+    """Run as root, a command works as the directory's owner: files stay readable for the service."""
+    if os.geteuid() != 0:
+        return
+    owner = path.stat()
+    if owner.st_uid != 0:
+        os.setgroups([])
+        os.setgid(owner.st_gid)
+        os.setuid(owner.st_uid)

@@ -1,0 +1,56 @@
+"""What commands print: one JSON document, or lines for a person."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+
+def document(value: object) -> None:
+    """One JSON document on standard output, and nothing else."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write("\n")
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
+    """Aligned columns, or one sentence when there are no rows."""
+    if not rows:
+        print(empty)
+        return
+    cells = [[_cell(c) for c in row] for row in rows]
+    widths = [max(len(r[i]) for r in [list(heads), *cells]) for i in range(len(heads))]
+    for row in [list(heads), *cells]:
+        print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip())
+
+
+def fields(pairs: Sequence[tuple[str, Any]]) -> None:
+    """One `name: value` a line, aligned; without those that are None."""
+    shown = [(name, _cell(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        print(f"{name + ':':<{width + 1}}  {value}")
+
+
+def local(ms: int | None) -> str:
+    """A time for a person: this machine's local time."""
+    if ms is None:
+        return "–"
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def shortened(text: str, width: int = 48) -> str:
+    """A text on one line."""
+    line = " ".join(_printable(text).split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else _printable(str(value))
+
+
+def _printable(text: str) -> str:
+    """Without what would drive a terminal: a text is a stranger's input."""
+    return "".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in text)

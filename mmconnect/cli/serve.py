@@ -1,0 +1,64 @@
+"""`mmconnect serve`: run the service."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mmconnect import config
+from mmconnect.cli import open as opening
+
+if TYPE_CHECKING:
+    from mmconnect.service.daemon import Started
+
+log = logging.getLogger(__name__)
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add the command."""
+    parser = commands.add_parser("serve", parents=parents, help="run the service (the default)")
+    for option in config.OPTIONS:
+        told = f"{option.help} (default {option.default}; {option.variable})"
+        parser.add_argument(option.flag, metavar=option.metavar, help=told)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Serve until stopped."""
+    file = config.read_file(Path(args.config) if args.config else None)
+    settings = config.settle(vars(args), os.environ, file)
+    from mmconnect.service import daemon, logs
+
+    logs.set_up(settings.log_format, settings.log_level)
+    for variable in settings.unknown_variables:
+        log.warning("The variable %s is not one that mmconnect knows", variable)
+    directory = opening.prepare(opening.data_dir(args), create=True)
+    asyncio.run(daemon.serve(settings, directory, _tell))
+    return 0
+
+
+def _tell(started: Started) -> None:
+    """Say where everything is, on the terminal and in the log."""
+    phone, admin = started.phone[0], started.admin[0]
+    print("mmconnect is running.\n")
+    print(f"  Phones push to   http://{phone}/in/TOKEN")
+    print(f"  Status page      http://{admin}/")
+    others = sorted({a.rpartition(":")[0] for a in started.phone[1:]})
+    if others:
+        print(f"  Also reachable   at {', '.join(others)}")
+    print(f"  Data             {started.directory}")
+    if not started.endpoints:
+        print("\n  Next: mmconnect endpoint add URL       where your texts go")
+    if not started.devices:
+        print(f'  {"Then:" if not started.endpoints else "Next:"} mmconnect device add --name "My phone"')
+    print(flush=True)
+    log.info(
+        "mmconnect is running: phones at %s, admin at %s", ", ".join(started.phone), ", ".join(started.admin)
+    )

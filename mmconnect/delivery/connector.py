@@ -1,0 +1,65 @@
+"""The pool of outgoing connections, which notes for each POST what it was sent over.
+
+The outcome rules need to know whether a connection was there at all, whether it was an old one
+that the receiver may have closed meanwhile, and which address it led to; aiohttp alone tells none
+of these once a request has failed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+KEEP_ALIVE = 30.0
+"""Seconds that an idle connection is kept."""
+
+
+@dataclass(slots=True)
+class Line:
+    """What one POST was sent over."""
+
+    connected: bool = False
+    reused: bool = False
+    answered: bool = False
+    """Whether an answer began to arrive."""
+    address: str | None = None
+    """`ip:port` of the other end."""
+
+
+line: ContextVar[Line] = ContextVar("line")
+
+
+class Connector(aiohttp.TCPConnector):
+    """A TCP connector that fills in the caller's Line."""
+
+    def __init__(self, *, reuse: bool) -> None:
+        keep = {} if not reuse else {"keepalive_timeout": KEEP_ALIVE}
+        super().__init__(limit=0, force_close=not reuse, **keep)  # type: ignore[arg-type]
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    async def connect(
+        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+    ) -> Connection:
+        """Get a connection, from the pool or a new one."""
+        connection = await super().connect(req, traces, timeout)
+        noted = line.get()
+        noted.connected = True
+        protocol = connection.protocol
+        noted.reused = protocol in self._seen
+        if not noted.reused:
+            self._seen.add(protocol)
+        if connection.transport is not None:
+            peer = connection.transport.get_extra_info("peername")
+            if peer:
+                host = f"[{peer[0]}]" if ":" in peer[0] else peer[0]
+                noted.address = f"{host}:{peer[1]}"
+        return connection

@@ -1,0 +1,54 @@
+"""Where things are: resources (from source, from a wheel, frozen) and the data directory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataDir:
+    """The data directory, and how it was chosen."""
+
+    path: Path
+    source: str
+    """In words, for messages: `--data-dir`, `$STATE_DIRECTORY`, …"""
+    explicit: bool
+    """Whether the person named it for this very command; then it may be created."""
+
+
+def resource_root() -> Path:
+    """The folder that holds templates/ and static/."""
+    frozen = getattr(sys, "_MEIPASS", None)
+    if frozen is not None:
+        return Path(frozen)
+    package = Path(__file__).resolve().parent
+    return package if (package / "templates").is_dir() else package.parent
+
+
+def data_dir(
+    flag: str | None, environ: Mapping[str, str], installed: str | None = None
+) -> DataDir:
+    """Choose the data directory, in the order that the contract gives.
+
+    `installed` is the `data_dir` that the installed service's TOML file names.
+    """
+    if flag:
+        return DataDir(path=Path(flag).expanduser(), source="--data-dir", explicit=True)
+    if value := environ.get("MMCONNECT_DATA_DIR"):
+        path = Path(value).expanduser()
+        return DataDir(path=path, source="MMCONNECT_DATA_DIR", explicit=True)
+    if value := environ.get("STATE_DIRECTORY"):
+        first = value.split(":")[0]
+        return DataDir(path=Path(first), source="STATE_DIRECTORY", explicit=False)
+    if installed:
+        return DataDir(path=Path(installed), source="the installed service", explicit=False)
+    if value := environ.get("XDG_DATA_HOME"):
+        return DataDir(path=Path(value) / "mmconnect", source="XDG_DATA_HOME", explicit=False)
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises without a home)
+    return DataDir(
+        path=home / ".local/share/mmconnect", source="the default place", explicit=False
+    )

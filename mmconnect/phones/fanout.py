@@ -1,0 +1,115 @@
+"""A message and the deliveries it gets: serialised once, one delivery per endpoint that wants it.
+
+Decides which deliveries are born in flight by asking the Outlet; everything else is pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from mmconnect.domain.ids import DELIVERY, Ids
+from mmconnect.domain.models import Endpoint, Flight, Message, Numbers, Trigger
+from mmconnect.store.configuration import Configuration
+from mmconnect.store.deliveries import NewDelivery
+from mmconnect.store.messages import Keys, NewMessage
+from mmconnect.webhook.payload import RECEIVED, message_received
+
+
+class Outlet(Protocol):
+    """The way out, as far as the way in knows it. Called in the event loop's thread only."""
+
+    @property
+    def boot_id(self) -> str:
+        """Marks what this process has in flight."""
+        ...
+
+    def reserve(self, endpoint: Endpoint, sender: str) -> bool:
+        """Whether a text of this sender may start at once. Either way, say what became of it."""
+        ...
+
+    def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
+        """On the disk: start these, and look for the texts that wait for these endpoints."""
+        ...
+
+    def abandoned(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
+        """Nothing was kept (a duplicate, or the disk): free the places."""
+        ...
+
+    def wake(self) -> None:
+        """There may be new deliveries that nobody reserved a place for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to write for one message, and what to tell the Outlet afterwards."""
+
+    new: NewMessage
+    flights: Sequence[Flight] = ()
+    waiting: Sequence[str] = ()
+    """Endpoints that were asked and had no place."""
+
+
+def plan(
+    message: Message,
+    configuration: Configuration,
+    ids: Ids,
+    outlet: Outlet | None,
+    *,
+    keys: Keys,
+    raw: bytes | None,
+    raw_headers: str | None,
+) -> Plan:
+    """Fan a message out. Without an `outlet` every delivery waits; then it is safe on any thread."""
+    body = message_received(message, configuration.tenant)
+    sender = message.sender or ""
+    flights: list[Flight] = []
+    waiting: list[str] = []
+    deliveries: list[NewDelivery] = []
+    for endpoint in configuration.endpoints.values():
+        if RECEIVED not in endpoint.events:
+            continue
+        own = None
+        if endpoint.numbers is not Numbers.E164:
+            own = message_received(message, configuration.tenant, endpoint.numbers)
+        delivery_id = ids.new(DELIVERY)
+        boot_id = None
+        if outlet is not None:
+            if outlet.reserve(endpoint, sender):
+                boot_id = outlet.boot_id
+                flights.append(
+                    Flight(
+                        delivery_id=delivery_id,
+                        message_id=message.id,
+                        endpoint_id=endpoint.id,
+                        sender=sender,
+                        number=1,
+                        spent=1,
+                        trigger=Trigger.PUSH,
+                        body=own or body,
+                    )
+                )
+            else:
+                waiting.append(endpoint.id)
+        deliveries.append(
+            NewDelivery(
+                id=delivery_id,
+                message_id=message.id,
+                endpoint_id=endpoint.id,
+                sender=sender,
+                trigger=Trigger.PUSH,
+                created_at=message.received_at,
+                boot_id=boot_id,
+                payload=own,
+            )
+        )
+    new = NewMessage(
+        message=replace(message, payload=body),
+        keys=keys,
+        raw=raw,
+        raw_headers=raw_headers,
+        deliveries=deliveries,
+    )
+    return Plan(new=new, flights=flights, waiting=waiting)

@@ -1,0 +1,212 @@
+"""From a parsed push to a committed message: normalise, give ids, serialise once, store, wake.
+
+Everything of one push is one write; the answer comes after its commit. Knows nothing of HTTP and
+nothing of how deliveries are sent. What was committed is started from the write's own completion,
+whatever became of the phone's connection meanwhile.
+Invariant: a 2xx to the phone means fsynced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.ids import MESSAGE, Ids
+from mmconnect.domain.models import Device, Kind, Message
+from mmconnect.domain.numbers import normalise
+from mmconnect.phones.dedupe import keys
+from mmconnect.phones.fanout import Outlet, Plan, plan
+from mmconnect.phones.push import DeviceEvent, IncomingText, NotUnderstood, Push
+from mmconnect.store import devices, mms
+from mmconnect.store.configuration import Look
+from mmconnect.store.database import Database
+from mmconnect.store.messages import Keys, NewMessage, Taken, take
+
+log = logging.getLogger(__name__)
+
+_NOT_KEPT = frozenset(
+    {
+        *("authorization", "cookie", "x-api-key", "proxy-authorization"),
+        *("host", "connection", "content-length", "transfer-encoding", "accept", "accept-encoding"),
+    }
+)
+
+
+class Intake:
+    """Takes texts in."""
+
+    def __init__(
+        self, database: Database, look: Look, outlet: Outlet, clock: Clock, ids: Ids
+    ) -> None:
+        self._database, self._look, self._outlet = database, look, outlet
+        self._clock, self._ids = clock, ids
+
+    async def take(
+        self, device: Device, push: Push, texts: Sequence[IncomingText], window: int
+    ) -> list[Taken]:
+        """Store the texts of one push and start their deliveries; returns after the commit.
+
+        `window`: seconds within which the same body counts as seen, where a push carries neither
+        id nor time. Raises StoreUnavailable, and then nothing of the push was kept.
+        """
+        now = self._clock.now()
+        headers = kept_headers(push)
+        plans: list[Plan] = []
+        try:
+            writes = [
+                self._write(device, push, text, window, headers, now, plans) for text in texts
+            ]
+        except BaseException:
+            self._settle(plans, set())
+            raise
+        future = self._database.submit(lambda db: [write(db) for write in writes])
+        future.add_done_callback(lambda done: self._after(done, plans))
+        taken = await asyncio.shield(future)
+        for one in taken:
+            if one.reused_id:
+                log.warning(
+                    "%s used an event id again for another text, which is taken as new (%s):"
+                    " ids restart when an app is reinstalled",
+                    device.name,
+                    one.message_id,
+                )
+        return taken
+
+    async def keep_unrecognised(self, device: Device, push: Push, why: NotUnderstood) -> str:
+        """Store a push that could not be read, as it came; the id of the message."""
+        message = Message(
+            id=self._ids.new(MESSAGE),
+            kind=Kind.UNRECOGNISED,
+            sender=None,
+            sender_raw=None,
+            recipient=None,
+            text="",
+            sent_at=None,
+            received_at=self._clock.now(),
+            device_id=device.id,
+            device_name=device.name,
+        )
+        new = NewMessage(
+            message=message,
+            keys=Keys(),
+            raw=push.body,
+            raw_headers=kept_headers(push),
+            note=why.reason,
+        )
+        await self._database.write(lambda db: take(db, new))
+        log.warning("A push of %s was not understood; it is kept as %s", device.name, message.id)
+        return message.id
+
+    async def keep_event(self, device: Device, event: DeviceEvent) -> None:
+        """Store what a phone tells of itself."""
+        now = self._clock.now()
+        detail = json.dumps(event.detail, ensure_ascii=True, default=str)
+        await self._database.write(
+            lambda db: devices.add_event(db, device.id, event.name, event.event_id, detail, now)
+        )
+
+    async def release_announcements(self) -> int | None:
+        """Make overdue MMS announcements messages; when to come again (UTC ms), or None."""
+        now = self._clock.now()
+        for notice in await self._database.read(lambda db: mms.overdue(db, now, 50)):
+            new = plan(
+                notice.message,
+                self._look(),
+                self._ids,
+                None,
+                keys=Keys(),
+                raw=notice.raw,
+                raw_headers=notice.raw_headers,
+            ).new
+            await self._database.write(lambda db, new=new: mms.stand_alone(db, new))
+            self._outlet.wake()
+        return await self._database.read(mms.next_due)
+
+    def _write(
+        self,
+        device: Device,
+        push: Push,
+        text: IncomingText,
+        window: int,
+        headers: str | None,
+        now: int,
+        plans: list[Plan],
+    ) -> Callable[[sqlite3.Connection], Taken]:
+        """What one text of a push writes; its plan, if the Outlet was asked, goes to `plans`."""
+        message = self._message(device, text, now)
+        known_by = keys(device.id, message.sender or "", text, push.body, window)
+        configuration = self._look()
+        if text.kind is not Kind.MMS:
+            planned = plan(
+                message,
+                configuration,
+                self._ids,
+                self._outlet,
+                keys=known_by,
+                raw=push.body,
+                raw_headers=headers,
+            )
+            plans.append(planned)
+            return lambda db: take(db, planned.new)
+        if text.announcement:
+            new = NewMessage(message=message, keys=known_by, raw=push.body, raw_headers=headers)
+            return lambda db: mms.announce(db, new)
+
+        def build(message_id: str, ref: str | None) -> NewMessage:
+            """Which message a download is, only the database knows: called inside the write."""
+            return plan(
+                replace(message, id=message_id, ref=ref),
+                configuration,
+                self._ids,
+                None,
+                keys=known_by,
+                raw=push.body,
+                raw_headers=headers,
+            ).new
+
+        return lambda db: mms.downloaded(db, known_by, build, message)
+
+    def _message(self, device: Device, text: IncomingText, now: int) -> Message:
+        sender = normalise(text.sender, device.country)
+        return Message(
+            id=self._ids.new(MESSAGE),
+            kind=text.kind,
+            sender=sender,
+            sender_raw=text.sender if sender != text.sender else None,
+            recipient=text.recipient and normalise(text.recipient, device.country),
+            text=text.text,
+            subject=text.subject,
+            attachments=text.attachments,
+            sim=text.sim,
+            sent_at=text.sent_at,
+            received_at=now,
+            device_id=device.id,
+            device_name=device.name,
+            event_id=text.event_id,
+        )
+
+    def _after(self, done: asyncio.Future[list[Taken]], plans: list[Plan]) -> None:
+        """Start what was committed and free what was not; whoever asked may be long gone."""
+        stored: set[str] = set()
+        if not done.cancelled() and done.exception() is None:
+            stored = {taken.message_id for taken in done.result() if not taken.duplicate}
+        self._settle(plans, stored)
+        if len(stored) > len(plans) or not plans:  # an MMS, which asks for no place
+            self._outlet.wake()
+
+    def _settle(self, plans: list[Plan], stored: set[str]) -> None:
+        for one in plans:
+            kept = one.new.message.id in stored
+            tell = self._outlet.committed if kept else self._outlet.abandoned
+            tell(one.flights, one.waiting)
+
+
+def kept_headers(push: Push) -> str | None:
+    """The headers of a push that are worth keeping, `name: value` a line; never a credential."""
+    lines = [f"{name}: {value}" for name, value in push.headers.items() if name not in _NOT_KEPT]
+    return "\n".join(lines) or None

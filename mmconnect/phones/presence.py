@@ -1,0 +1,50 @@
+"""The last signs of life of each phone, kept in memory and written down now and then.
+
+So that knowing when a phone was last heard costs no text a write of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mmconnect.domain.clock import Clock
+from mmconnect.store.devices import Presence
+
+
+class Presences:
+    """What is known of every phone; starts from what was written down."""
+
+    def __init__(self, clock: Clock, known: dict[str, Presence]) -> None:
+        self._clock, self._known = clock, known
+        self._changed: set[str] = set()
+
+    def heard(self, device_id: str, address: str | None, user_agent: str | None) -> None:
+        """A phone has pushed something with its own token."""
+        self._update(
+            device_id,
+            last_heard_at=self._clock.now(),
+            last_address=address,
+            user_agent=user_agent,
+        )
+
+    def rejected(self, device_id: str, reason: str) -> None:
+        """A push with a phone's token was refused."""
+        self._update(
+            device_id,
+            rejected=self._of(device_id).rejected + 1,
+            rejected_at=self._clock.now(),
+            rejected_reason=reason,
+        )
+
+    def changed(self) -> list[Presence]:
+        """What has changed since the last call, for the database."""
+        changed = [self._known[device_id] for device_id in self._changed]
+        self._changed.clear()
+        return changed
+
+    def _of(self, device_id: str) -> Presence:
+        return self._known.get(device_id) or Presence(device_id=device_id)
+
+    def _update(self, device_id: str, **fields: object) -> None:
+        self._known[device_id] = replace(self._of(device_id), **fields)  # type: ignore[arg-type]  # the fields are Presence's
+        self._changed.add(device_id)

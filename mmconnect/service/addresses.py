@@ -1,0 +1,48 @@
+"""The addresses of this machine that a phone on the LAN can reach: never 0.0.0.0, bridges last."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+
+import ifaddr
+
+_VIRTUAL = re.compile(r"(docker|br-|veth|virbr|lxc|lxd|podman|cni|flannel|tun|tap|wg|vmnet)")
+
+
+def lan_addresses() -> list[str]:
+    """IPv4 addresses other machines can use, the best first; loopback when there is no other."""
+    outgoing = _outgoing()
+    ranked: list[tuple[int, str]] = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            if not isinstance(ip.ip, str):
+                continue
+            address = ipaddress.ip_address(ip.ip)
+            if address.is_loopback or address.is_link_local:
+                continue
+            rank = 0 if ip.ip == outgoing else 2 if _VIRTUAL.match(adapter.name) else 1
+            ranked.append((rank, ip.ip))
+    return [ip for _, ip in sorted(ranked)] or ["127.0.0.1"]
+
+
+def reachable(listening: Iterable[str]) -> list[str]:
+    """`host:port` as a phone can use them, for what the listeners are bound to."""
+    found: list[str] = []
+    for bound in listening:
+        host, _, port = bound.rpartition(":")
+        hosts = lan_addresses() if host in ("0.0.0.0", "[::]", "::", "") else [host]  # noqa: S104 (compared, not bound)
+        found += [f"{h}:{port}" for h in hosts]
+    return list(dict.fromkeys(found))
+
+
+def _outgoing() -> str | None:
+    """The address this machine would use towards other networks. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: routed, never reached
+            return str(probe.getsockname()[0])
+        except OSError:
+            return None

@@ -1,0 +1,199 @@
+"""The one page that wires everything: what starts in which order, and how it stops.
+
+Start: lock, database (migrated), dispatcher, phone listener, admin listener. Stop, in reverse of
+importance: phones are turned away, what is in flight finishes, the database closes last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import resource
+import signal
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from mmconnect import __version__
+from mmconnect.admin.site import make_site
+from mmconnect.admin.status import Status
+from mmconnect.config import Listen, Settings
+from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.sender import Sender
+from mmconnect.domain.clock import SystemClock
+from mmconnect.domain.errors import ConfigError
+from mmconnect.domain.ids import Ids
+from mmconnect.phones.intake import Intake
+from mmconnect.phones.listener import Listener
+from mmconnect.phones.presence import Presences
+from mmconnect.service.addresses import reachable
+from mmconnect.service.lock import Lock, Running
+from mmconnect.service.watch import Watch
+from mmconnect.store import configuration, devices, settings
+from mmconnect.store.database import Database
+
+log = logging.getLogger(__name__)
+
+PRESENCE_INTERVAL = 10.0
+LONGEST_WAIT_FOR_MMS = 60.0
+BACKLOG = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """What a person wants to know once the service is up."""
+
+    phone: list[str]
+    """`host:port` where phones reach it."""
+    admin: list[str]
+    directory: Path
+    devices: int
+    endpoints: int
+
+
+async def serve(
+    options: Settings, directory: Path, started: Callable[[Started], None]
+) -> None:
+    """Run until SIGTERM or SIGINT. Raises an MmconnectError when it cannot start."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)  # a second one changes nothing
+    _raise_file_limit()
+    lock = Lock(directory)
+    try:
+        database = Database.open(directory)
+        try:
+            await _run(options, directory, database, lock, stop, started)
+        finally:
+            await database.close()
+    finally:
+        lock.release()
+
+
+async def _run(
+    options: Settings,
+    directory: Path,
+    database: Database,
+    lock: Lock,
+    stop: asyncio.Event,
+    started: Callable[[Started], None],
+) -> None:
+    clock = SystemClock()
+    ids = Ids(clock)
+    await database.write(lambda db: settings.ensure_tenant(db, ids))
+    watch = Watch(database, await database.read(configuration.load))
+    presences = Presences(clock, await database.read(devices.presences))
+    async with contextlib.AsyncExitStack() as stack:
+        sender = Sender(clock)
+        stack.push_async_callback(sender.close)
+        dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new("boot_"))
+        intake = Intake(database, watch.look, dispatcher, clock, ids)
+        listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
+        status = Status(database, lambda: dispatcher.last_turn, watch.look, clock, directory)
+
+        loops = await stack.enter_async_context(_background())
+        loops(watch.run(dispatcher.wake))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.ask)
+        loops(_write_presences(database, presences))
+        stack.push_async_callback(_save, database, presences)
+        stack.push_async_callback(dispatcher.stop)
+        loops(dispatcher.run())
+        loops(_release_announcements(intake))
+
+        admin = web.AppRunner(make_site(status), access_log=None, shutdown_timeout=2.0)
+        admin_at = await _listen(stack, admin, options.admin_listen, "--admin-listen")
+        phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
+        phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
+
+        lock.tell(Running(pid=os.getpid(), version=__version__, admin=admin_at, phone=phone_at))
+        now = watch.look()
+        started(
+            Started(
+                phone=reachable(phone_at),
+                admin=reachable(admin_at),
+                directory=directory,
+                devices=sum(d.removed_at is None for d in now.devices.values()),
+                endpoints=len(now.endpoints),
+            )
+        )
+        await stop.wait()
+        log.info("Stopping: no new texts are taken, what is in flight finishes")
+
+
+async def _listen(
+    stack: contextlib.AsyncExitStack, runner: web.BaseRunner[Any], at: Listen, flag: str
+) -> list[str]:
+    """Open a listener, to be closed by the stack; the actual `host:port` it has."""
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    try:
+        await web.TCPSite(runner, at.host, at.port, backlog=BACKLOG).start()
+    except OSError as error:
+        raise ConfigError(
+            f"{flag} {at} cannot be opened: {error.strerror or error}. Is another program using the"
+            f" port? Choose another with {flag}"
+        ) from error
+    return [f"{host}:{port}" for host, port, *_ in runner.addresses]
+
+
+@contextlib.asynccontextmanager
+async def _background() -> Any:
+    """Side tasks that live as long as the service."""
+    tasks: set[asyncio.Task[Any]] = set()
+
+    def start(work: Coroutine[Any, Any, Any]) -> None:
+        tasks.add(asyncio.create_task(work))
+
+    try:
+        yield start
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _for_ever(interval: float, turn: Callable[[], Awaitable[float | None]], name: str) -> None:
+    """Repeat `turn` for ever; it may say after how many seconds, `interval` at most."""
+    while True:
+        wait: float | None = None
+        try:
+            wait = await turn()
+        except Exception:
+            log.exception("%s failed; it is tried again", name)
+        await asyncio.sleep(interval if wait is None else min(interval, max(0.1, wait)))
+
+
+async def _write_presences(database: Database, presences: Presences) -> None:
+    async def turn() -> None:
+        await _save(database, presences)
+
+    await _for_ever(PRESENCE_INTERVAL, turn, "Writing down when phones were heard")
+
+
+async def _save(database: Database, presences: Presences) -> None:
+    changed = presences.changed()
+    if changed:
+        await database.write(lambda db: devices.save_presences(db, changed))
+
+
+async def _release_announcements(intake: Intake) -> None:
+    clock = SystemClock()
+
+    async def turn() -> float | None:
+        due = await intake.release_announcements()
+        return None if due is None else (due - clock.now()) / 1000
+
+    await _for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")
+
+
+def _raise_file_limit() -> None:
+    """As many open files as the system allows: every phone and receiver is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,90 @@
+"""The lock file: one `serve` per data directory, and where the running one can be reached.
+
+An advisory lock that ends with the process, however it ends; the file's content is a note that
+says who holds it and the actual addresses of the listeners, for the CLI.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from mmconnect.domain.errors import AlreadyRunning
+
+FILE = "mmconnect.lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """The running service, as it says of itself."""
+
+    pid: int
+    version: str
+    admin: list[str] = field(default_factory=list)
+    """`host:port` of the admin listeners."""
+    phone: list[str] = field(default_factory=list)
+    """`host:port` of the phone listeners."""
+
+
+class Lock:
+    """Held while the service runs."""
+
+    def __init__(self, directory: Path) -> None:
+        """Take the lock. Raises AlreadyRunning with the pid that holds it."""
+        self._fd = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            other = _note(directory)
+            who = f"pid {other.pid}" if other else "another process"
+            raise AlreadyRunning(
+                f"mmconnect is already running on {directory} ({who}). Stop that one first, or"
+                " choose another directory with --data-dir"
+            ) from None
+        os.ftruncate(self._fd, 0)
+
+    def tell(self, running: Running) -> None:
+        """Write down who holds the lock and where it listens."""
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, json.dumps(asdict(running)).encode(), 0)
+
+    def release(self) -> None:
+        """Let go; the file stays, empty."""
+        os.ftruncate(self._fd, 0)
+        os.close(self._fd)
+
+
+def running(directory: Path) -> Running | None:
+    """The service that runs on a data directory, or None."""
+    try:
+        fd = os.open(directory / FILE, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return _note(directory)
+    finally:
+        os.close(fd)
+    return None
+
+
+def poke(directory: Path) -> None:
+    """Let the running service, if there is one, look at the database at once."""
+    service = running(directory)
+    if service is not None:
+        with contextlib.suppress(OSError):  # it will look by itself within half a second
+            os.kill(service.pid, signal.SIGUSR1)
+
+
+def _note(directory: Path) -> Running | None:
+    try:
+        return Running(**json.loads((directory / FILE).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None

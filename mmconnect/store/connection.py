@@ -1,0 +1,106 @@
+"""One SQLite connection, set up as every connection of mmconnect is.
+
+WAL with synchronous=FULL: a commit is on the disk before anybody is told of it. Only the writer's
+connection may write; readers are `query_only`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmconnect.domain.errors import StoreError, StoreUnavailable
+
+FILE = "mmconnect.db"
+WAL_LIMIT = 16 * 2**20
+
+# Primary result codes that are about the disk or a lock, not about the statement.
+_UNAVAILABLE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_NOTADB,
+        sqlite3.SQLITE_PERM,
+    }
+)
+
+
+def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sqlite3.Connection:
+    """Open the database file; `patience` is how many seconds to wait for another's lock.
+
+    Raises StoreError when the file is not a database, StoreUnavailable when it cannot be opened.
+    """
+    try:
+        db = sqlite3.connect(
+            path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+        try:
+            db.execute("PRAGMA foreign_keys = ON")
+            if readonly:
+                db.execute("PRAGMA query_only = ON")
+            else:
+                db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect on a new file only
+                (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+                if mode != "wal":
+                    raise StoreError(
+                        f"{path.parent} is on a file system that SQLite cannot keep a write-ahead log"
+                        " on (a network share?). Choose a local directory with --data-dir"
+                    )
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA secure_delete = ON")
+                db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
+            db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.DatabaseError as error:
+        raise unavailable(error, path) or StoreError(f"{path} cannot be used: {error}") from error
+    return db
+
+
+def unavailable(error: sqlite3.Error, path: Path | None = None) -> StoreUnavailable | None:
+    """The error to tell when `error` is about the disk or a lock; None when it is our own mistake."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None or code & 0xFF not in _UNAVAILABLE:
+        return None
+    where = f"{path}: " if path else ""
+    return StoreUnavailable(f"{where}{_REASON.get(code & 0xFF, str(error))} ({error})")
+
+
+_REASON = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_READONLY: "the database cannot be written (read-only)",
+    sqlite3.SQLITE_BUSY: "another program holds the database",
+    sqlite3.SQLITE_LOCKED: "another program holds the database",
+    sqlite3.SQLITE_IOERR: "the disk gave an input/output error",
+    sqlite3.SQLITE_CANTOPEN: "the database file cannot be opened",
+    sqlite3.SQLITE_CORRUPT: "the database file is damaged; restore a backup",
+    sqlite3.SQLITE_NOTADB: "the file is not an SQLite database; move it away or restore a backup",
+}
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """BEGIN IMMEDIATE … COMMIT for a program that is alone with its connection (the CLI).
+
+    Raises StoreUnavailable when the disk or a lock is in the way; nothing is half-done.
+    """
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        yield
+        db.execute("COMMIT")
+    except BaseException as error:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error) and (told := unavailable(error)):
+            raise told from error
+        raise

@@ -1,0 +1,212 @@
+"""Messages, and how a push becomes one exactly once.
+
+take() is the heart of the way in: dedupe keys, message and deliveries in one transaction, so that
+"committed" means all of them. Invariant: one text is one message, however often it is pushed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from mmconnect.domain.models import Attachment, Kind, Message
+from mmconnect.store.deliveries import NewDelivery, add
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What a push is recognised by when it comes again; a match on any of them means "seen"."""
+
+    event: bytes | None = None
+    """16 bytes: 8 of the app's event id, 8 of sender and text."""
+    moment: bytes | None = None
+    """Of the sender, the time of the SMS, and the text."""
+    body: bytes | None = None
+    """Of the body as pushed; only where there is neither id nor time."""
+    window: int = 0
+    """Milliseconds within which the same body counts as seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewMessage:
+    """A message to take in, with what it was read from and where it goes."""
+
+    message: Message
+    keys: Keys
+    raw: bytes | None = field(repr=False)
+    raw_headers: str | None
+    note: str | None = None
+    """For a person: why it was not understood."""
+    deliveries: Sequence[NewDelivery] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What became of a push."""
+
+    message_id: str
+    """The message's, or for a duplicate the first one's."""
+    duplicate: bool
+    reused_id: bool = False
+    """The app's event id was seen before with another text: ids restart after a reinstallation."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMessage:
+    """A message with what only its own page shows."""
+
+    message: Message
+    raw: bytes | None = field(repr=False)
+    raw_headers: str | None
+    duplicates: int
+    note: str | None
+
+
+def take(db: sqlite3.Connection, new: NewMessage) -> Taken:
+    """Store a message with its keys and deliveries, unless it was seen before."""
+    now = new.message.received_at
+    first, reused = seen(db, new.keys, now)
+    if first is not None:
+        db.execute("UPDATE messages SET duplicates = duplicates + 1 WHERE id = ?", (first,))
+        return Taken(message_id=first, duplicate=True)
+    insert(db, new)
+    remember(db, new.keys, new.message.id, now)
+    for delivery in new.deliveries:
+        add(db, delivery)
+    return Taken(message_id=new.message.id, duplicate=False, reused_id=reused)
+
+
+def seen(db: sqlite3.Connection, keys: Keys, now: int) -> tuple[str | None, bool]:
+    """(id of the message that one of the keys belongs to, whether its event id was reused)."""
+    reused = False
+    if keys.event is not None:
+        prefix = keys.event[:8]
+        for key, message_id in db.execute(
+            "SELECT key, message_id FROM dedupe_keys WHERE key BETWEEN ? AND ?",
+            (prefix + bytes(8), prefix + b"\xff" * 8),
+        ):
+            if key == keys.event:
+                return message_id, False
+            reused = True
+    if keys.moment is not None:
+        row = db.execute("SELECT message_id FROM dedupe_keys WHERE key = ?", (keys.moment,)).fetchone()
+        if row is not None:
+            return row[0], False
+    if keys.body is not None:
+        row = db.execute(
+            "SELECT message_id, seen_at FROM dedupe_keys WHERE key = ?", (keys.body,)
+        ).fetchone()
+        if row is not None and abs(now - row[1]) <= keys.window:
+            return row[0], False
+    return None, reused
+
+
+def remember(db: sqlite3.Connection, keys: Keys, message_id: str, now: int) -> None:
+    """Record every key that a push carried."""
+    rows = [(key, message_id, now) for key in (keys.event, keys.moment, keys.body) if key is not None]
+    if rows:
+        db.executemany("INSERT OR REPLACE INTO dedupe_keys VALUES (?, ?, ?)", rows)
+
+
+def insert(db: sqlite3.Connection, new: NewMessage) -> None:
+    """The message's own row."""
+    m = new.message
+    db.execute(
+        "INSERT INTO messages (id, kind, sender, sender_raw, recipient, text, subject, attachments,"
+        " ref, sim, sent_at, received_at, device_id, event_id, test, payload, raw, raw_headers, note)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            m.id,
+            m.kind.value,
+            m.sender,
+            m.sender_raw,
+            m.recipient,
+            m.text,
+            m.subject,
+            None if m.attachments is None else attachments_json(m.attachments),
+            m.ref,
+            m.sim,
+            m.sent_at,
+            m.received_at,
+            m.device_id,
+            m.event_id,
+            int(m.test),
+            m.payload,
+            new.raw,
+            new.raw_headers,
+            new.note,
+        ),
+    )
+
+
+_COLUMNS = (
+    "m.id, m.kind, m.sender, m.sender_raw, m.recipient, m.text, m.subject, m.attachments, m.ref,"
+    " m.sim, m.sent_at, m.received_at, m.device_id, d.name, m.event_id, m.test, m.payload"
+)
+_FROM = " FROM messages m LEFT JOIN devices d ON d.id = m.device_id"
+
+
+def get(db: sqlite3.Connection, message_id: str) -> StoredMessage | None:
+    """One message with its raw push, or None."""
+    row = db.execute(
+        f"SELECT {_COLUMNS}, m.raw, m.raw_headers, m.duplicates, m.note{_FROM} WHERE m.id = ?",  # noqa: S608 (constants only)
+        (message_id,),
+    ).fetchone()
+    return None if row is None else _stored(row)
+
+
+def latest(db: sqlite3.Connection, limit: int) -> list[StoredMessage]:
+    """The newest messages, newest first."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS}, NULL, NULL, m.duplicates, m.note{_FROM} ORDER BY m.id DESC LIMIT ?",  # noqa: S608 (constants only)
+        (limit,),
+    )
+    return [_stored(row) for row in rows]
+
+
+def _stored(row: tuple[object, ...]) -> StoredMessage:
+    *columns, raw, raw_headers, duplicates, note = row
+    return StoredMessage(
+        message=_message(tuple(columns)),
+        raw=raw,  # type: ignore[arg-type]  # STRICT tables hold what the schema says
+        raw_headers=raw_headers,  # type: ignore[arg-type]
+        duplicates=duplicates,  # type: ignore[arg-type]
+        note=note,  # type: ignore[arg-type]
+    )
+
+
+def _message(row: tuple[object, ...]) -> Message:
+    return Message(
+        id=row[0],
+        kind=Kind(row[1]),
+        sender=row[2],
+        sender_raw=row[3],
+        recipient=row[4],
+        text=row[5],
+        subject=row[6],
+        attachments=None if row[7] is None else attachments_from(str(row[7])),
+        ref=row[8],
+        sim=row[9],
+        sent_at=row[10],
+        received_at=row[11],
+        device_id=row[12],
+        device_name=row[13],
+        event_id=row[14],
+        test=bool(row[15]),
+        payload=row[16],
+    )
+
+
+def attachments_json(attachments: Sequence[Attachment]) -> str:
+    """Attachments as the column holds them."""
+    return json.dumps([[a.name, a.content_type, a.size] for a in attachments], ensure_ascii=False)
+
+
+def attachments_from(text: str) -> tuple[Attachment, ...]:
+    """The reverse of attachments_json()."""
+    return tuple(
+        Attachment(name=name, content_type=content_type, size=size)
+        for name, content_type, size in json.loads(text)
+    )
