@@ -1,0 +1,128 @@
+"""A push's bytes as named values: JSON, form, multipart or plain text, whatever its header claims.
+
+Knows nothing of any app. Guards that nothing is guessed: a name that is in a body twice makes it
+unreadable, because the text of an SMS can smuggle names into bodies that a phone does not escape.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from mmconnect.phones.apps.forms import multipart, urlencoded
+from mmconnect.phones.apps.names import SENDER
+from mmconnect.phones.apps.wire import Decoded, Unreadable, clean, decoded_text, shown
+from mmconnect.phones.push import Push
+
+_LEADING = b"\xef\xbb\xbf \t\r\n"
+_FORM_LIKE = re.compile(rb"[\w.\-\[\]%$]{1,80}=")
+_RAW = ("from", "time", "to", "id", "sim")
+"""What a plain text carries as `X-SMS-From` and so on."""
+
+
+def decode(push: Push) -> Decoded:
+    """The push's body by its content type, or by its looks where that is missing or wrong.
+
+    A body that starts like JSON is JSON also when it is typed as a form; one that comes with
+    `X-SMS-From` is a raw text unless it is typed as JSON or multipart. Raises Unreadable.
+    """
+    media, body = push.content_type, push.body
+    if not body:
+        return _plain(push)
+    starts_json = body.lstrip(_LEADING)[:1] in (b"{", b"[")
+    form_like = _FORM_LIKE.match(body) is not None
+    if media.endswith("json") and (starts_json or not form_like):
+        return Decoded(value=json_value(push))
+    if media.startswith("multipart/"):
+        return multipart(push)
+    named = not push.query.keys().isdisjoint(SENDER)
+    if "x-sms-from" in push.headers or (named and media == "text/plain"):
+        return _plain(push)
+    if starts_json:
+        return Decoded(value=json_value(push))
+    if media == "application/x-www-form-urlencoded":
+        return urlencoded(push)
+    return urlencoded(push, guessed=True) if form_like and not named else _plain(push)
+
+
+def json_value(push: Push) -> object:
+    """The body as JSON; raw newlines and control characters inside strings are let through.
+
+    Raises Unreadable, with `twice` set when an object has a name twice.
+    """
+    text = _json_text(push)
+    try:
+        value = _DECODER.decode(text)
+        # only an escape can make a lone surrogate; the decoder has already joined the pairs
+        return _mended(value) if "\\ud" in text or "\\uD" in text else value
+    except _Twice as twice:
+        raise Unreadable(
+            f"the JSON body has the name {shown(twice.name)} twice in one object, "
+            "so it is uncertain which one is meant",
+            twice=True,
+        ) from None
+    except json.JSONDecodeError as error:
+        if not text.strip():
+            raise Unreadable("the body is empty") from None
+        where = f"{error.msg} at character {error.pos}"
+        raise Unreadable(f"the body is not valid JSON: {where}") from None
+    except RecursionError:
+        raise Unreadable("the JSON body is nested too deeply") from None
+    except ValueError:
+        raise Unreadable("the JSON body has a number with thousands of digits") from None
+
+
+def _json_text(push: Push) -> str:
+    """As decoded_text(), and UTF-16 or UTF-32 that says nothing: JSON starts with ASCII."""
+    if push.charset == "utf-8" and b"\0" in push.body[:2]:
+        return push.body.decode(json.detect_encoding(push.body), "replace")
+    return decoded_text(push)
+
+
+def _plain(push: Push) -> Decoded:
+    """The body is the text; who sent it stands in headers or in the query."""
+    fields: dict[str, object] = {clean(name): clean(value) for name, value in push.query.items()}
+    for name in _RAW:
+        value = push.headers.get(f"x-sms-{name}")
+        if value:
+            # the HTTP parser keeps header bytes that are not UTF-8 as surrogates
+            fields[name] = clean(value)
+    if push.body or "x-sms-from" in push.headers:
+        fields["text"] = decoded_text(push)
+    if not fields:
+        raise Unreadable("the body is empty")
+    return Decoded(value=fields, spaced=True)
+
+
+class _Twice(ValueError):
+    """An object has one name twice."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    made = dict(pairs)
+    if len(made) == len(pairs):
+        return made
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            break
+        seen.add(name)
+    raise _Twice(name)
+
+
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object)
+
+
+def _mended(value: object) -> object:
+    """`value` with every lone surrogate in it replaced, in names too."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_mended(item) for item in value]
+    if isinstance(value, dict):
+        return _object([(clean(name), _mended(item)) for name, item in value.items()])
+    return value

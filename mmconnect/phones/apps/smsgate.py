@@ -1,0 +1,168 @@
+"""SMS Gateway for Android (SMSGate, `me.capcom.smsgateway`): its webhooks, versions 1.15 to 1.75.
+
+One JSON envelope per event: `id` (the same at each retry), `event`, `payload`. Gson leaves nulls
+out, so a missing field is an unknown one. `payload.messageId` is a 32-bit hash of the text, equal
+for different texts in some versions: it is never taken for an id. Times are the SMS centre's; the
+phone's clock is not judged. Events that are not incoming texts, unknown ones too, are news about
+the phone.
+
+A data SMS has kind `data`; its text is the data read as UTF-8 when that is readable text, else the
+base64 as the phone gave it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+from collections.abc import Callable, Mapping
+
+from mmconnect.domain.models import Attachment, Kind
+from mmconnect.phones.apps.body import json_value
+from mmconnect.phones.apps.fields import attachments, id_of, scalar, sender_of, slot
+from mmconnect.phones.apps.news import details, health, sim_cards
+from mmconnect.phones.apps.signatures import matches
+from mmconnect.phones.apps.times import read_time
+from mmconnect.phones.apps.wire import Fields, Unreadable
+from mmconnect.phones.push import DeviceEvent, IncomingText, Push, Reading, Texts
+
+NAME = "smsgate"
+_USER_AGENT = "me.capcom.smsgateway/"
+_MAX_BATCH = 1000  # the app sends at most 100
+_SENDER = ("sender", "phoneNumber")  # only the latter before 1.54
+
+
+def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
+    """Reads one envelope; the shape is fixed, so a device's own paths are not asked.
+
+    Raises Unreadable.
+    """
+    envelope = json_value(push)
+    event = envelope.get("event") if isinstance(envelope, dict) else None
+    if not isinstance(envelope, dict) or not isinstance(event, str) or not event:
+        raise Unreadable("this is no SMSGate webhook: it has no event")
+    event_id = id_of(envelope, ("id",))
+    payload = envelope.get("payload")
+    read = _TEXTS.get(event)
+    if read is not None:
+        return Texts(app=NAME, texts=(read(_object(payload, event), event_id),))
+    read = _BATCHES.get(event)
+    messages = payload.get("messages") if read and isinstance(payload, dict) else None
+    if read is None or messages == []:
+        return _news(event, event_id, payload)
+    if not isinstance(messages, list) or len(messages) > _MAX_BATCH:
+        raise Unreadable(f"{event} has no list of messages")
+    return Texts(
+        app=NAME,
+        texts=tuple(
+            read(_object(message, event), None if event_id is None else f"{event_id}/{n}")
+            for n, message in enumerate(messages)
+        ),
+    )
+
+
+def recognises(push: Push) -> bool:
+    """By the envelope's names, or by the app's own User-Agent."""
+    body = push.body
+    if b'"event"' in body and b'"payload"' in body and b'"deviceId"' in body:
+        return body.lstrip()[:1] == b"{"
+    return push.headers.get("user-agent", "").startswith(_USER_AGENT)
+
+
+def verify(push: Push, key: str) -> bool | None:
+    """`X-Signature`: hex HMAC-SHA256 of the raw body directly followed by `X-Timestamp`."""
+    given = push.headers.get("x-signature")
+    if not given:
+        return None
+    stamp = push.headers.get("x-timestamp", "").encode("utf-8", "replace")
+    return matches(hmac.digest(key.encode(), push.body + stamp, "sha256").hex(), given)
+
+
+def _sms(payload: Fields, event_id: str | None) -> IncomingText:
+    return _incoming(payload, event_id, Kind.SMS, _text(payload, "message"))
+
+
+def _data(payload: Fields, event_id: str | None) -> IncomingText:
+    return _incoming(payload, event_id, Kind.DATA, _readable(_text(payload, "data")))
+
+
+def _downloaded(payload: Fields, event_id: str | None) -> IncomingText:
+    text = scalar(payload.get("body")) or ""
+    parts = attachments(payload.get("attachments"))
+    return _incoming(payload, event_id, Kind.MMS, text, parts)
+
+
+def _announced(payload: Fields, event_id: str | None) -> IncomingText:
+    return _incoming(payload, event_id, Kind.MMS, "", announcement=True)
+
+
+def _incoming(
+    payload: Fields,
+    event_id: str | None,
+    kind: Kind,
+    text: str,
+    parts: tuple[Attachment, ...] | None = None,
+    *,
+    announcement: bool = False,
+) -> IncomingText:
+    """What all kinds of incoming texts have in common."""
+    sender = sender_of(payload, _SENDER)
+    if sender is None:
+        raise Unreadable("the payload names no sender: neither sender nor phoneNumber is in it")
+    sent_at, mark = read_time(payload.get("receivedAt"))
+    return IncomingText(
+        kind=kind,
+        sender=sender,
+        text=text,
+        recipient=scalar(payload.get("recipient")) or None,
+        sent_at=sent_at,
+        time_mark=mark,
+        sim=slot(payload.get("simNumber")),
+        event_id=event_id,
+        subject=scalar(payload.get("subject")) or None,
+        attachments=parts,
+        announcement=announcement,
+    )
+
+
+_Reader = Callable[[Fields, str | None], IncomingText]
+_TEXTS: dict[str, _Reader] = {
+    "sms:received": _sms,
+    "sms:data-received": _data,
+    "mms:received": _announced,
+    "mms:downloaded": _downloaded,
+}
+# since 1.71, when the inbox is exported; the first part of the name is the kind of its messages
+_BATCHES: dict[str, _Reader] = {
+    "sms:batch:received": _sms,
+    "sms:batch:data-received": _data,
+    "mms:batch:received": _announced,
+    "mms:batch:downloaded": _downloaded,
+}
+
+
+def _object(payload: object, event: str) -> Fields:
+    if not isinstance(payload, dict):
+        raise Unreadable(f"{event} has no payload")
+    return payload
+
+
+def _text(payload: Fields, name: str) -> str:
+    text = scalar(payload.get(name))
+    if text is None:
+        raise Unreadable(f"the payload has no {name}")
+    return text
+
+
+def _readable(data: str) -> str:
+    try:
+        text = base64.b64decode(data, validate=True).decode()
+    except (binascii.Error, ValueError):
+        return data
+    return text if all(c.isprintable() or c in "\t\r\n" for c in text) else data
+
+
+def _news(event: str, event_id: str | None, payload: object) -> DeviceEvent:
+    told = payload if isinstance(payload, dict) else {}
+    detail = details(told) | health(told) | sim_cards(told)
+    return DeviceEvent(app=NAME, name=event, event_id=event_id, detail=detail)
