@@ -158,8 +158,9 @@ def smsforwarder_json(
     key: str | None = None,
 ) -> Wire:
     """SmsForwarder with the JSON template that the set-up page gives."""
+    escaped = json.dumps(text, ensure_ascii=False)
     body = (
-        f'{{"from":"{sender}","text":{json.dumps(text, ensure_ascii=False)},"received":"{received}",'
+        f'{{"from":"{sender}","text":{escaped},"received":"{received}",'
         f'"sim":"{sim}","device":"Pixel 6","ts":"{pushed_ms}",'
         f'"sign":"{smsforwarder_sign(pushed_ms, key) if key else ""}"}}'
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mmconnect.phones.apps import generic, incoming_sms, smsforwarder, smsgate
+from mmconnect.phones.apps.body import is_raw
 from mmconnect.phones.apps.wire import Unreadable
 from mmconnect.phones.push import NotUnderstood, Push, Reading
 
@@ -40,37 +41,41 @@ def read(app: str, push: Push, mapping: Mapping[str, str]) -> Reading:
     chosen = APPS.get(app, APPS["auto"])
     reading = chosen.parse(push, mapping)
     if isinstance(reading, NotUnderstood) and chosen.name != "auto":
-        other = next((a for a in _SHAPED if a is not chosen and a.recognises(push)), None)
-        if other is not None:
+        other = _shape_of(push)
+        if other is not None and other is not chosen:
             hint = f"it looks like a push of {other.label}: set this device's app to {other.name}"
             return NotUnderstood(reason=f"{reading.reason}; {hint} or to auto")
     return reading
 
 
+def _shape_of(push: Push) -> App | None:
+    """The app whose shape a push has; a raw text has none, however it reads."""
+    if is_raw(push):
+        return None
+    return next((app for app in _SHAPED if app.recognises(push)), None)
+
+
 def _auto(push: Push, mapping: Mapping[str, str]) -> Reading:
-    """Own paths first, for somebody wrote them; then the shapes; then the usual names."""
+    """Own paths first, for somebody wrote them; then the shape; then the usual names."""
     if mapping:
         reading = _GENERIC.parse(push, mapping)
         if not isinstance(reading, NotUnderstood):
             return reading
-    for app in _SHAPED:
-        if app.recognises(push):
-            known = app.parse(push, {})
-            if not isinstance(known, NotUnderstood):
-                return known
-            reading = _GENERIC.parse(push, mapping)
-            return known if isinstance(reading, NotUnderstood) else reading
-    return _GENERIC.parse(push, mapping)
+    app = _shape_of(push)
+    if app is None:
+        return _GENERIC.parse(push, mapping)
+    reading = app.parse(push, {})
+    if isinstance(reading, NotUnderstood):
+        other = _GENERIC.parse(push, mapping)
+        return reading if isinstance(other, NotUnderstood) else other
+    return reading
 
 
 def _auto_verify(push: Push, key: str) -> bool | None:
     """By the shape; else, or where that finds no signature, the usual one over the body."""
-    for app in _SHAPED:
-        if app.recognises(push):
-            told = app.verify(push, key)
-            if told is not None:
-                return told
-    return _GENERIC.verify(push, key)
+    app = _shape_of(push)
+    told = None if app is None else app.verify(push, key)
+    return _GENERIC.verify(push, key) if told is None else told
 
 
 class _Parser(Protocol):

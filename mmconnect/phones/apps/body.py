@@ -11,7 +11,7 @@ import re
 
 from mmconnect.phones.apps.forms import multipart, urlencoded
 from mmconnect.phones.apps.names import SENDER
-from mmconnect.phones.apps.wire import Decoded, Unreadable, clean, decoded_text, shown
+from mmconnect.phones.apps.wire import Decoded, Unreadable, clean, codec, decoded_text, shown
 from mmconnect.phones.push import Push
 
 _LEADING = b"\xef\xbb\xbf \t\r\n"
@@ -27,22 +27,35 @@ def decode(push: Push) -> Decoded:
     `X-SMS-From` is a raw text unless it is typed as JSON or multipart. Raises Unreadable.
     """
     media, body = push.content_type, push.body
-    if not body:
+    if not body or is_raw(push):
         return _plain(push)
-    starts_json = body.lstrip(_LEADING)[:1] in (b"{", b"[")
-    form_like = _FORM_LIKE.match(body) is not None
-    if media.endswith("json") and (starts_json or not form_like):
-        return Decoded(value=json_value(push))
     if media.startswith("multipart/"):
         return multipart(push)
-    named = not push.query.keys().isdisjoint(SENDER)
-    if "x-sms-from" in push.headers or (named and media == "text/plain"):
-        return _plain(push)
-    if starts_json:
+    starts_json = body.lstrip(_LEADING)[:1] in (b"{", b"[")
+    form_like = _FORM_LIKE.match(body) is not None
+    if starts_json or (media.endswith("json") and not form_like):
         return Decoded(value=json_value(push))
     if media == "application/x-www-form-urlencoded":
         return urlencoded(push)
-    return urlencoded(push, guessed=True) if form_like and not named else _plain(push)
+    if form_like and not _names_sender(push):
+        return urlencoded(push, guessed=True)
+    return _plain(push)
+
+
+def is_raw(push: Push) -> bool:
+    """Whether the body is somebody's words as they are, whatever they look like.
+
+    Anybody can write a text that is a push of another sender; where this says so, no app may be
+    recognised in it.
+    """
+    media = push.content_type
+    if "x-sms-from" in push.headers:
+        return not media.endswith("json") and not media.startswith("multipart/")
+    return media == "text/plain" and _names_sender(push)
+
+
+def _names_sender(push: Push) -> bool:
+    return bool(push.query) and not push.query.keys().isdisjoint(SENDER)
 
 
 def json_value(push: Push) -> object:
@@ -74,7 +87,7 @@ def json_value(push: Push) -> object:
 
 def _json_text(push: Push) -> str:
     """As decoded_text(), and UTF-16 or UTF-32 that says nothing: JSON starts with ASCII."""
-    if push.charset == "utf-8" and b"\0" in push.body[:2]:
+    if codec(push.charset) == "utf-8" and b"\0" in push.body[:2]:
         return push.body.decode(json.detect_encoding(push.body), "replace")
     return decoded_text(push)
 

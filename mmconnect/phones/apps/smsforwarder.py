@@ -48,7 +48,8 @@ def recognises(push: Push) -> bool:
     body = push.body
     if body.startswith(b"from="):
         return b"&content=" in body and b"&timestamp=" in body
-    return b'"ts"' in body and b'"received"' in body and b'"device"' in body
+    named = b'"ts"' in body and b'"received"' in body and b'"device"' in body
+    return named and body.lstrip()[:1] == b"{"
 
 
 def verify(push: Push, key: str) -> bool | None:

@@ -59,9 +59,9 @@ def shown(name: str) -> str:
 
 def decoded_text(push: Push) -> str:
     """The body as text in the declared charset, else UTF-8; what does not fit becomes U+FFFD."""
-    body = push.body
-    if push.charset != "utf-8":
-        text = clean(body.decode(codec(push.charset), "replace"))
+    body, encoding = push.body, codec(push.charset)
+    if encoding != "utf-8":
+        text = clean(body.decode(encoding, "replace"))
     elif body.startswith(_BYTE_ORDER_MARKS):
         text = body.decode("utf-16", "replace")
     else:

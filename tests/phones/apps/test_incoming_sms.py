@@ -124,7 +124,8 @@ def test_static_entries_may_follow_the_template() -> None:
         b'{"from":"+1","text":"a","from":"BANK","sentStamp":1767225599000,"receivedStamp":1,"sim":"x"}',
         b'{"from":"+1","text":"a","text":"b","sentStamp":1767225599000,"receivedStamp":1,"sim":"x"}',
         # the same, and broken as well
-        b'{"from":"+1","text":"a" ","from":"BANK","sentStamp":1767225599000,"receivedStamp":1,"sim":"x"}',
+        b'{"from":"+1","text":"a" ","from":"BANK","sentStamp":1767225599000,'
+        b'"receivedStamp":1,"sim":"x"}',
         b'{"from":"A"","text":"b","text":"c","sentStamp":1767225599000,"receivedStamp":1,"sim":"x"}',
         # broken in other ways
         b'{"from":"+1","text":"a"',

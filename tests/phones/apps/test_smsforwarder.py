@@ -163,7 +163,7 @@ def test_own_templates() -> None:
 
 
 def test_a_name_twice_is_not_understood() -> None:
-    """The tag {{SMS}} is put in before the form template is split: a text can bring its own fields."""
+    """{{SMS}} is put in before the template is split, so a text can bring fields of its own."""
     body = b"from=%2B1&content=hi&from=BANK&timestamp=1767225600123"
     for app in ("smsforwarder", "auto"):
         reading = read(app, phones.as_push({"Content-Type": phones.FORM}, body), {})
