@@ -19,7 +19,7 @@ waits = st.lists(st.integers(min_value=0, max_value=30 * DAY), min_size=1, max_s
 
 def test_the_default_schedule_is_the_contracts():
     minute, hour = 60, 3600
-    assert schedule.DEFAULT == (
+    assert (
         0,
         5,
         5 * minute,
@@ -30,7 +30,7 @@ def test_the_default_schedule_is_the_contracts():
         14 * hour,
         20 * hour,
         24 * hour,
-    )
+    ) == schedule.DEFAULT
     assert schedule.DEFAULT_MAX_AGE == 14 * DAY
 
 

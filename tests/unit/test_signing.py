@@ -1,8 +1,8 @@
 """Signatures against vectors that openssl made, and against the libraries that receivers use.
 
 The vectors: `printf %s "$BODY" | openssl dgst -sha256 -hmac "$SECRET"` for the plain headers, and
-`printf '%s.%s.%s' ID TIME "$BODY" | openssl dgst -sha256 -mac HMAC -macopt hexkey:… -binary | base64`
-with the decoded key for webhook-signature.
+`printf '%s.%s.%s' ID TIME "$BODY" | openssl dgst -sha256 -mac HMAC -macopt hexkey:… -binary` in
+base64, with the decoded key, for webhook-signature.
 """
 
 from __future__ import annotations

@@ -54,7 +54,8 @@ def secret_variants(secret: str) -> dict[str, str | None]:
         clean = PREFIX + clean
     padded = clean + "=" * (-len(clean.removeprefix(PREFIX)) % 4)
     add(padded, "has lost the `=` at its end")
-    add(clean.replace(" ", "+"), "has spaces where it should have `+` (decoded as a form field)")
+    plus = secret.strip("\r\n").replace(" ", "+")
+    add(plus, "has spaces where it should have `+` (decoded as a form field)")
     add(unquote(clean), "is percent-encoded")
     add(secret + "\n", "lacks the line end with which the sender keeps it")
     add(secret + "\r\n", "lacks the line end (CR LF) with which the sender keeps it")
