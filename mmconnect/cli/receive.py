@@ -103,7 +103,9 @@ class Receiver:
         from aiohttp import web
 
         if request.method != "POST":
-            return web.Response(text="mmconnect receive: texts are taken by POST.\n")
+            return web.Response(
+                status=405, headers={"Allow": "POST"}, text="Texts are taken by POST.\n"
+            )
         body = await request.read()
         found = diagnose(self.secrets, body, request.headers.items(), SystemClock().now())
         fields = _fields(body)
@@ -164,7 +166,7 @@ class Arrival:
 
     def as_json(self) -> str:
         attempt = self.attempt or ""
-        known = {
+        known: dict[str, object] = {
             "duplicate": self.times > 1,
             "attempt": int(attempt) if attempt.isdecimal() else None,
             "delivery": self.delivery,
@@ -180,10 +182,13 @@ class Arrival:
         if get("event") not in (None, "message.received"):
             title = f"{get('event')}"
         yield _printable(title) + ("  (a test)" if get("test") is True else "")
-        text = self.body.decode("utf-8", "replace") if not self.fields else f"{get('text') or ''}"
+        text = (
+            f"{get('text') or ''}" if "text" in self.fields else self.body.decode(errors="replace")
+        )
         for line in text.splitlines():
             yield pad + _printable(line)
-        for part in get("attachments") or ():
+        parts = get("attachments")
+        for part in parts if isinstance(parts, list) else ():
             yield f"{pad}[attachment: {_printable(json.dumps(part, ensure_ascii=False))}]"
         again = f", number {self.times} of the same text: store it once" if self.times > 1 else ""
         origin = f"{get('id') or 'no id'}, attempt {self.attempt or '?'}{again}"
