@@ -11,19 +11,18 @@ import argparse
 import asyncio
 import errno
 import ipaddress
-import json
 import signal
 import sys
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from mmconnect.cli.arrival import Arrival, fields_of
 from mmconnect.cli.open import secret_argument
-from mmconnect.cli.verify import add_secret, as_json
+from mmconnect.cli.verify import add_secret
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import MmconnectError, UsageError
-from mmconnect.webhook.diagnosis import Diagnosis, diagnose
+from mmconnect.webhook.diagnosis import diagnose
 from mmconnect.webhook.signing import ATTEMPT, DELIVERY
 
 if TYPE_CHECKING:
@@ -108,7 +107,7 @@ class Receiver:
             )
         body = await request.read()
         found = diagnose(self.secrets, body, request.headers.items(), SystemClock().now())
-        fields = _fields(body)
+        fields = fields_of(body)
         times = self._times(request.headers.get("webhook-id") or fields.get("id"), found.ok)
         status = self.status or (204 if found.ok else 401)
         arrival = Arrival(
@@ -150,72 +149,6 @@ class Receiver:
         except BrokenPipeError:  # whoever read our output has left
             sys.stdout = None
             self.stop.set()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """One POST, for the screen."""
-
-    fields: dict[str, Any]
-    body: bytes
-    found: Diagnosis
-    times: int
-    status: int
-    attempt: str | None
-    delivery: str | None
-
-    def as_json(self) -> str:
-        attempt = self.attempt or ""
-        known: dict[str, object] = {
-            "duplicate": self.times > 1,
-            "attempt": int(attempt) if attempt.isdecimal() else None,
-            "delivery": self.delivery,
-            "status": self.status,
-            "message": self.fields or None,
-        }
-        return json.dumps(as_json(self.found) | known)
-
-    def lines(self) -> Iterator[str]:
-        """The text, then where it comes from and what the signatures say."""
-        get, pad = self.fields.get, " " * 4
-        title = f"{get('receivedAt') or 'no time'}  {get('from') or 'nobody'} → {get('to') or '?'}"
-        if get("event") not in (None, "message.received"):
-            title = f"{get('event')}"
-        yield _printable(title) + ("  (a test)" if get("test") is True else "")
-        text = (
-            f"{get('text') or ''}" if "text" in self.fields else self.body.decode(errors="replace")
-        )
-        for line in text.splitlines():
-            yield pad + _printable(line)
-        parts = get("attachments")
-        for part in parts if isinstance(parts, list) else ():
-            yield f"{pad}[attachment: {_printable(json.dumps(part, ensure_ascii=False))}]"
-        again = f", number {self.times} of the same text: store it once" if self.times > 1 else ""
-        origin = f"{get('id') or 'no id'}, attempt {self.attempt or '?'}{again}"
-        yield _printable(f"{pad}{origin}. Answered {self.status}")
-        yield _printable(f"{pad}{'OK: ' if self.found.ok else 'WRONG: '}{self.found.verdict}.")
-        if self.found.remedy:
-            yield f"{pad}{self.found.remedy}."
-        yield ""
-
-
-def _fields(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _printable(text: str) -> str:
-    """`text` without what could steer a terminal: controls, and what turns its direction round."""
-    risky = "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-    return "".join(
-        c.encode("unicode_escape").decode()
-        if unicodedata.category(c) in ("Cc", "Cs") or c in risky
-        else c
-        for c in text
-    )
 
 
 async def _serve(receiver: Receiver, host: str, port: int) -> int:
