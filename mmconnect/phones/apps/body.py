@@ -77,8 +77,8 @@ def json_value(push: Push) -> object:
     except json.JSONDecodeError as error:
         if not text.strip():
             raise Unreadable("the body is empty") from None
-        where = f"{error.msg} at character {error.pos}"
-        raise Unreadable(f"the body is not valid JSON: {where}") from None
+        what = f"the body is not valid JSON: {error.msg} (character {error.pos})"
+        raise Unreadable(what) from None
     except RecursionError:
         raise Unreadable("the JSON body is nested too deeply") from None
     except ValueError:

@@ -49,8 +49,9 @@ def multipart(push: Push) -> Decoded:
     delimiter = b"--" + (match[1] or match[2]).encode("utf-8", "replace")
     start = push.body.find(delimiter) + len(delimiter)
     newline = b"\r\n" if push.body.startswith(b"\r\n", start) else b"\n"
-    parts = (newline + push.body).split(newline + delimiter, MAX_FIELDS + 1)
-    if len(parts) > MAX_FIELDS + 1:
+    # what precedes the first boundary and what follows the last are no parts
+    parts = (newline + push.body).split(newline + delimiter, MAX_FIELDS + 2)
+    if len(parts) > MAX_FIELDS + 2:
         raise Unreadable(f"the form has more than {MAX_FIELDS} fields")
     if len(parts) < 2 or not parts[-1].startswith(b"--"):
         raise Unreadable("the multipart body is cut off: its closing boundary is missing")

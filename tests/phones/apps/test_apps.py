@@ -95,6 +95,16 @@ def test_a_mistake_of_ours_keeps_the_push(monkeypatch: pytest.MonkeyPatch) -> No
     assert "secret" not in reading.reason
 
 
+def test_a_mistake_of_ours_lets_no_signature_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError
+
+    monkeypatch.setattr(smsforwarder, "decode", broken)
+    pushed = phones.as_push(*phones.smsforwarder_json(key="k"))
+    assert APPS["smsforwarder"].verify(pushed, "k") is False
+    assert APPS["auto"].verify(pushed, "k") is False
+
+
 def test_an_app_of_its_own_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         APPS["auto"].name = "x"  # type: ignore[misc]

@@ -227,6 +227,17 @@ def test_raw_mode_by_query() -> None:
         assert got == {"from": "+1", "id": "7", "text": words}
 
 
+def test_words_that_look_like_a_form_beside_a_named_sender() -> None:
+    assert decode(push(b"a=b", "", {"from": "+1"})).value == {"from": "+1", "text": "a=b"}
+    assert value(b"hello", "") == {"text": "hello"}
+
+
+def test_a_type_that_says_what_it_is_beats_the_header_of_raw_mode() -> None:
+    assert value(b'{"a":1}', JSON, **{"from": "+2"}) == {"a": 1}
+    headers, body = phones.generic_multipart({"text": "hi"})
+    assert decode(phones.as_push(headers | {"X-SMS-From": "+2"}, body)).value == {"text": "hi"}
+
+
 def test_a_header_wins_over_the_query() -> None:
     got = decode(push(b"x", "text/plain", {"from": "+1"}, **{"from": "+2"})).value
     assert got == {"from": "+2", "text": "x"}
@@ -271,6 +282,8 @@ def test_multipart() -> None:
         b"content-disposition:form-data;name=t\r\nContent-Type: text/plain\r\n\r\nT\xc3\xbcr",
         b'Content-Disposition: form-data; name="t"\r\nContent-Type: text/plain; '
         b"charset=ISO-8859-1\r\nContent-Transfer-Encoding: 8bit\r\n\r\nT\xfcr",
+        b"Content-Type : TEXT/Plain ; CHARSET=ISO-8859-1\r\nContent-Disposition:  FORM-DATA; "
+        b'Name="t"\r\n\r\nT\xfcr',
         b'Content-Type: text/json\r\nContent-Disposition: form-data; name="t"\r\n\r\nT\xc3\xbcr',
     ],
 )
@@ -278,6 +291,26 @@ def test_multipart() -> None:
 def test_parts_as_different_clients_write_them(part: bytes, newline: bytes) -> None:
     body = b"preamble\r\n--B\r\n" + part + b"\r\n--B--\r\nepilogue"
     assert value(body.replace(b"\r\n", newline), "multipart/form-data; boundary=B") == {"t": "Tür"}
+
+
+def test_a_binary_part_without_a_file_name() -> None:
+    part = b'--B\r\nContent-Disposition: form-data; name="pic"\r\nContent-Type: image/png\r\n\r\nx'
+    got = decode(push(part + b"\r\n--B--", "multipart/form-data; boundary=B"))
+    assert got.files == (Attachment(name="pic", content_type="image/png", size=1),)
+    assert got.value == {}
+
+
+def test_as_many_parts_as_allowed() -> None:
+    names = {f"n{n}": "" for n in range(1000)}
+    assert decode(phones.as_push(*phones.generic_multipart(names))).value == names
+
+
+def test_a_name_twice_in_multipart_is_told() -> None:
+    part = b'--B\r\nContent-Disposition: form-data; name="t"\r\n\r\nx\r\n'
+    with pytest.raises(Unreadable) as problem:
+        decode(push(part * 2 + b"--B--", "multipart/form-data; boundary=B"))
+    assert "the name t twice" in str(problem.value)
+    assert problem.value.twice
 
 
 @pytest.mark.parametrize(

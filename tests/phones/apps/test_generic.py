@@ -40,6 +40,7 @@ def one(pushed: Any, own: dict[str, str] | None = None) -> IncomingText:
 def reason(pushed: Any, own: dict[str, str] | None = None) -> str:
     reading = parse(pushed, own)
     assert isinstance(reading, NotUnderstood), reading
+    assert "mmconnect failed" not in reading.reason
     return reading.reason
 
 
@@ -203,7 +204,7 @@ def test_a_plus_that_was_not_encoded() -> None:
 def test_the_reason_names_what_was_looked_for_and_what_was_there() -> None:
     told = reason({"who": "+1", "data": {"what": "secret words"}, "odd name!": 1})
     assert "no sender (looked for from, sender, phoneNumber" in told
-    assert "no text (looked for text, message, body" in told
+    assert "and no text (looked for text, message, body" in told
     assert "the push has who, data, (odd name), data.what" in told
     assert "secret" not in told
     assert "odd name!" not in told
@@ -288,6 +289,14 @@ def test_envaya_news(action: str) -> None:
     assert "secret" not in str(reading)
 
 
+def test_envaya_news_of_a_phone_without_an_id() -> None:
+    pushed = phones.as_push({}, b"action=test&phone_number=%2B1&from=%2B2&message=x")
+    assert isinstance(parse(pushed), DeviceEvent)
+    pushed = phones.as_push({}, b"action=test&phone_id=1&from=%2B2&message=x")
+    assert isinstance(parse(pushed), DeviceEvent)
+    assert one({"action": "test", "from": "+2", "message": "x"}).text == "x"
+
+
 def test_an_envaya_call_is_no_text() -> None:
     reading = parse(wire(phones.envaya(message_type="call", text="")))
     assert isinstance(reading, DeviceEvent)
@@ -367,14 +376,32 @@ def test_httpsms_cloud_events() -> None:
     assert reading.name == "message.phone.sent"
 
 
+def test_the_envelope_gives_what_the_object_in_it_lacks() -> None:
+    told = {"sentAt": NEW_YEAR, "to": "+9", "sim": 2, "data": {"contact": "+1", "content": "hi"}}
+    assert one(told) == IncomingText(
+        sender="+1", text="hi", recipient="+9", sent_at=NEW_YEAR, time_mark=str(NEW_YEAR), sim=2
+    )
+    inner = {"contact": "+1", "content": "hi", "sentAt": NEW_YEAR + 1, "to": "+8", "sim": 1}
+    assert one(told | {"data": inner}) == IncomingText(
+        sender="+1",
+        text="hi",
+        recipient="+8",
+        sent_at=NEW_YEAR + 1,
+        time_mark=str(NEW_YEAR + 1),
+        sim=1,
+    )
+
+
 def test_an_mms_by_httpsms() -> None:
     told = {
         "from": "+15550100",
         "content": "look",
+        "subject": "Photos",
         "attachments": [{"name": "p.jpg", "content_type": "image/jpeg", "content": "/9j/"}],
     }
     text = one(told)
-    assert text.kind is Kind.MMS
+    assert (text.kind, text.subject) == (Kind.MMS, "Photos")
+    assert one(told | {"attachments": []}).subject is None
     assert text.attachments == (Attachment(name="p.jpg", content_type="image/jpeg", size=None),)
 
 
@@ -512,6 +539,13 @@ def test_a_field_with_an_own_path_is_looked_for_nowhere_else() -> None:
     told = reason({"from": "+1", "text": "hi", "id": "7"}, {"from": "data.sender"})
     assert "no sender (looked for data.sender)" in told
     assert one({"from": "+1", "text": "hi", "id": "7"}, {"id": "data.id"}).event_id is None
+
+
+def test_a_path_that_leads_nowhere_finds_no_text() -> None:
+    for path in ("nope", "list.2", "list.x", "id.x", "list. 0"):
+        told = {"from": "+1", "text": "hi", "id": "7", "list": ["a", "b"]}
+        assert f"no text (looked for {path})" in reason(told, {"text": path})
+    assert one(told, {"text": " nope | list.1 "}).text == "b"
 
 
 def test_own_paths_and_known_objects_together() -> None:

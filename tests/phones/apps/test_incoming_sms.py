@@ -103,6 +103,7 @@ def test_a_sender_that_breaks_the_json_costs_nothing(sender: str, words: str) ->
         ("C:\\qqq", "C:\\qqq"),
         ("half \\u00zz", "half \\u00zz"),
         ('bare " and \\" escaped \\n', 'bare " and " escaped \n'),
+        ('raw\n"newline"\t', 'raw\n"newline"\t'),
         ('lone \\ud83d "', 'lone \ufffd "'),
     ],
 )
@@ -123,6 +124,8 @@ def test_static_entries_may_follow_the_template() -> None:
         # valid JSON with a name twice
         b'{"from":"+1","text":"a","from":"BANK","sentStamp":1767225599000,"receivedStamp":1,"sim":"x"}',
         b'{"from":"+1","text":"a","text":"b","sentStamp":1767225599000,"receivedStamp":1,"sim":"x"}',
+        b'{"from":"+1","text":"a","sentStamp":1767225599000,"receivedStamp":1,"sim":"x",'
+        b'"device":"a","device":"b"}',
         # the same, and broken as well
         b'{"from":"+1","text":"a" ","from":"BANK","sentStamp":1767225599000,'
         b'"receivedStamp":1,"sim":"x"}',

@@ -300,7 +300,8 @@ def test_a_start_tells_the_sims_without_their_serial_numbers() -> None:
     ["sms:sent", "sms:delivered", "sms:cancelled", "call:received", "sms:read-by-a-future-version"],
 )
 def test_other_events_are_news_and_tell_no_words(event: str) -> None:
-    detail = news(event, {"message": "secret words", "sentAt": "x", "partsCount": 2}).detail
+    told = {"message": "secret words", "Body": "secret words"}
+    detail = news(event, told | {"sentAt": "x", "partsCount": 2}).detail
     assert detail == {"sentAt": "x", "partsCount": 2}
 
 
