@@ -81,19 +81,19 @@ def unwrapped(content: str, sender: str) -> dict[str, object]:
     lines = content.split("\n")
     if len(lines) < 2 or lines[0].strip() != sender.strip():
         return {"text": content}
-    lines, tail = lines[1:], lines[1:][-4:]
+    lines = lines[1:]
     found: dict[str, object] = {}
-    times = [n for n, line in enumerate(tail) if _TIME_LINE.fullmatch(line.strip())]
-    if times and times[-1] >= len(tail) - 2:
-        end = len(lines) - len(tail) + times[-1]
+    # the last line but one, or the last where the phone has no name
+    end = next((n for n in (-1, -2) if _TIME_LINE.fullmatch("".join(lines[n:][:1]).strip())), None)
+    if end is not None:
         above = lines[:end]
         if above and _SUBSCRIPTION_LINE.fullmatch(above[-1].strip()):
             above = above[:-1]
         if above and _SIM_LINE.fullmatch(above[-1].strip()):
             found["sim"] = above[-1].strip()
             above = above[:-1]
-        if len(above) < end:
-            found["received"] = tail[times[-1]].strip()
+        if len(above) < len(lines) + end:
+            found["received"] = lines[end].strip()
             lines = above
     return found | {"text": "\n".join(lines)}
 

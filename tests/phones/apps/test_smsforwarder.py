@@ -97,6 +97,10 @@ def test_any_words_survive_the_page_around_them(words: str) -> None:
         ("+1\nhi\nSubId:2\n2026-01-01 00:00:00", ("hi", None, True)),
         ("+1\nhi\n\nSubId：2\n2026-01-01 00:00:00\nPixel", ("hi\n", None, True)),
         ("+1\nSIM1_x\nSubId：2\n2026-01-01 00:00:00\nPixel", ("", "SIM1_x", True)),
+        (
+            "+1 \r\nhi\nSIM2_x\r\nSubId：2\r\n2026-01-01 00:00:00\r\nPixel",
+            ("hi", "SIM2_x", True),
+        ),
         # pages of somebody's own: the less is certain, the less is cut
         ("+1\nhi\n2026-01-01 00:00:00\nPixel", ("hi\n2026-01-01 00:00:00\nPixel", None, False)),
         ("+1\nhi", ("hi", None, False)),
@@ -150,6 +154,22 @@ def test_sign_without_its_timestamp_is_wrong() -> None:
 @pytest.mark.parametrize("body", [b"", b"[1]", b"{", b'{"sign":"a","sign":"b"}'])
 def test_an_unreadable_body_carries_no_signature(body: bytes) -> None:
     assert APPS["smsforwarder"].verify(phones.as_push({}, body), KEY) is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"from=%2B1&content=hi",
+        b"from=%2B1&timestamp=1767225600123&text=hi",
+        b'{"from":"+1","text":"hi","device":"Pixel","received":"x"}',
+        b'{"from":"+1","text":"hi","device":"Pixel","ts":"1767225600123"}',
+        b'{"from":"+1","text":"hi","ts":"1767225600123","received":"x"}',
+    ],
+)
+def test_what_is_not_certainly_this_app_is_read_by_the_usual_names(body: bytes) -> None:
+    reading = read("auto", phones.as_push({}, body), {})
+    assert isinstance(reading, Texts)
+    assert (reading.app, reading.texts[0].text) == ("generic", "hi")
 
 
 def test_own_templates() -> None:
