@@ -1,4 +1,4 @@
-"""Process options: one table, from which the command line, the environment and the TOML file follow.
+"""Process options: one table, which command line, environment and TOML file follow.
 
 flag > `MMCONNECT_*` variable > TOML file > default. At most twenty; everything else lives in the
 database. An unknown key or an invalid value is an error that names option, value and source.
@@ -35,7 +35,7 @@ def _listen(text: str) -> Listen:
     host, colon, port = text.rpartition(":")
     if not colon or not port.isascii() or not port.isdigit() or int(port) > 65535:
         raise ValueError("write it as HOST:PORT, for example 0.0.0.0:8481")
-    return Listen(host=host.strip("[]") or "0.0.0.0", port=int(port))  # noqa: S104 (phones are elsewhere on the LAN)
+    return Listen(host=host.strip("[]") or "0.0.0.0", port=int(port))
 
 
 def _listen_or_off(text: str) -> Listen | None:

@@ -29,9 +29,7 @@ def resource_root() -> Path:
     return package if (package / "templates").is_dir() else package.parent
 
 
-def data_dir(
-    flag: str | None, environ: Mapping[str, str], installed: str | None = None
-) -> DataDir:
+def data_dir(flag: str | None, environ: Mapping[str, str], installed: str | None = None) -> DataDir:
     """Choose the data directory, in the order that the contract gives.
 
     `installed` is the `data_dir` that the installed service's TOML file names.
@@ -49,6 +47,4 @@ def data_dir(
     if value := environ.get("XDG_DATA_HOME"):
         return DataDir(path=Path(value) / "mmconnect", source="XDG_DATA_HOME", explicit=False)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises without a home)
-    return DataDir(
-        path=home / ".local/share/mmconnect", source="the default place", explicit=False
-    )
+    return DataDir(path=home / ".local/share/mmconnect", source="the default place", explicit=False)

@@ -12,7 +12,7 @@ from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
 
 LOOP_MAY_REST = 90.0
-"""Seconds without a turn of the delivery loop after which it counts as stuck; it rests 60 at most."""
+"""Seconds without a turn after which the delivery loop counts as stuck; it rests 60 at most."""
 SMALLEST_DISK = 16 * 2**20
 
 

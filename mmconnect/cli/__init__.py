@@ -77,7 +77,11 @@ def _with_command(words: list[str]) -> list[str]:
         elif word in values:
             skip = True
         elif not word.startswith("-"):
-            return words if word in _FAMILIES or not _is_serve_value(words, word) else ["serve", *words]
+            return (
+                words
+                if word in _FAMILIES or not _is_serve_value(words, word)
+                else ["serve", *words]
+            )
     return ["serve", *words]
 
 

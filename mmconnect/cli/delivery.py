@@ -90,7 +90,9 @@ def _show(args: argparse.Namespace) -> int:
 
 def _retry(args: argparse.Namespace) -> int:
     if bool(args.ids) == bool(args.state):
-        raise UsageError("Name deliveries by id, or choose them with --state (and --since, --endpoint)")
+        raise UsageError(
+            "Name deliveries by id, or choose them with --state (and --since, --endpoint)"
+        )
     with opening.opened(args, write=True) as store:
         now = store.clock.now()
         if args.ids:

@@ -37,9 +37,7 @@ def add_parser(
         metavar="K",
         help="the app's key for signed pushes (or @FILE, or -); unsigned ones are then refused",
     )
-    add.add_argument(
-        "--country", metavar="SG", help="two letters; how numbers without + are read"
-    )
+    add.add_argument("--country", metavar="SG", help="two letters; how numbers without + are read")
     add.add_argument(
         "--map",
         metavar="FIELD=PATH",
@@ -58,7 +56,11 @@ def add_parser(
     verbs.add_parser("list", parents=parents, help="all phones").set_defaults(run=_list)
     for name, run, text in (
         ("remove", _remove, "refuse its pushes from now on"),
-        ("new-token", _new_token, "a new token; the old one ends when it is used, in 7 days at most"),
+        (
+            "new-token",
+            _new_token,
+            "a new token; the old one ends when it is used, in 7 days at most",
+        ),
     ):
         verb = verbs.add_parser(name, parents=parents, help=text)
         verb.add_argument("id", metavar="ID")

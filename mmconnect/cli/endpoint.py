@@ -12,7 +12,7 @@ from mmconnect.domain.clock import parse_duration
 from mmconnect.domain.errors import NotFound, Refused, UsageError
 from mmconnect.domain.ids import ENDPOINT
 from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
-from mmconnect.store import deliveries, endpoints
+from mmconnect.store import deliveries, endpoints, outbox
 from mmconnect.webhook import payload, schedule, signing
 
 CONCURRENCY = 64
@@ -36,9 +36,7 @@ def add_parser(
         help="bring your own signing secret, of 16 bytes or more (or @FILE, or - for stdin)",
     )
     add.add_argument("--numbers", choices=[n.value for n in Numbers], default="e164")
-    add.add_argument(
-        "--events", metavar="E,…", help=f"what it gets (default {payload.RECEIVED})"
-    )
+    add.add_argument("--events", metavar="E,…", help=f"what it gets (default {payload.RECEIVED})")
     add.add_argument(
         "--max-age", metavar="D", help="how long a text is worth delivering (default 14d)"
     )
@@ -85,9 +83,7 @@ def _add(args: argparse.Namespace) -> int:
         )
         endpoints.add(store.db, endpoint)
     if args.json:
-        output.document(
-            {"id": endpoint.id, "url": url, "name": endpoint.name, "secret": secret}
-        )
+        output.document({"id": endpoint.id, "url": url, "name": endpoint.name, "secret": secret})
         return 0
     output.fields(
         [("Endpoint", endpoint.id), ("Name", endpoint.name), ("URL", url), ("Secret", secret)]
@@ -104,7 +100,7 @@ def _add(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
-        found = [(e, deliveries.waiting(store.db, e.id)) for e in endpoints.known(store.db)]
+        found = [(e, outbox.waiting(store.db, e.id)) for e in endpoints.known(store.db)]
     if args.json:
         output.document([shown.endpoint(e, waiting) for e, waiting in found])
     else:
@@ -119,7 +115,7 @@ def _list(args: argparse.Namespace) -> int:
 def _show(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
         endpoint = _get(store, args.id)
-        waiting = deliveries.waiting(store.db, endpoint.id)
+        waiting = outbox.waiting(store.db, endpoint.id)
     facts = shown.endpoint(endpoint, waiting)
     if args.json:
         output.document(facts)
@@ -141,7 +137,7 @@ def _change(args: argparse.Namespace, state: EndpointState, sentence: str) -> in
     with opening.opened(args, write=True) as store:
         endpoint = _get(store, args.id)
         endpoints.set_state(store.db, endpoint.id, state)
-        waiting = deliveries.waiting(store.db, endpoint.id)
+        waiting = outbox.waiting(store.db, endpoint.id)
         changed = _get(store, endpoint.id)
     if args.json:
         output.document(shown.endpoint(changed, waiting))
@@ -153,7 +149,7 @@ def _change(args: argparse.Namespace, state: EndpointState, sentence: str) -> in
 def _remove(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
         endpoint = _get(store, args.id)
-        waiting = deliveries.waiting(store.db, endpoint.id)
+        waiting = outbox.waiting(store.db, endpoint.id)
     if waiting and not opening.confirm(
         f"{waiting} texts wait for {endpoint.name} and would be cancelled. Remove it?", yes=args.yes
     ):

@@ -77,9 +77,7 @@ def _show(args: argparse.Namespace) -> int:
         facts = shown.message(found)
         facts["raw"] = None if found.raw is None else found.raw.decode("utf-8", "replace")
         facts["rawHeaders"] = found.raw_headers
-        facts["payload"] = (
-            None if found.message.payload is None else found.message.payload.decode()
-        )
+        facts["payload"] = None if found.payload is None else found.payload.decode()
         facts["deliveries"] = [
             {**shown.delivery(d), "attemptList": [shown.attempt(a) for a in attempts]}
             for d, attempts in sent
@@ -101,7 +99,9 @@ def _simulate(args: argparse.Namespace) -> int:
         chosen = args.device or (known[0].id if known else None)
         if chosen is None:
             raise Refused('There is no phone yet. Add one: mmconnect device add --name "My phone"')
-        token = next((t.token for t in reversed(devices.tokens(store.db)) if t.device_id == chosen), None)
+        token = next(
+            (t.token for t in reversed(devices.tokens(store.db)) if t.device_id == chosen), None
+        )
         if token is None or chosen not in {d.id for d in known}:
             raise NotFound(f"There is no device {chosen}. `mmconnect device list` shows them")
         service = running(store.directory)
@@ -112,7 +112,7 @@ def _simulate(args: argparse.Namespace) -> int:
             " mmconnect serve"
         )
     host, _, port = service.phone[0].rpartition(":")
-    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
+    if host in ("0.0.0.0", "::"):
         host = "127.0.0.1"
     body = {"from": args.sender, "text": args.text, "sentAt": iso(now), "id": f"simulated-{now}"}
     status, answer = asyncio.run(_push(f"http://{host}:{port}/in/{token}", json.dumps(body)))

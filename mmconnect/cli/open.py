@@ -114,7 +114,7 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 
 def _become_owner(path: Path) -> None:
-    """Run as root, a command works as the directory's owner: files stay readable for the service."""
+    """Run as root, work as the directory's owner, so that files stay readable for the service."""
     if os.geteuid() != 0:
         return
     owner = path.stat()

@@ -54,11 +54,15 @@ def _tell(started: Started) -> None:
     if others:
         print(f"  Also reachable   at {', '.join(others)}")
     print(f"  Data             {started.directory}")
+    if not (started.endpoints and started.devices):
+        print("\nNext, in another terminal:")
     if not started.endpoints:
-        print("\n  Next: mmconnect endpoint add URL       where your texts go")
+        print("  mmconnect endpoint add URL               where your texts go")
     if not started.devices:
-        print(f'  {"Then:" if not started.endpoints else "Next:"} mmconnect device add --name "My phone"')
+        print('  mmconnect device add --name "My phone"   where they come from')
     print(flush=True)
     log.info(
-        "mmconnect is running: phones at %s, admin at %s", ", ".join(started.phone), ", ".join(started.admin)
+        "mmconnect is running: phones at %s, admin at %s",
+        ", ".join(started.phone),
+        ", ".join(started.admin),
     )

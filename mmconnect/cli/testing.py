@@ -5,8 +5,6 @@ Recorded like any other delivery, but never retried, queued or drained.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from mmconnect.cli.open import Store
 from mmconnect.delivery.flight import landing, sign
 from mmconnect.delivery.sender import Sender
@@ -20,7 +18,7 @@ from mmconnect.domain.models import (
     Message,
     Trigger,
 )
-from mmconnect.store import deliveries, messages, settings
+from mmconnect.store import deliveries, messages, outbox, settings
 from mmconnect.store.connection import transaction
 from mmconnect.webhook.payload import message_received
 
@@ -41,7 +39,7 @@ async def send_test(store: Store, endpoint: Endpoint) -> tuple[Delivery, Attempt
     now = store.clock.now()
     landed = landing(flight, answer, started_at=started_at, now=now, jitter=0.0)
     with transaction(store.db):
-        deliveries.settle(store.db, landed.attempt, landed.state, landed.due_at, now)
+        outbox.settle(store.db, landed.attempt, landed.state, landed.due_at, now)
     recorded = deliveries.get(store.db, flight.delivery_id)
     assert recorded is not None  # noqa: S101 (it was written four lines above)
     return recorded, landed.attempt
@@ -66,12 +64,13 @@ def _prepare(store: Store, endpoint: Endpoint) -> Flight:
     body = message_received(message, settings.tenant(store.db), endpoint.numbers)
     delivery_id = store.ids.new(DELIVERY)
     new = messages.NewMessage(
-        message=replace(message, payload=body),
+        message=message,
+        payload=body,
         keys=messages.Keys(),
         raw=None,
         raw_headers=None,
         deliveries=[
-            deliveries.NewDelivery(
+            outbox.NewDelivery(
                 id=delivery_id,
                 message_id=message.id,
                 endpoint_id=endpoint.id,

@@ -16,7 +16,9 @@ def add_parser(
     parents: list[argparse.ArgumentParser],
 ) -> None:
     """Add the command."""
-    parser = commands.add_parser("version", parents=parents, help="versions of mmconnect and its parts")
+    parser = commands.add_parser(
+        "version", parents=parents, help="versions of mmconnect and its parts"
+    )
     parser.set_defaults(run=run)
 
 

@@ -47,7 +47,10 @@ class Connector(aiohttp.TCPConnector):
         self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
 
     async def connect(
-        self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout
+        self,
+        req: ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 (the signature is aiohttp's)
     ) -> Connection:
         """Get a connection, from the pool or a new one."""
         connection = await super().connect(req, traces, timeout)

@@ -12,14 +12,15 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
-from mmconnect.delivery.flight import landing, sign
+from mmconnect.delivery.flight import Landing, landing, sign
 from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, EndpointState, Flight
-from mmconnect.store import deliveries, endpoints
+from mmconnect.store import endpoints, outbox
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database, Write
 from mmconnect.webhook import schedule
@@ -136,7 +137,7 @@ class Dispatcher:
 
     async def _sweep(self) -> None:
         count = await self._database.write(
-            lambda db: deliveries.sweep(
+            lambda db: outbox.sweep(
                 db, boot_id=self.boot_id, now=self._clock.now(), budget=len(schedule.DEFAULT)
             )
         )
@@ -146,7 +147,9 @@ class Dispatcher:
     async def _turn(self) -> float:
         """Claim what is due; how long (seconds) there is nothing to do."""
         known = self._look().endpoints
-        for endpoint_id in [i for i, lane in self._lanes.items() if i not in known and not lane.in_flight]:
+        for endpoint_id in [
+            i for i, lane in self._lanes.items() if i not in known and not lane.in_flight
+        ]:
             del self._lanes[endpoint_id]
         if self._unwritten:
             return AFTER_ERROR
@@ -158,7 +161,9 @@ class Dispatcher:
             if failed is not None:
                 raise failed
         now = self._clock.now()
-        due = [lane.next_due for e in ready if (lane := self._lane(e.id)).next_due and not lane.backlog]
+        due = [
+            lane.next_due for e in ready if (lane := self._lane(e.id)).next_due and not lane.backlog
+        ]
         return min([LONGEST_SLEEP, *[max(0.0, (at - now) / 1000) for at in due]])
 
     async def _claim(self, endpoint: Endpoint, lane: Lane) -> None:
@@ -169,8 +174,8 @@ class Dispatcher:
                 return
             arrivals, busy = lane.arrivals, list(lane.busy)
             flights, next_due = await self._database.write(
-                lambda db, now=now, slots=slots, busy=busy: deliveries.claim(
-                    db,
+                partial(
+                    outbox.claim,
                     endpoint_id=endpoint.id,
                     now=now,
                     slots=slots,
@@ -193,46 +198,49 @@ class Dispatcher:
         task.add_done_callback(self._flying.discard)
 
     async def _fly(self, flight: Flight) -> None:
-        """POST, judge, record; then make room for the next."""
+        """POST, make room for the next, and record what came of it."""
         lane = self._lane(flight.endpoint_id)
-        due_at = None
+        endpoint = self._look().endpoints.get(flight.endpoint_id)
+        landed: Landing | None = None
         try:
-            endpoint = self._look().endpoints.get(flight.endpoint_id)
             if endpoint is not None:
-                due_at = await self._deliver(endpoint, flight)
-                if due_at is not None:
-                    lane.will_be_due(due_at)
+                landed = await self._post(endpoint, flight)
         except Exception:
             log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)
         finally:
             lane.leave(flight.sender)
-            if lane.backlog or due_at is not None:
+            if lane.backlog:
+                self._awake.set()
+        if landed is not None and endpoint is not None:
+            await self._settle(endpoint, landed)
+            if landed.due_at is not None:
+                lane.will_be_due(landed.due_at)
                 self._awake.set()
 
-    async def _deliver(self, endpoint: Endpoint, flight: Flight) -> int | None:
-        """One attempt and its record; when the next is due, or None."""
+    async def _post(self, endpoint: Endpoint, flight: Flight) -> Landing:
+        """One attempt, judged."""
         started_at = self._clock.now()
-        answer = await self._sender.post(
-            endpoint.url, sign(endpoint, flight, started_at), flight.body
-        )
+        headers = sign(endpoint, flight, started_at)
+        answer = await self._sender.post(endpoint.url, headers, flight.body)
         now = self._clock.now()
-        landed = landing(flight, answer, started_at=started_at, now=now, jitter=self._jitter())
-        await self._record(
-            lambda db: deliveries.settle(db, landed.attempt, landed.state, landed.due_at, now)
-        )
+        return landing(flight, answer, started_at=started_at, now=now, jitter=self._jitter())
+
+    async def _settle(self, endpoint: Endpoint, landed: Landing) -> None:
+        """Record an attempt, what follows for its delivery, and for its endpoint."""
+        attempt, now = landed.attempt, self._clock.now()
+        await self._record(lambda db: outbox.settle(db, attempt, landed.state, landed.due_at, now))
         if landed.hold is not None:
             result, reason = landed.hold
             await self._record(lambda db: endpoints.hold(db, endpoint.id, result, reason))
             log.warning("Endpoint %s is held: %s", endpoint.name, reason)
-        elif landed.attempt.error is not None:
+        elif attempt.error is not None:
             log.warning(
                 "Delivery %s to %s: attempt %d failed: %s",
-                flight.delivery_id,
+                attempt.delivery_id,
                 endpoint.name,
-                flight.number,
-                landed.attempt.error,
+                attempt.number,
+                attempt.error,
             )
-        return landed.due_at
 
     async def _record(self, write: Write[None]) -> None:
         """Write a result down, however long the database takes to be able to."""

@@ -36,9 +36,7 @@ def sign(endpoint: Endpoint, flight: Flight, now: int) -> dict[str, str]:
     return headers
 
 
-def landing(
-    flight: Flight, answer: Answer, *, started_at: int, now: int, jitter: float
-) -> Landing:
+def landing(flight: Flight, answer: Answer, *, started_at: int, now: int, jitter: float) -> Landing:
     """Judge an answer by the contract's outcome rules and the schedule."""
     if answer.trouble is not None:
         judged = outcome.judge_trouble(answer.trouble, answer.detail)

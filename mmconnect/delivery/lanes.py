@@ -56,7 +56,7 @@ class Lane:
         self.backlog = True
 
     def looked(self, next_due: int | None, now: int, arrivals: int) -> None:
-        """A look, begun at that many `arrivals`, found that the next waiting delivery is due then."""
+        """A look, begun at that many `arrivals`, found when the next waiting delivery is due."""
         self.next_due = next_due
         self.backlog = self.arrivals != arrivals or (next_due is not None and next_due <= now)
 

@@ -104,7 +104,7 @@ class Sender:
                     )
         except asyncio.CancelledError:
             raise
-        except Exception as error:  # noqa: BLE001 (whatever went wrong is an outcome, never an exception)
+        except Exception as error:
             trouble, detail = _trouble(error, over)
             if trouble is Trouble.INTERNAL:
                 log.exception("Sending failed in an unexpected way")

@@ -81,7 +81,7 @@ class Device:
     mapping: dict[str, str] = field(default_factory=dict)
     """The device's own paths for the generic mapping: field name to dotted path."""
     dedupe_window: int | None = None
-    """Seconds in which an identical push without id and time counts as seen; None: the app's own."""
+    """Seconds in which the same push without id and time counts as seen; None: the app's own."""
     created_at: int
     removed_at: int | None = None
 
@@ -145,8 +145,6 @@ class Message:
     device_name: str | None
     event_id: str | None = None
     test: bool = False
-    payload: bytes | None = field(default=None, repr=False)
-    """The webhook's body, serialised once; None for an unrecognised push."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

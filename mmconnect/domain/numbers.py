@@ -13,6 +13,7 @@ from functools import lru_cache
 import phonenumbers
 
 _DIALLED = re.compile(r"[+＋]?[\d\s().\-/·\u00a0\u2010-\u2015]{7,}")
+_E164 = re.compile(r"\+[1-9]\d{6,14}", re.ASCII)
 _REGIONS = frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 
@@ -21,13 +22,20 @@ def is_country(code: str) -> bool:
     return code in _REGIONS
 
 
-@lru_cache(maxsize=4096)
 def normalise(number: str, country: str | None) -> str:
     """`number` as E.164 (`+6581230000`) when it is a phone number, else exactly as given.
 
     `country` (ISO 3166, `SG`) is how a number without `+` is read; without it only international
     numbers are recognised.
     """
+    # What the network gives is E.164 already, unless a trunk 0 follows the country code.
+    if _E164.fullmatch(number) is not None and "0" not in number[2:5]:
+        return number
+    return _read(number, country)
+
+
+@lru_cache(maxsize=4096)
+def _read(number: str, country: str | None) -> str:
     if _DIALLED.fullmatch(number) is None:
         return number
     try:

@@ -13,7 +13,6 @@ from mmconnect.phones.push import IncomingText
 from mmconnect.store.messages import Keys
 
 
-
 def keys(device_id: str, sender: str, text: IncomingText, body: bytes, window: int) -> Keys:
     """The keys of one text of a push. `sender` is normalised; `window` is in seconds."""
     content = _content(sender, text)

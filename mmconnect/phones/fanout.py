@@ -6,14 +6,14 @@ Decides which deliveries are born in flight by asking the Outlet; everything els
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from mmconnect.domain.ids import DELIVERY, Ids
 from mmconnect.domain.models import Endpoint, Flight, Message, Numbers, Trigger
 from mmconnect.store.configuration import Configuration
-from mmconnect.store.deliveries import NewDelivery
 from mmconnect.store.messages import Keys, NewMessage
+from mmconnect.store.outbox import NewDelivery
 from mmconnect.webhook.payload import RECEIVED, message_received
 
 
@@ -62,7 +62,7 @@ def plan(
     raw: bytes | None,
     raw_headers: str | None,
 ) -> Plan:
-    """Fan a message out. Without an `outlet` every delivery waits; then it is safe on any thread."""
+    """Fan a message out. Without an `outlet` every delivery waits, and any thread may ask."""
     body = message_received(message, configuration.tenant)
     sender = message.sender or ""
     flights: list[Flight] = []
@@ -106,7 +106,8 @@ def plan(
             )
         )
     new = NewMessage(
-        message=replace(message, payload=body),
+        message=message,
+        payload=body,
         keys=keys,
         raw=raw,
         raw_headers=raw_headers,

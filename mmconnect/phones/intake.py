@@ -8,12 +8,12 @@ Invariant: a 2xx to the phone means fsynced.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import MESSAGE, Ids
@@ -64,9 +64,10 @@ class Intake:
         except BaseException:
             self._settle(plans, set())
             raise
-        future = self._database.submit(lambda db: [write(db) for write in writes])
-        future.add_done_callback(lambda done: self._after(done, plans))
-        taken = await asyncio.shield(future)
+        taken = await self._database.submit(
+            lambda db: [write(db) for write in writes],
+            then=lambda taken, error: self._after(taken, plans),
+        )
         for one in taken:
             if one.reused_id:
                 log.warning(
@@ -123,7 +124,7 @@ class Intake:
                 raw=notice.raw,
                 raw_headers=notice.raw_headers,
             ).new
-            await self._database.write(lambda db, new=new: mms.stand_alone(db, new))
+            await self._database.write(partial(mms.stand_alone, new=new))
             self._outlet.wake()
         return await self._database.read(mms.next_due)
 
@@ -190,13 +191,11 @@ class Intake:
             event_id=text.event_id,
         )
 
-    def _after(self, done: asyncio.Future[list[Taken]], plans: list[Plan]) -> None:
+    def _after(self, taken: list[Taken] | None, plans: list[Plan]) -> None:
         """Start what was committed and free what was not; whoever asked may be long gone."""
-        stored: set[str] = set()
-        if not done.cancelled() and done.exception() is None:
-            stored = {taken.message_id for taken in done.result() if not taken.duplicate}
+        stored = {one.message_id for one in taken or () if not one.duplicate}
         self._settle(plans, stored)
-        if len(stored) > len(plans) or not plans:  # an MMS, which asks for no place
+        if len(stored) > len(plans):  # an MMS, which asks for no place
             self._outlet.wake()
 
     def _settle(self, plans: list[Plan], stored: set[str]) -> None:

@@ -33,7 +33,7 @@ def reachable(listening: Iterable[str]) -> list[str]:
     found: list[str] = []
     for bound in listening:
         host, _, port = bound.rpartition(":")
-        hosts = lan_addresses() if host in ("0.0.0.0", "[::]", "::", "") else [host]  # noqa: S104 (compared, not bound)
+        hosts = lan_addresses() if host in ("0.0.0.0", "[::]", "::", "") else [host]
         found += [f"{h}:{port}" for h in hosts]
     return list(dict.fromkeys(found))
 

@@ -10,8 +10,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from mmconnect.domain.errors import StoreError, StoreUnavailable
+
+Row = tuple[Any, ...]
+"""What STRICT tables give; each table family turns it into a value in one function."""
 
 FILE = "mmconnect.db"
 WAL_LIMIT = 16 * 2**20
@@ -41,7 +45,11 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
     """
     try:
         db = sqlite3.connect(
-            path, timeout=patience, isolation_level=None, check_same_thread=False, cached_statements=256
+            path,
+            timeout=patience,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
         )
         try:
             db.execute("PRAGMA foreign_keys = ON")
@@ -52,8 +60,8 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
                 (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
                 if mode != "wal":
                     raise StoreError(
-                        f"{path.parent} is on a file system that SQLite cannot keep a write-ahead log"
-                        " on (a network share?). Choose a local directory with --data-dir"
+                        f"{path.parent} is on a file system that SQLite cannot keep a"
+                        " write-ahead log on (a network share?). Choose a local directory with --data-dir"
                     )
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA secure_delete = ON")
@@ -68,7 +76,7 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
 
 
 def unavailable(error: sqlite3.Error, path: Path | None = None) -> StoreUnavailable | None:
-    """The error to tell when `error` is about the disk or a lock; None when it is our own mistake."""
+    """The error to tell when this one is about the disk or a lock; None when it is our mistake."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None or code & 0xFF not in _UNAVAILABLE:
         return None

@@ -4,7 +4,8 @@ The trap of SQLite under asyncio is that a connection is not a transaction: on a
 coroutine's rollback erases another's insert, and a cancellation in mid-transaction loses what comes
 after. So a write here is one plain function, run whole on the writer's own thread; nobody else can
 reach that connection, and cancelling whoever waits for it changes nothing. Writes that queue up
-while the disk is busy share the next commit, each in its own savepoint: one bad write fails alone.
+while the disk is busy share the next commit; when one of them fails, they are run again, each in its
+own savepoint: one bad write fails alone.
 
 Invariant: a write's future has a result only after its commit is on the disk.
 """
@@ -27,6 +28,7 @@ from mmconnect.store.connection import FILE, connect, unavailable
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
+Then = Callable[[T | None, BaseException | None], None]
 
 PATIENCE = 2.0
 """Seconds that a commit waits for another process's lock: a phone gives up after 5."""
@@ -40,12 +42,13 @@ QUEUE_LIMIT = 4096
 class _Job:
     function: Write[Any]
     future: asyncio.Future[Any]
+    then: Callable[[Any, BaseException | None], None] | None = None
     result: Any = None
     error: BaseException | None = field(default=None)
 
 
 class Database:
-    """Open with `Database.open()`, close with `close()`; both must run in the event loop's thread."""
+    """Open with `Database.open()` and close with `close()`, in the event loop's thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -72,23 +75,28 @@ class Database:
         """
         return cls(directory / FILE)
 
-    def submit(self, function: Write[T]) -> asyncio.Future[T]:
+    def submit(self, function: Write[T], then: Then[T] | None = None) -> asyncio.Future[T]:
         """Queue a write; the future has its result once the commit is on the disk.
 
-        `function` gets the connection, inside a transaction, on another thread: it must not touch
-        anything of the event loop. Its exception undoes it alone. StoreUnavailable means that
-        nothing of it was kept.
+        `function` gets the connection, inside a transaction, on another thread; it must touch
+        nothing of the event loop, and may be run a second time after its first run was undone. Its
+        exception undoes it alone. StoreUnavailable means that nothing of it was kept.
+
+        Whoever waits for the future may be cancelled; the write is not, and `then` is called in the
+        event loop with (result, None) or (None, error) in any case.
         """
         future: asyncio.Future[T] = self._loop.create_future()
+        job = _Job(function, future, then)
         if self._jobs.qsize() >= QUEUE_LIMIT:
-            future.set_exception(StoreUnavailable("too many writes are waiting for the disk"))
+            job.error = StoreUnavailable("too many writes are waiting for the disk")
+            self._loop.call_soon(self._settle, [job])
         else:
-            self._jobs.put(_Job(function, future))
+            self._jobs.put(job)
         return future
 
     async def write(self, function: Write[T]) -> T:
-        """submit(), and wait; whoever waits may be cancelled, the write is not."""
-        return await asyncio.shield(self.submit(function))
+        """submit(), and wait."""
+        return await self.submit(function)
 
     async def read(self, function: Write[T]) -> T:
         """Run `function` on the read-only connection: one snapshot, never in a write's way."""
@@ -139,6 +147,8 @@ class Database:
         troubles = [str(job.error) for job in batch if isinstance(job.error, StoreUnavailable)]
         self.trouble = troubles[0] if len(troubles) == len(batch) else None
         for job in batch:
+            if job.then is not None:
+                job.then(job.result, job.error)
             if job.future.cancelled():
                 continue
             if job.error is None:
@@ -158,27 +168,33 @@ def _snapshot(db: sqlite3.Connection, function: Write[T]) -> T:
 
 
 def _commit_together(db: sqlite3.Connection, batch: list[_Job]) -> None:
-    """Run the jobs in one transaction, each in its own savepoint; fill in results and errors."""
+    """Run the jobs in one transaction and fill in results and errors."""
     try:
         db.execute("BEGIN IMMEDIATE")
-        for job in batch:
-            _run_alone(db, job)
+        try:
+            for job in batch:
+                job.result = job.function(db)
+        except Exception:
+            _roll_back(db)
+            db.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                _run_alone(db, job)
         db.execute("COMMIT")
     except sqlite3.Error as error:
         told = unavailable(error) or StoreUnavailable(f"the database failed: {error}")
         told.__cause__ = error
         for job in batch:
             job.error = job.error or told
-        if db.in_transaction:
-            _roll_back(db)
+        _roll_back(db)
 
 
 def _run_alone(db: sqlite3.Connection, job: _Job) -> None:
     """One job in its savepoint. Raises sqlite3.Error only when the whole transaction is gone."""
     db.execute("SAVEPOINT job")
+    job.result = None
     try:
         job.result = job.function(db)
-    except BaseException as error:
+    except Exception as error:
         if not db.in_transaction:  # SQLite gave up the whole transaction (disk full, I/O error)
             if isinstance(error, sqlite3.Error):
                 raise
@@ -189,7 +205,8 @@ def _run_alone(db: sqlite3.Connection, job: _Job) -> None:
 
 
 def _roll_back(db: sqlite3.Connection) -> None:
-    try:
-        db.execute("ROLLBACK")
-    except sqlite3.Error:  # nothing is open any more, which is what was wanted
-        return
+    if db.in_transaction:
+        try:
+            db.execute("ROLLBACK")
+        except sqlite3.Error:  # SQLite has rolled back by itself, which is what was wanted
+            return

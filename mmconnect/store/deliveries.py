@@ -1,199 +1,12 @@
-"""The outbox: deliveries and their attempts.
-
-A delivery is `in_flight` from before its POST until the result is committed; what an earlier boot
-left there is swept back, marked as interrupted. Invariant: each committed delivery reaches its
-endpoint or stays visible and replayable.
-"""
+"""Deliveries and attempts as people ask for them: lists, one in full, sending again, cancelling."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
-from mmconnect.domain.models import Attempt, Delivery, DeliveryState, Flight, Trigger
-from mmconnect.webhook.outcome import OutcomeClass
-
-INTERRUPTED = "mmconnect stopped in the middle of this attempt: it may have been delivered"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewDelivery:
-    """A delivery to add: born in flight when `boot_id` is set, else pending and due at once."""
-
-    id: str
-    message_id: str
-    endpoint_id: str
-    sender: str
-    trigger: Trigger
-    created_at: int
-    boot_id: str | None = None
-    payload: bytes | None = field(default=None, repr=False)
-    """The body, where it differs from the message's own."""
-
-
-def add(db: sqlite3.Connection, new: NewDelivery) -> None:
-    """Add one delivery."""
-    flying = new.boot_id is not None
-    db.execute(
-        "INSERT INTO deliveries (id, message_id, endpoint_id, state, trigger, sender, attempts,"
-        " spent, due_at, started_at, boot_id, created_at, payload)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            new.id,
-            new.message_id,
-            new.endpoint_id,
-            "in_flight" if flying else "pending",
-            new.trigger.value,
-            new.sender,
-            int(flying),
-            int(flying),
-            None if flying else new.created_at,
-            new.created_at if flying else None,
-            new.boot_id,
-            new.created_at,
-            new.payload,
-        ),
-    )
-
-
-def claim(
-    db: sqlite3.Connection,
-    *,
-    endpoint_id: str,
-    now: int,
-    slots: int,
-    busy: Collection[str],
-    boot_id: str,
-) -> tuple[list[Flight], int | None]:
-    """Put up to `slots` due deliveries of an endpoint in flight, oldest due first.
-
-    At most one per sender, and none of the `busy` senders. Returns the flights, and when the next
-    of those that still wait is due (UTC ms; in the past where only its sender or a slot is lacking).
-    """
-    marks = ",".join("?" * len(busy))
-    rows = db.execute(
-        "SELECT id, sender FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
-        f" AND due_at <= ? AND sender NOT IN ({marks}) ORDER BY due_at, id LIMIT ?",  # noqa: S608 (marks only)
-        (endpoint_id, now, *busy, slots * 4),
-    ).fetchall()
-    chosen: dict[str, str] = {}
-    for delivery_id, sender in rows:
-        if len(chosen) < slots:
-            chosen.setdefault(sender, delivery_id)
-    flights = [_launch(db, delivery_id, now, boot_id) for delivery_id in chosen.values()]
-    return flights, next_due(db, endpoint_id)
-
-
-def _launch(db: sqlite3.Connection, delivery_id: str, now: int, boot_id: str) -> Flight:
-    db.execute(
-        "UPDATE deliveries SET state = 'in_flight', attempts = attempts + 1, spent = spent + 1,"
-        " due_at = NULL, started_at = ?, boot_id = ? WHERE id = ?",
-        (now, boot_id, delivery_id),
-    )
-    row = db.execute(
-        "SELECT d.id, d.message_id, d.endpoint_id, d.sender, d.attempts, d.spent, d.trigger,"
-        " coalesce(d.payload, m.payload) FROM deliveries d JOIN messages m ON m.id = d.message_id"
-        " WHERE d.id = ?",
-        (delivery_id,),
-    ).fetchone()
-    return Flight(
-        delivery_id=row[0],
-        message_id=row[1],
-        endpoint_id=row[2],
-        sender=row[3],
-        number=row[4],
-        spent=row[5],
-        trigger=Trigger(row[6]),
-        body=row[7],
-    )
-
-
-def settle(
-    db: sqlite3.Connection, attempt: Attempt, state: DeliveryState, due_at: int | None, now: int
-) -> None:
-    """Record an attempt and what follows for its delivery, in one transaction.
-
-    A delivery that a person cancelled meanwhile keeps its state, unless it was delivered after all.
-    """
-    record(db, attempt)
-    finished = None if state is DeliveryState.PENDING else now
-    db.execute(
-        "UPDATE deliveries SET state = ?, due_at = ?, finished_at = ?, boot_id = NULL"
-        " WHERE id = ? AND (state = 'in_flight' OR ? = 'delivered')",
-        (state.value, due_at, finished, attempt.delivery_id, state.value),
-    )
-
-
-def record(db: sqlite3.Connection, attempt: Attempt) -> None:
-    """The attempt's own row."""
-    db.execute(
-        "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            attempt.delivery_id,
-            attempt.number,
-            attempt.started_at,
-            attempt.duration_ms,
-            attempt.outcome,
-            attempt.status,
-            attempt.error,
-            attempt.address,
-            attempt.response_headers,
-            attempt.response_body,
-        ),
-    )
-
-
-def sweep(db: sqlite3.Connection, *, boot_id: str, now: int, budget: int) -> int:
-    """Take back what earlier boots left in flight; how many there were.
-
-    Each gets an attempt row that says so and is due again at once, as the interruption was ours;
-    it counts, so that a text that brings us down cannot do so for ever (`budget`: attempts of the
-    schedule). A test is never repeated.
-    """
-    rows = db.execute(
-        "SELECT id, attempts, started_at, spent, trigger FROM deliveries"
-        " WHERE state = 'in_flight' AND boot_id IS NOT ?",
-        (boot_id,),
-    ).fetchall()
-    for delivery_id, number, started_at, spent, trigger in rows:
-        record(
-            db,
-            Attempt(
-                delivery_id=delivery_id,
-                number=number,
-                started_at=started_at,
-                duration_ms=None,
-                outcome=OutcomeClass.INTERRUPTED,
-                status=None,
-                error=INTERRUPTED,
-                address=None,
-            ),
-        )
-        over = trigger == Trigger.TEST or spent >= budget
-        db.execute(
-            "UPDATE deliveries SET state = ?, due_at = ?, finished_at = ?, boot_id = NULL WHERE id = ?",
-            ("failed", None, now, delivery_id) if over else ("pending", now, None, delivery_id),
-        )
-    return len(rows)
-
-
-def next_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:
-    """When the endpoint's next waiting delivery is due (UTC ms), or None when none waits."""
-    (due,) = db.execute(
-        "SELECT min(due_at) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'",
-        (endpoint_id,),
-    ).fetchone()
-    return None if due is None else int(due)
-
-
-def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
-    """How many deliveries wait for an endpoint."""
-    (count,) = db.execute(
-        "SELECT count(*) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'", (endpoint_id,)
-    ).fetchone()
-    return int(count)
-
+from mmconnect.domain.models import Attempt, Delivery, DeliveryState, Trigger
+from mmconnect.store.connection import Row
 
 _COLUMNS = (
     "id, message_id, endpoint_id, state, trigger, sender, attempts, spent, due_at, started_at,"
@@ -204,7 +17,7 @@ _COLUMNS = (
 def get(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     """One delivery, or None."""
     row = db.execute(
-        f"SELECT {_COLUMNS} FROM deliveries WHERE id = ?",  # noqa: S608 (constants only)
+        f"SELECT {_COLUMNS} FROM deliveries WHERE id = ?",
         (delivery_id,),
     ).fetchone()
     return None if row is None else _delivery(row)
@@ -213,7 +26,7 @@ def get(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
 def of_message(db: sqlite3.Connection, message_id: str) -> list[Delivery]:
     """The deliveries of a message, oldest first."""
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM deliveries WHERE message_id = ? ORDER BY id",  # noqa: S608 (constants only)
+        f"SELECT {_COLUMNS} FROM deliveries WHERE message_id = ? ORDER BY id",
         (message_id,),
     )
     return [_delivery(row) for row in rows]
@@ -230,7 +43,7 @@ def latest(
     """The newest deliveries that match, newest first; `since` is a creation time, UTC ms."""
     where, values = _filter(state, endpoint_id, since)
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY id DESC LIMIT ?",  # noqa: S608 (constants only)
+        f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY id DESC LIMIT ?",
         (*values, limit),
     )
     return [_delivery(row) for row in rows]
@@ -274,7 +87,7 @@ def retry_matching(
 ) -> int:
     """retry() for everything that matches; how many."""
     where, values = _filter(state, endpoint_id, since)
-    rows = db.execute(f"SELECT id FROM deliveries WHERE {where}", values).fetchall()  # noqa: S608 (constants only)
+    rows = db.execute(f"SELECT id FROM deliveries WHERE {where}", values).fetchall()
     return retry(db, [row[0] for row in rows], now)
 
 
@@ -305,7 +118,7 @@ def _filter(
     return " AND ".join([c for c, _ in conditions]) or "1", [v for _, v in conditions]
 
 
-def _delivery(row: tuple[object, ...]) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     return Delivery(
         id=row[0],
         message_id=row[1],
@@ -322,7 +135,7 @@ def _delivery(row: tuple[object, ...]) -> Delivery:
     )
 
 
-def _attempt(row: tuple[object, ...]) -> Attempt:
+def _attempt(row: Row) -> Attempt:
     return Attempt(
         delivery_id=row[0],
         number=row[1],

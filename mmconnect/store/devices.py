@@ -8,15 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mmconnect.domain.models import Device
+from mmconnect.store.connection import Row
 
 TOKEN_OVERLAP = 7 * 86_400_000
 """Milliseconds that a replaced token stays valid at the most."""
 EVENTS_KEPT = 500
 """Device events kept per phone."""
 
-_COLUMNS = (
-    "id, name, app, country, signing_key, mapping, dedupe_window, created_at, removed_at"
-)
+_COLUMNS = "id, name, app, country, signing_key, mapping, dedupe_window, created_at, removed_at"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class Presence:
 def add(db: sqlite3.Connection, device: Device, token: str) -> None:
     """Add a device with its first token."""
     db.execute(
-        f"INSERT INTO devices ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (constants only)
+        f"INSERT INTO devices ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             device.id,
             device.name,
@@ -69,7 +68,7 @@ def add(db: sqlite3.Connection, device: Device, token: str) -> None:
 def known(db: sqlite3.Connection, *, removed: bool = False) -> list[Device]:
     """Every device, oldest first; with `removed`, those that were removed, too."""
     where = "1" if removed else "removed_at IS NULL"
-    rows = db.execute(f"SELECT {_COLUMNS} FROM devices WHERE {where} ORDER BY id")  # noqa: S608 (constants only)
+    rows = db.execute(f"SELECT {_COLUMNS} FROM devices WHERE {where} ORDER BY id")
     return [_device(row) for row in rows]
 
 
@@ -171,7 +170,7 @@ def save_presences(db: sqlite3.Connection, changed: Iterable[Presence]) -> None:
     )
 
 
-def _device(row: tuple[object, ...]) -> Device:
+def _device(row: Row) -> Device:
     return Device(
         id=row[0],
         name=row[1],

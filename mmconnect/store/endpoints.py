@@ -6,6 +6,7 @@ import json
 import sqlite3
 
 from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
+from mmconnect.store.connection import Row
 
 _COLUMNS = (
     "id, name, url, state, held_class, held_reason, numbers, events, max_age, plain_headers,"
@@ -16,7 +17,7 @@ _COLUMNS = (
 def add(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Add an endpoint with its secrets."""
     db.execute(
-        f"INSERT INTO endpoints ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 (constants only)
+        f"INSERT INTO endpoints ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             endpoint.id,
             endpoint.name,
@@ -49,9 +50,7 @@ def known(db: sqlite3.Connection) -> list[Endpoint]:
         secrets.setdefault(endpoint_id, []).append(
             Secret(value=value, created_at=created_at, expires_at=expires_at)
         )
-    rows = db.execute(
-        f"SELECT {_COLUMNS} FROM endpoints WHERE removed_at IS NULL ORDER BY id"  # noqa: S608 (constants only)
-    )
+    rows = db.execute(f"SELECT {_COLUMNS} FROM endpoints WHERE removed_at IS NULL ORDER BY id")
     return [_endpoint(row, tuple(secrets.get(row[0], ()))) for row in rows]
 
 
@@ -89,7 +88,7 @@ def remove(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
     db.execute("UPDATE endpoints SET removed_at = ? WHERE id = ?", (now, endpoint_id))
 
 
-def _endpoint(row: tuple[object, ...], secrets: tuple[Secret, ...]) -> Endpoint:
+def _endpoint(row: Row, secrets: tuple[Secret, ...]) -> Endpoint:
     return Endpoint(
         id=row[0],
         name=row[1],

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mmconnect.domain.models import Attachment, Kind, Message
-from mmconnect.store.deliveries import NewDelivery, add
+from mmconnect.store.connection import Row
+from mmconnect.store.outbox import NewDelivery, add
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class NewMessage:
     """A message to take in, with what it was read from and where it goes."""
 
     message: Message
+    payload: bytes | None = field(default=None, repr=False)
+    """The webhook's body, serialised once; None for what is never delivered as it stands."""
     keys: Keys
     raw: bytes | None = field(repr=False)
     raw_headers: str | None
@@ -58,6 +61,7 @@ class StoredMessage:
     """A message with what only its own page shows."""
 
     message: Message
+    payload: bytes | None = field(repr=False)
     raw: bytes | None = field(repr=False)
     raw_headers: str | None
     duplicates: int
@@ -91,7 +95,9 @@ def seen(db: sqlite3.Connection, keys: Keys, now: int) -> tuple[str | None, bool
                 return message_id, False
             reused = True
     if keys.moment is not None:
-        row = db.execute("SELECT message_id FROM dedupe_keys WHERE key = ?", (keys.moment,)).fetchone()
+        row = db.execute(
+            "SELECT message_id FROM dedupe_keys WHERE key = ?", (keys.moment,)
+        ).fetchone()
         if row is not None:
             return row[0], False
     if keys.body is not None:
@@ -105,7 +111,9 @@ def seen(db: sqlite3.Connection, keys: Keys, now: int) -> tuple[str | None, bool
 
 def remember(db: sqlite3.Connection, keys: Keys, message_id: str, now: int) -> None:
     """Record every key that a push carried."""
-    rows = [(key, message_id, now) for key in (keys.event, keys.moment, keys.body) if key is not None]
+    rows = [
+        (key, message_id, now) for key in (keys.event, keys.moment, keys.body) if key is not None
+    ]
     if rows:
         db.executemany("INSERT OR REPLACE INTO dedupe_keys VALUES (?, ?, ?)", rows)
 
@@ -115,8 +123,8 @@ def insert(db: sqlite3.Connection, new: NewMessage) -> None:
     m = new.message
     db.execute(
         "INSERT INTO messages (id, kind, sender, sender_raw, recipient, text, subject, attachments,"
-        " ref, sim, sent_at, received_at, device_id, event_id, test, payload, raw, raw_headers, note)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " ref, sim, sent_at, received_at, device_id, event_id, test, payload, raw, raw_headers,"
+        " note) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             m.id,
             m.kind.value,
@@ -133,7 +141,7 @@ def insert(db: sqlite3.Connection, new: NewMessage) -> None:
             m.device_id,
             m.event_id,
             int(m.test),
-            m.payload,
+            new.payload,
             new.raw,
             new.raw_headers,
             new.note,
@@ -143,7 +151,7 @@ def insert(db: sqlite3.Connection, new: NewMessage) -> None:
 
 _COLUMNS = (
     "m.id, m.kind, m.sender, m.sender_raw, m.recipient, m.text, m.subject, m.attachments, m.ref,"
-    " m.sim, m.sent_at, m.received_at, m.device_id, d.name, m.event_id, m.test, m.payload"
+    " m.sim, m.sent_at, m.received_at, m.device_id, d.name, m.event_id, m.test"
 )
 _FROM = " FROM messages m LEFT JOIN devices d ON d.id = m.device_id"
 
@@ -151,7 +159,8 @@ _FROM = " FROM messages m LEFT JOIN devices d ON d.id = m.device_id"
 def get(db: sqlite3.Connection, message_id: str) -> StoredMessage | None:
     """One message with its raw push, or None."""
     row = db.execute(
-        f"SELECT {_COLUMNS}, m.raw, m.raw_headers, m.duplicates, m.note{_FROM} WHERE m.id = ?",  # noqa: S608 (constants only)
+        f"SELECT {_COLUMNS}, m.payload, m.raw, m.raw_headers, m.duplicates, m.note{_FROM}"
+        " WHERE m.id = ?",
         (message_id,),
     ).fetchone()
     return None if row is None else _stored(row)
@@ -160,24 +169,26 @@ def get(db: sqlite3.Connection, message_id: str) -> StoredMessage | None:
 def latest(db: sqlite3.Connection, limit: int) -> list[StoredMessage]:
     """The newest messages, newest first."""
     rows = db.execute(
-        f"SELECT {_COLUMNS}, NULL, NULL, m.duplicates, m.note{_FROM} ORDER BY m.id DESC LIMIT ?",  # noqa: S608 (constants only)
+        f"SELECT {_COLUMNS}, NULL, NULL, NULL, m.duplicates, m.note{_FROM}"
+        " ORDER BY m.id DESC LIMIT ?",
         (limit,),
     )
     return [_stored(row) for row in rows]
 
 
-def _stored(row: tuple[object, ...]) -> StoredMessage:
-    *columns, raw, raw_headers, duplicates, note = row
+def _stored(row: Row) -> StoredMessage:
+    *columns, payload, raw, raw_headers, duplicates, note = row
     return StoredMessage(
         message=_message(tuple(columns)),
-        raw=raw,  # type: ignore[arg-type]  # STRICT tables hold what the schema says
-        raw_headers=raw_headers,  # type: ignore[arg-type]
-        duplicates=duplicates,  # type: ignore[arg-type]
-        note=note,  # type: ignore[arg-type]
+        payload=payload,
+        raw=raw,
+        raw_headers=raw_headers,
+        duplicates=duplicates,
+        note=note,
     )
 
 
-def _message(row: tuple[object, ...]) -> Message:
+def _message(row: Row) -> Message:
     return Message(
         id=row[0],
         kind=Kind(row[1]),
@@ -195,7 +206,6 @@ def _message(row: tuple[object, ...]) -> Message:
         device_name=row[13],
         event_id=row[14],
         test=bool(row[15]),
-        payload=row[16],
     )
 
 

@@ -33,7 +33,7 @@ class Notice:
 
 
 def announce(db: sqlite3.Connection, new: NewMessage) -> Taken:
-    """An MMS waits at the operator: remember it, unless it was seen or has been downloaded already."""
+    """An MMS waits at the operator: remember it, unless it was seen or downloaded already."""
     message, now = new.message, new.message.received_at
     first, reused = seen(db, new.keys, now)
     if first is not None:
@@ -90,9 +90,7 @@ def downloaded(db: sqlite3.Connection, keys: Keys, build: Build, message: Messag
 
 def next_due(db: sqlite3.Connection) -> int | None:
     """When the next announcement has waited long enough (UTC ms), or None."""
-    (due,) = db.execute(
-        "SELECT min(due_at) FROM mms_notices WHERE state = 'announced'"
-    ).fetchone()
+    (due,) = db.execute("SELECT min(due_at) FROM mms_notices WHERE state = 'announced'").fetchone()
     return None if due is None else int(due)
 
 
@@ -129,7 +127,7 @@ def _nearest(
     marks = ",".join("?" * len(states))
     row = db.execute(
         "SELECT message_id, state FROM mms_notices WHERE device_id = ? AND sender = ?"
-        f" AND at BETWEEN ? AND ? AND state IN ({marks}) ORDER BY abs(at - ?) LIMIT 1",  # noqa: S608 (marks only)
+        f" AND at BETWEEN ? AND ? AND state IN ({marks}) ORDER BY abs(at - ?) LIMIT 1",
         (message.device_id, message.sender or "", at - PATIENCE, at + PATIENCE, *states, at),
     ).fetchone()
     return None if row is None else (row[0], row[1])

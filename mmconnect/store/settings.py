@@ -20,7 +20,8 @@ def value(db: sqlite3.Connection, name: str) -> str | None:
 def put(db: sqlite3.Connection, name: str, text: str) -> None:
     """Set a setting."""
     db.execute(
-        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        "INSERT INTO settings VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         (name, text),
     )
 

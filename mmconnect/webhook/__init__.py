@@ -1,1 +1,1 @@
-"""The public contract with receivers, as pure functions: payload, signatures, schedule, outcomes."""
+"""The public contract with receivers, as pure functions: payload, signing, schedule, outcome."""

@@ -74,8 +74,8 @@ _REFUSED = {
     400: "The receiver found the request wrong (400); its answer may say why",
     401: "The receiver did not accept the signature (401). Compare the secrets:"
     " `mmconnect verify` says why a signature does not match",
-    403: "The receiver did not let the request in (403). Compare the secrets, and look for a firewall"
-    " or login in front of it",
+    403: "The receiver did not let the request in (403). Compare the secrets, and look for a"
+    " firewall or login in front of it",
     404: "There is nothing at this URL (404): is the flow active?",
     405: "This URL does not take POST (405)",
     413: "The receiver finds the text too large (413)",

@@ -20,7 +20,7 @@ DEFAULT_MAX_AGE = 14 * 86400
 def next_attempt(
     schedule: Sequence[int], spent: int, now: int, jitter: float, retry_after: int | None = None
 ) -> int | None:
-    """When (UTC ms) to try again after `spent` attempts of the schedule, or None when it is used up.
+    """When (UTC ms) to try again after `spent` attempts of the schedule; None when it is used up.
 
     `jitter` is a random number in [-1, 1]; Retry-After (seconds) only ever lengthens the wait.
     """

@@ -14,6 +14,7 @@ import binascii
 import hmac
 import secrets
 from collections.abc import Sequence
+from functools import lru_cache
 
 from mmconnect.domain.models import Secret
 
@@ -32,6 +33,7 @@ def new_secret() -> str:
     return PREFIX + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+@lru_cache(maxsize=256)
 def standard_key(secret: str) -> bytes | None:
     """The key of `webhook-signature`, or None when the secret is not `whsec_` + base64.
 
@@ -53,12 +55,12 @@ def standard_signature(key: bytes, message_id: str, timestamp: int, body: bytes)
 
 
 def plain_signature(secret: str, body: bytes) -> str:
-    """Lower-case hex of the plain headers: HMAC-SHA256 of the raw body, keyed by the whole string."""
+    """Lower-case hex HMAC-SHA256 of the raw body, keyed by the bytes of the whole secret."""
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
 def signing_secrets(known: Sequence[Secret], now: int) -> list[str]:
-    """The secrets that sign at `now` (UTC ms): the current one, then those still in their overlap."""
+    """The secrets that sign at `now` (UTC ms): the current one, then those in their overlap."""
     return [s.value for s in known if s.expires_at is None or s.expires_at > now]
 
 
