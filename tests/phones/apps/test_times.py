@@ -113,6 +113,7 @@ def test_without_its_zone_it_is_only_a_mark(told: str) -> None:
         "2026-01-01",
         "2026-W01-1",
         "14.31",
+        "12 June 26 at 9:05 and " + "more words " * 20 + "2026",
         "%TIMES",
         "{{time}}",
         "[receive_time]",
