@@ -393,6 +393,18 @@ def test_id_and_timestamp_changed_or_lost(change: dict[str, str | None], reason:
     assert not found.ok
 
 
+@pytest.mark.parametrize("sent", [NOW - 890, NOW + 890])
+@pytest.mark.parametrize("header", [None, NOW + 7])
+def test_a_changed_timestamp_is_searched_for_around_now(sent: int, header: int | None):
+    headers = signed(at=sent)
+    del headers["webhook-timestamp"]
+    if header is not None:
+        headers["webhook-timestamp"] = str(header)
+    finding = by_header(judged(headers))[STANDARD]
+    assert finding.reason is Reason.TIMESTAMP
+    assert f"was made with {sent}" in finding.detail
+
+
 def test_a_lost_id_that_the_body_does_not_hold_cannot_be_put_back():
     body = b'{"text":"x"}'
     headers = signed(body=body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from email.utils import formatdate
 
 import pytest
@@ -118,6 +119,14 @@ def test_retry_after_in_seconds_or_as_rubbish(value: str | None, seconds: int | 
 )
 def test_retry_after_as_a_date(date: str, seconds: int | None):
     assert schedule.parse_retry_after(date, NOW) == seconds
+
+
+def test_a_date_without_a_zone_is_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch):
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Singapore")
+        time.tzset()
+        assert schedule.parse_retry_after("Fri Jun 12 14:34:00 2026", NOW) == 120
+    time.tzset()
 
 
 @given(st.integers(min_value=1, max_value=3 * DAY))
