@@ -139,7 +139,8 @@ class Dispatcher:
         count = await self._database.write(
             lambda db: outbox.sweep(
                 db, boot_id=self.boot_id, now=self._clock.now(), budget=len(schedule.DEFAULT)
-            )
+            ),
+            heavy=True,
         )
         if count:
             log.warning("%d deliveries were interrupted by the last stop and are sent again", count)

@@ -29,6 +29,9 @@ from mmconnect.store.messages import Keys, NewMessage, Taken, take
 
 log = logging.getLogger(__name__)
 
+LARGE = 64 * 2**10
+"""Bytes of a push beyond which storing it is not a matter of microseconds."""
+
 _NOT_KEPT = frozenset(
     {
         *("authorization", "cookie", "x-api-key", "proxy-authorization"),
@@ -67,6 +70,7 @@ class Intake:
         taken = await self._database.submit(
             lambda db: [write(db) for write in writes],
             then=lambda taken, error: self._after(taken, plans),
+            heavy=len(push.body) > LARGE,
         )
         for one in taken:
             if one.reused_id:
@@ -99,7 +103,7 @@ class Intake:
             raw_headers=kept_headers(push),
             note=why.reason,
         )
-        await self._database.write(lambda db: take(db, new))
+        await self._database.write(lambda db: take(db, new), heavy=True)
         log.warning("A push of %s was not understood; it is kept as %s", device.name, message.id)
         return message.id
 
@@ -207,5 +211,7 @@ class Intake:
 
 def kept_headers(push: Push) -> str | None:
     """The headers of a push that are worth keeping, `name: value` a line; never a credential."""
-    lines = [f"{name}: {value}" for name, value in push.headers.items() if name not in _NOT_KEPT]
+    lines = [
+        f"{name}: {value}" for name, value in push.headers.items() if name.lower() not in _NOT_KEPT
+    ]
     return "\n".join(lines) or None

@@ -120,7 +120,7 @@ class Listener:
         if request.query_string:
             query = {k: v for k, v in request.query.items() if k != "token"}
         return Push(
-            headers={name.lower(): value for name, value in request.headers.items()},
+            headers=request.headers,
             body=body,
             content_type=request.content_type if "Content-Type" in request.headers else "",
             charset=request.charset or "utf-8",

@@ -16,16 +16,12 @@ class Presences:
 
     def __init__(self, clock: Clock, known: dict[str, Presence]) -> None:
         self._clock, self._known = clock, known
+        self._heard: dict[str, tuple[int, str | None, str | None]] = {}
         self._changed: set[str] = set()
 
     def heard(self, device_id: str, address: str | None, user_agent: str | None) -> None:
         """A phone has pushed something with its own token."""
-        self._update(
-            device_id,
-            last_heard_at=self._clock.now(),
-            last_address=address,
-            user_agent=user_agent,
-        )
+        self._heard[device_id] = (self._clock.now(), address, user_agent)
 
     def rejected(self, device_id: str, reason: str) -> None:
         """A push with a phone's token was refused."""
@@ -38,6 +34,9 @@ class Presences:
 
     def changed(self) -> list[Presence]:
         """What has changed since the last call, for the database."""
+        for device_id, (at, address, user_agent) in self._heard.items():
+            self._update(device_id, last_heard_at=at, last_address=address, user_agent=user_agent)
+        self._heard.clear()
         changed = [self._known[device_id] for device_id in self._changed]
         self._changed.clear()
         return changed

@@ -18,7 +18,7 @@ class Push:
     """One request to the phone listener."""
 
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """By name; upper and lower case are the same."""
     body: bytes = field(repr=False)
     content_type: str
     """The media type alone, in lower case; empty when the phone sent none."""

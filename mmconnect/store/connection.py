@@ -60,8 +60,8 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
                 (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
                 if mode != "wal":
                     raise StoreError(
-                        f"{path.parent} is on a file system that SQLite cannot keep a"
-                        " write-ahead log on (a network share?). Choose a local directory with --data-dir"
+                        f"{path.parent} is on a file system that SQLite cannot keep a write-ahead"
+                        " log on (a network share?). Choose a local directory with --data-dir"
                     )
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA secure_delete = ON")

@@ -2,10 +2,15 @@
 
 The trap of SQLite under asyncio is that a connection is not a transaction: on a shared one, one
 coroutine's rollback erases another's insert, and a cancellation in mid-transaction loses what comes
-after. So a write here is one plain function, run whole on the writer's own thread; nobody else can
-reach that connection, and cancelling whoever waits for it changes nothing. Writes that queue up
-while the disk is busy share the next commit; when one of them fails, they are run again, each in its
-own savepoint: one bad write fails alone.
+after. So a write here is one plain function, run whole between BEGIN IMMEDIATE and COMMIT, which
+nothing can come between; nobody else can reach that connection, and cancelling whoever waits for it
+changes nothing. Writes that queue up while the disk is busy share the next commit; when one of them
+fails, they are run again, each in its own savepoint: one bad write fails alone.
+
+The statements of a text touch a few pages that are in memory, in tens of microseconds: they run in
+the event loop, as handing them to a thread costs more than running them. What waits for the disk,
+the COMMIT, runs on the writer's thread, and so does everything that is heavy or has to wait for
+another process's lock.
 
 Invariant: a write's future has a result only after its commit is on the disk.
 """
@@ -13,12 +18,10 @@ Invariant: a write's future has a result only after its commit is on the disk.
 from __future__ import annotations
 
 import asyncio
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,9 +45,10 @@ QUEUE_LIMIT = 4096
 class _Job:
     function: Write[Any]
     future: asyncio.Future[Any]
-    then: Callable[[Any, BaseException | None], None] | None = None
+    then: Then[Any] | None
+    heavy: bool
     result: Any = None
-    error: BaseException | None = field(default=None)
+    error: BaseException | None = None
 
 
 class Database:
@@ -55,17 +59,20 @@ class Database:
         self.trouble: str | None = None
         """Why the last commit failed, in words; None while commits succeed."""
         self._loop = asyncio.get_running_loop()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._writer = connect(path, patience=PATIENCE)
+        self._waiting: list[_Job] = []
+        self._busy = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._writer = connect(path)
         try:
             migrate.migrate(self._writer, path)
+            self._writer.execute("PRAGMA busy_timeout = 0")  # the event loop waits for nobody
             self._reader = connect(path, readonly=True)
         except BaseException:
             self._writer.close()
             raise
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="writer")
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
-        self._thread = threading.Thread(target=self._write_forever, name="writer", daemon=True)
-        self._thread.start()
 
     @classmethod
     def open(cls, directory: Path) -> Database:
@@ -75,28 +82,34 @@ class Database:
         """
         return cls(directory / FILE)
 
-    def submit(self, function: Write[T], then: Then[T] | None = None) -> asyncio.Future[T]:
+    def submit(
+        self, function: Write[T], then: Then[T] | None = None, *, heavy: bool = False
+    ) -> asyncio.Future[T]:
         """Queue a write; the future has its result once the commit is on the disk.
 
-        `function` gets the connection, inside a transaction, on another thread; it must touch
-        nothing of the event loop, and may be run a second time after its first run was undone. Its
-        exception undoes it alone. StoreUnavailable means that nothing of it was kept.
+        `function` gets the connection, inside a transaction. It must not wait for anything, and may
+        be run a second time after its first run was undone. Its exception undoes it alone.
+        StoreUnavailable means that nothing of it was kept. `heavy` is for what touches many rows or
+        megabytes: it runs on the writer's thread, and so must not touch the event loop's things.
 
         Whoever waits for the future may be cancelled; the write is not, and `then` is called in the
         event loop with (result, None) or (None, error) in any case.
         """
-        future: asyncio.Future[T] = self._loop.create_future()
-        job = _Job(function, future, then)
-        if self._jobs.qsize() >= QUEUE_LIMIT:
+        job = _Job(function, self._loop.create_future(), then, heavy)
+        if len(self._waiting) >= QUEUE_LIMIT:
             job.error = StoreUnavailable("too many writes are waiting for the disk")
-            self._loop.call_soon(self._settle, [job])
+            self._loop.call_soon(self._tell, [job])
         else:
-            self._jobs.put(job)
-        return future
+            self._waiting.append(job)
+            if not self._busy:
+                self._busy = True
+                self._idle.clear()
+                self._loop.call_soon(self._next)
+        return job.future
 
-    async def write(self, function: Write[T]) -> T:
+    async def write(self, function: Write[T], *, heavy: bool = False) -> T:
         """submit(), and wait."""
-        return await self.submit(function)
+        return await self.submit(function, heavy=heavy)
 
     async def read(self, function: Write[T]) -> T:
         """Run `function` on the read-only connection: one snapshot, never in a write's way."""
@@ -108,44 +121,34 @@ class Database:
 
     async def close(self) -> None:
         """Finish what is queued, then close. Nothing may be submitted afterwards."""
-        self._jobs.put(None)
-        await self._loop.run_in_executor(None, self._thread.join)
+        await self._idle.wait()
+        self._writing.shutdown()
         self._reading.shutdown()
         self._reader.close()
         self._writer.close()
 
-    # -- the writer's thread --------------------------------------------------------------------
-
-    def _write_forever(self) -> None:
-        closing = False
-        while not closing:
-            batch, closing = self._next_batch()
-            if batch:
-                _commit_together(self._writer, batch)
-                try:
-                    self._loop.call_soon_threadsafe(self._settle, batch)
-                except RuntimeError:  # the loop is gone: nobody waits any more
-                    return
-
-    def _next_batch(self) -> tuple[list[_Job], bool]:
-        """Wait for a job, then take what has queued up beside it; True when asked to stop."""
-        batch: list[_Job] = []
-        job = self._jobs.get()
-        while job is not None:
-            batch.append(job)
-            if len(batch) == BATCH:
-                return batch, False
-            try:
-                job = self._jobs.get_nowait()
-            except queue.Empty:
-                return batch, False
-        return batch, True
-
-    # -- the event loop's thread ----------------------------------------------------------------
+    def _next(self) -> None:
+        """Start the next batch: whatever has queued up."""
+        batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        if not batch:
+            self._busy = False
+            self._idle.set()
+            return
+        at_once = not any(job.heavy for job in batch) and _run_at_once(self._writer, batch)
+        finish = _commit if at_once else _run_and_commit
+        self._writing.submit(finish, self._writer, batch).add_done_callback(
+            lambda _: self._loop.call_soon_threadsafe(self._settle, batch)
+        )
 
     def _settle(self, batch: list[_Job]) -> None:
+        """A batch is through: say how the disk is, tell everyone, and go on."""
         troubles = [str(job.error) for job in batch if isinstance(job.error, StoreUnavailable)]
         self.trouble = troubles[0] if len(troubles) == len(batch) else None
+        self._tell(batch)
+        self._next()
+
+    @staticmethod
+    def _tell(batch: list[_Job]) -> None:
         for job in batch:
             if job.then is not None:
                 job.then(job.result, job.error)
@@ -167,25 +170,50 @@ def _snapshot(db: sqlite3.Connection, function: Write[T]) -> T:
         db.execute("COMMIT")
 
 
-def _commit_together(db: sqlite3.Connection, batch: list[_Job]) -> None:
-    """Run the jobs in one transaction and fill in results and errors."""
+def _run_at_once(db: sqlite3.Connection, batch: list[_Job]) -> bool:
+    """Run the jobs in one transaction, all but its COMMIT; False, and nothing done, when one fails.
+
+    So they do when another process holds the lock: this waits for nobody.
+    """
     try:
         db.execute("BEGIN IMMEDIATE")
-        try:
-            for job in batch:
-                job.result = job.function(db)
-        except Exception:
-            _roll_back(db)
-            db.execute("BEGIN IMMEDIATE")
-            for job in batch:
-                _run_alone(db, job)
+        for job in batch:
+            job.result = job.function(db)
+    except Exception:
+        _roll_back(db)
+        return False
+    return True
+
+
+def _commit(db: sqlite3.Connection, batch: list[_Job]) -> None:
+    """COMMIT on the writer's thread; what could not be kept has an error."""
+    try:
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        told = unavailable(error) or StoreUnavailable(f"the database failed: {error}")
-        told.__cause__ = error
+        _fail(db, batch, error)
+
+
+def _run_and_commit(db: sqlite3.Connection, batch: list[_Job]) -> None:
+    """Run the jobs, each in its own savepoint, and commit, with patience for another's lock."""
+    try:
+        db.execute(f"PRAGMA busy_timeout = {PATIENCE * 1000:.0f}")
+        db.execute("BEGIN IMMEDIATE")
         for job in batch:
-            job.error = job.error or told
-        _roll_back(db)
+            _run_alone(db, job)
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        _fail(db, batch, error)
+    finally:
+        db.execute("PRAGMA busy_timeout = 0")
+
+
+def _fail(db: sqlite3.Connection, batch: list[_Job], error: sqlite3.Error) -> None:
+    """The whole transaction is lost: nothing of the batch was kept."""
+    told = unavailable(error) or StoreUnavailable(f"the database failed: {error}")
+    told.__cause__ = error
+    for job in batch:
+        job.result, job.error = None, job.error or told
+    _roll_back(db)
 
 
 def _run_alone(db: sqlite3.Connection, job: _Job) -> None:
