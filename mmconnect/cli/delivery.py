@@ -1,4 +1,4 @@
-"""`mmconnect delivery …`: where texts went, and sending them again."""
+"""`mmconnect delivery …`: where texts went, sending them again, and giving up on them."""
 
 from __future__ import annotations
 
@@ -41,15 +41,20 @@ def add_parser(
     retry.add_argument("--endpoint", metavar="ID")
     retry.set_defaults(run=_retry)
 
+    cancel = verbs.add_parser(
+        "cancel", parents=parents, help="no longer send what waits: these, or an endpoint's"
+    )
+    cancel.add_argument("ids", metavar="ID", nargs="*")
+    cancel.add_argument("--endpoint", metavar="ID")
+    cancel.add_argument("--before", metavar="T", help="2h (ago), or 2026-06-12T14:00:00Z")
+    cancel.set_defaults(run=_cancel)
+
 
 def _list(args: argparse.Namespace) -> int:
-    if args.limit < 1:
-        raise UsageError("--limit is 1 or more")
+    limit = output.limit(args.limit)
     state = None if args.state is None else DeliveryState(args.state)
     with opening.opened(args) as store:
-        found = deliveries.latest(
-            store.db, limit=args.limit, state=state, endpoint_id=args.endpoint
-        )
+        found = deliveries.latest(store.db, limit=limit, state=state, endpoint_id=args.endpoint)
     if args.json:
         output.document([shown.delivery(d) for d in found])
     else:
@@ -105,12 +110,32 @@ def _retry(args: argparse.Namespace) -> int:
                 now,
                 state=DeliveryState(args.state),
                 endpoint_id=args.endpoint,
-                since=None if args.since is None else _instant(args.since, now),
+                since=None if args.since is None else _instant("--since", args.since, now),
             )
     if args.json:
         output.document({"retried": count})
     else:
         print(f"{count} deliveries are sent again, as soon as the service runs.")
+    return 0
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    if bool(args.ids) == bool(args.endpoint):
+        raise UsageError("Name deliveries by id, or all that wait for an --endpoint (and --before)")
+    with opening.opened(args, write=True) as store:
+        now = store.clock.now()
+        if args.ids:
+            for delivery_id in args.ids:
+                if deliveries.get(store.db, delivery_id) is None:
+                    raise NotFound(f"There is no delivery {delivery_id}")
+            count = deliveries.cancel(store.db, args.ids, now)
+        else:
+            before = None if args.before is None else _instant("--before", args.before, now)
+            count = deliveries.cancel_waiting(store.db, args.endpoint, now, before=before)
+    if args.json:
+        output.document({"cancelled": count})
+    else:
+        print(f"{count} waiting deliveries were cancelled; they can be sent again.")
     return 0
 
 
@@ -125,14 +150,16 @@ def _check(store: opening.Store, delivery_id: str) -> None:
         raise Refused(f"The endpoint of {delivery_id} was removed")
 
 
-def _instant(text: str, now: int) -> int:
-    """UTC ms of a time, or of so long ago."""
+def _instant(option: str, text: str, now: int) -> int:
+    """UTC ms of a time, or of so long ago. Raises UsageError naming the option."""
     try:
-        return now - parse_duration(text) * 1000
+        return max(0, now - parse_duration(text) * 1000)
     except ValueError:
         pass
+    except OverflowError:
+        return 0
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
-        raise UsageError(f"--since {text!r}: write 2h, or 2026-06-12T14:00:00Z") from None
+        raise UsageError(f"{option} {text!r}: write 2h, or 2026-06-12T14:00:00Z") from None
     return round(when.astimezone().timestamp() * 1000)

@@ -18,6 +18,8 @@ from mmconnect.webhook import payload, schedule, signing
 CONCURRENCY = 64
 """POSTs in flight to one endpoint at the most, unless set otherwise."""
 
+LONGEST_AGE = 3650 * 86_400
+
 
 def add_parser(
     commands: argparse._SubParsersAction[argparse.ArgumentParser],
@@ -62,13 +64,14 @@ def add_parser(
 def _add(args: argparse.Namespace) -> int:
     secret = _secret(args.secret)
     url = _url(args.url)
+    name = opening.name_argument(args.name or urlsplit(url).hostname or url)
     events = _events(args.events)
     max_age = _max_age(args.max_age)
     with opening.opened(args, write=True) as store:
         now = store.clock.now()
         endpoint = Endpoint(
             id=store.ids.new(ENDPOINT),
-            name=args.name or urlsplit(url).hostname or url,
+            name=name,
             url=url,
             state=EndpointState.ACTIVE,
             held_class=None,
@@ -240,8 +243,10 @@ def _max_age(text: str | None) -> int:
         return schedule.DEFAULT_MAX_AGE
     try:
         seconds = parse_duration(text)
+    except OverflowError:
+        seconds = LONGEST_AGE + 1
     except ValueError as error:
-        raise UsageError(str(error)) from error
-    if seconds <= 0:
-        raise UsageError("--max-age must be more than nothing")
+        raise UsageError(f"--max-age {error}") from error
+    if not 0 < seconds <= LONGEST_AGE:
+        raise UsageError(f"--max-age {text!r}: choose more than nothing and at most ten years")
     return seconds

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmconnect import config, paths
 from mmconnect.domain.clock import SystemClock
-from mmconnect.domain.errors import DataDirError, UsageError
+from mmconnect.domain.errors import ConfigError, DataDirError, UsageError
 from mmconnect.domain.ids import Ids
 from mmconnect.service.lock import poke
 from mmconnect.store import migrate, settings
@@ -34,9 +34,19 @@ class Store:
 
 
 def data_dir(args: argparse.Namespace) -> paths.DataDir:
-    """The data directory that a command means."""
-    file = config.read_file(Path(args.config) if args.config else None)
-    return paths.data_dir(args.data_dir, os.environ, file.get("data_dir"))
+    """The data directory that a command means. Raises ConfigError."""
+    if args.data_dir == "":
+        raise ConfigError("--data-dir = '': name a directory, or leave the option out")
+    named = config_file(args)
+    file = config.read_file(named)
+    by = "the installed service" if named is None else str(named)
+    return paths.data_dir(args.data_dir, os.environ, file.get("data_dir"), named_by=by)
+
+
+def config_file(args: argparse.Namespace) -> Path | None:
+    """The TOML file named by `--config` or its variable; None for the installed service's."""
+    name = args.config or os.environ.get(config.PREFIX + "CONFIG")
+    return Path(name).expanduser() if name else None
 
 
 def prepare(chosen: paths.DataDir, *, create: bool) -> Path:
@@ -102,6 +112,14 @@ def secret_argument(text: str) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{text[1:]} cannot be read: {error}") from error
     return text
+
+
+def name_argument(text: str) -> str:
+    """A name as people read it. Raises UsageError for one that is empty or no text."""
+    name = text.strip()
+    if not name or len(name) > 200 or any(0xD800 <= ord(c) < 0xE000 for c in name):
+        raise UsageError("A name has 1 to 200 characters of text")
+    return name
 
 
 def confirm(question: str, *, yes: bool) -> bool:

@@ -44,7 +44,7 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, *, reuse: bool) -> None:
         keep = {} if not reuse else {"keepalive_timeout": KEEP_ALIVE}
         super().__init__(limit=0, force_close=not reuse, **keep)  # type: ignore[arg-type]
-        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._addresses: weakref.WeakKeyDictionary[Any, str | None] = weakref.WeakKeyDictionary()
 
     async def connect(
         self,
@@ -57,12 +57,17 @@ class Connector(aiohttp.TCPConnector):
         noted = line.get()
         noted.connected = True
         protocol = connection.protocol
-        noted.reused = protocol in self._seen
+        noted.reused = protocol in self._addresses
         if not noted.reused:
-            self._seen.add(protocol)
-        if connection.transport is not None:
-            peer = connection.transport.get_extra_info("peername")
-            if peer:
-                host = f"[{peer[0]}]" if ":" in peer[0] else peer[0]
-                noted.address = f"{host}:{peer[1]}"
+            self._addresses[protocol] = _address(connection)
+        noted.address = self._addresses[protocol]
         return connection
+
+
+def _address(connection: Connection) -> str | None:
+    transport = connection.transport
+    peer = transport.get_extra_info("peername") if transport is not None else None
+    if not peer:
+        return None
+    host, port = peer[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

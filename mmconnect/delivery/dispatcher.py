@@ -212,7 +212,10 @@ class Dispatcher:
             lane.leave(flight.sender)
             if lane.backlog:
                 self._awake.set()
-        if landed is not None and endpoint is not None:
+        if endpoint is None:
+            now = self._clock.now()
+            await self._record(lambda db: outbox.give_up(db, flight.delivery_id, now))
+        elif landed is not None:
             await self._settle(endpoint, landed)
             if landed.due_at is not None:
                 lane.will_be_due(landed.due_at)

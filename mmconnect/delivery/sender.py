@@ -136,8 +136,8 @@ async def _read_some(response: aiohttp.ClientResponse) -> bytes:
     """At most EXCERPT bytes of the body. Leaving a longer one unread closes the connection."""
     content = response.content
     excerpt = await content.read(EXCERPT)
-    while len(excerpt) < EXCERPT and (chunk := await content.read(EXCERPT - len(excerpt))):
-        excerpt += chunk
+    while len(excerpt) < EXCERPT and not content.at_eof():
+        excerpt += await content.read(EXCERPT - len(excerpt))
     if not content.at_eof():
         response.close()
     return excerpt

@@ -24,7 +24,8 @@ def keys(device_id: str, sender: str, text: IncomingText, body: bytes, window: i
     moment = None if mark is None else _hash(16, device_id, "moment", mark, content)
     if event is not None or moment is not None or window == 0:
         return Keys(event=event, moment=moment)
-    return Keys(body=_hash(16, device_id, "body", body), window=window * 1000)
+    # with the text, as one body may carry several
+    return Keys(body=_hash(16, device_id, "body", body, content), window=window * 1000)
 
 
 def _content(sender: str, text: IncomingText) -> str:

@@ -6,6 +6,7 @@ the commit. The answer satisfies every supported app at once. Knows nothing of d
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -32,6 +33,8 @@ RETRYING_APP_WINDOW = 120
 _WRONG_TOKENS = 20
 """Wrong tokens that one address may try in a minute."""
 KEEP_ALIVE = 60.0
+LARGE = 256 * 2**10
+"""Bytes of a body that is read on a thread."""
 
 
 class Listener:
@@ -107,7 +110,7 @@ class Listener:
             )
         try:
             await self._retire_old_tokens(entry)
-            answer = await self._store(entry, push, read(device.app, push, device.mapping))
+            answer = await self._store(entry, push, await self._read(entry, push))
         except StoreUnavailable as error:
             log.error("A push of %s could not be stored: %s", device.name, error)
             return answers.unavailable()
@@ -126,6 +129,15 @@ class Listener:
             charset=request.charset or "utf-8",
             query=query,
         )
+
+    @staticmethod
+    async def _read(entry: Entry, push: Push) -> Reading:
+        device = entry.device
+        if (
+            len(push.body) > LARGE
+        ):  # an MMS with pictures; its reading must not hold up other phones
+            return await asyncio.to_thread(read, device.app, push, device.mapping)
+        return read(device.app, push, device.mapping)
 
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> web.StreamResponse:
         device = entry.device

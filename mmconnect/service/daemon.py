@@ -142,7 +142,7 @@ async def _listen(
             f"{flag} {at} cannot be opened: {error.strerror or error}. Is another program using the"
             f" port? Choose another with {flag}"
         ) from error
-    return [f"{host}:{port}" for host, port, *_ in runner.addresses]
+    return [str(Listen(host=host, port=port)) for host, port, *_ in runner.addresses]
 
 
 @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -37,16 +38,14 @@ class Lock:
     def __init__(self, directory: Path) -> None:
         """Take the lock. Raises AlreadyRunning with the pid that holds it."""
         self._fd = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(self._fd):
             os.close(self._fd)
             other = _note(directory)
             who = f"pid {other.pid}" if other else "another process"
             raise AlreadyRunning(
                 f"mmconnect is already running on {directory} ({who}). Stop that one first, or"
                 " choose another directory with --data-dir"
-            ) from None
+            )
         os.ftruncate(self._fd, 0)
 
     def tell(self, running: Running) -> None:
@@ -58,6 +57,18 @@ class Lock:
         """Let go; the file stays, empty."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+def _locked(fd: int) -> bool:
+    """Take the lock. A command that only looks has it for a moment, so try for a while."""
+    for _ in range(10):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            time.sleep(0.03)
+        else:
+            return True
+    return False
 
 
 def running(directory: Path) -> Running | None:

@@ -18,6 +18,7 @@ Invariant: a write's future has a result only after its commit is on the disk.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +29,8 @@ from typing import Any, TypeVar
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.store import migrate
 from mmconnect.store.connection import FILE, connect, unavailable
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Write = Callable[[sqlite3.Connection], T]
@@ -151,7 +154,10 @@ class Database:
     def _tell(batch: list[_Job]) -> None:
         for job in batch:
             if job.then is not None:
-                job.then(job.result, job.error)
+                try:
+                    job.then(job.result, job.error)
+                except Exception:
+                    log.exception("What follows a write failed; the write itself did not")
             if job.future.cancelled():
                 continue
             if job.error is None:

@@ -91,12 +91,26 @@ def retry_matching(
     return retry(db, [row[0] for row in rows], now)
 
 
-def cancel_waiting(db: sqlite3.Connection, endpoint_id: str, now: int) -> int:
-    """Cancel what waits for an endpoint, for its removal; how many."""
+def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
+    """Cancel deliveries that wait; how many. They stay visible, and can be sent again."""
+    count = 0
+    for delivery_id in delivery_ids:
+        count += db.execute(
+            "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?"
+            " WHERE id = ? AND state = 'pending'",
+            (now, delivery_id),
+        ).rowcount
+    return count
+
+
+def cancel_waiting(
+    db: sqlite3.Connection, endpoint_id: str, now: int, *, before: int | None = None
+) -> int:
+    """Cancel what waits for an endpoint, or those made `before` (UTC ms); how many."""
     return db.execute(
         "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?"
-        " WHERE endpoint_id = ? AND state IN ('pending', 'in_flight')",
-        (now, endpoint_id),
+        " WHERE endpoint_id = ? AND state = 'pending' AND created_at < ?",
+        (now, endpoint_id, (1 << 62) if before is None else before),
     ).rowcount
 
 

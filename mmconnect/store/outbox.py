@@ -32,16 +32,21 @@ class NewDelivery:
     """The body, where it differs from the message's own."""
 
 
+# Whether an endpoint, given by id, was removed: what was meant for it is cancelled.
+_REMOVED = "(SELECT removed_at FROM endpoints WHERE id = ?) IS NOT NULL"
+
+
 def add(db: sqlite3.Connection, new: NewDelivery) -> None:
     """Add one delivery."""
     flying = new.boot_id is not None
     db.execute(
         "INSERT INTO deliveries (id, message_id, endpoint_id, state, trigger, sender, attempts,"
         " spent, due_at, started_at, boot_id, created_at, payload)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f" VALUES (?, ?, ?, iif({_REMOVED}, 'cancelled', ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new.id,
             new.message_id,
+            new.endpoint_id,
             new.endpoint_id,
             "in_flight" if flying else "pending",
             new.trigger.value,
@@ -114,7 +119,7 @@ def settle(
 ) -> None:
     """Record an attempt and what follows for its delivery, in one transaction.
 
-    A delivery that a person cancelled meanwhile keeps its state, unless it was delivered after all.
+    One that is to be tried again, but whose endpoint was removed meanwhile, is cancelled.
     """
     record(db, attempt)
     finished = None if state is DeliveryState.PENDING else now
@@ -123,6 +128,13 @@ def settle(
         " WHERE id = ? AND (state = 'in_flight' OR ? = 'delivered')",
         (state.value, due_at, finished, attempt.delivery_id, state.value),
     )
+    if state is DeliveryState.PENDING:
+        db.execute(
+            "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?"
+            " WHERE id = ? AND endpoint_id IN"
+            " (SELECT id FROM endpoints WHERE removed_at IS NOT NULL)",
+            (now, attempt.delivery_id),
+        )
 
 
 def record(db: sqlite3.Connection, attempt: Attempt) -> None:
@@ -176,7 +188,22 @@ def sweep(db: sqlite3.Connection, *, boot_id: str, now: int, budget: int) -> int
             " WHERE id = ?",
             ("failed", None, now, delivery_id) if over else ("pending", now, None, delivery_id),
         )
+    db.execute(
+        "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ? WHERE"
+        " state = 'pending'"
+        " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NOT NULL)",
+        (now,),
+    )
     return len(rows)
+
+
+def give_up(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
+    """Cancel a delivery in flight that was never sent, as its endpoint is gone."""
+    db.execute(
+        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, boot_id = NULL"
+        " WHERE id = ? AND state = 'in_flight'",
+        (now, delivery_id),
+    )
 
 
 def next_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from json.encoder import encode_basestring
 
 from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Attachment, Kind, Message, Numbers
@@ -44,30 +45,30 @@ class Tenant:
 
 def message_received(message: Message, tenant: Tenant, numbers: Numbers = Numbers.E164) -> bytes:
     """The `message.received` body for one message."""
-    written = digits if numbers is Numbers.DIGITS else str
-    fields: dict[str, object] = {
-        "event": RECEIVED,
-        "id": message.id,
-        "kind": message.kind.value,
-        "from": message.sender and written(message.sender),
-        "to": message.recipient and written(message.recipient),
-        "text": message.text,
-        "ref": message.ref,
-        "sentAt": None if message.sent_at is None else iso(message.sent_at),
-        "receivedAt": iso(message.received_at),
-        "deviceId": message.device_id,
-        "deviceName": message.device_name,
-        "sim": message.sim,
-        "tenantId": tenant.id,
-        "tenantName": tenant.name,
-        "test": message.test,
-    }
+    sender, recipient = message.sender, message.recipient
+    if numbers is Numbers.DIGITS:
+        sender, recipient = sender and digits(sender), recipient and digits(recipient)
+    sent_at = None if message.sent_at is None else iso(message.sent_at)
+    body = (
+        f'{{"event":"{RECEIVED}","id":"{message.id}","kind":"{message.kind.value}"'
+        f',"from":{_text(sender)},"to":{_text(recipient)},"text":{_text(message.text)}'
+        f',"ref":{_text(message.ref)},"sentAt":{_text(sent_at)}'
+        f',"receivedAt":"{iso(message.received_at)}"'
+        f',"deviceId":{_text(message.device_id)},"deviceName":{_text(message.device_name)}'
+        f',"sim":{"null" if message.sim is None else message.sim}'
+        f',"tenantId":{_text(tenant.id)},"tenantName":{_text(tenant.name)}'
+        f',"test":{"true" if message.test else "false"}'
+    )
     if message.sender_raw is not None:
-        fields["fromRaw"] = message.sender_raw
+        body += f',"fromRaw":{_text(message.sender_raw)}'
     if message.kind is Kind.MMS:
-        fields["subject"] = message.subject
-        fields["attachments"] = [_attachment(a) for a in message.attachments or ()]
-    return _encode(fields).encode()
+        attachments = [_attachment(a) for a in message.attachments or ()]
+        body += f',"subject":{_text(message.subject)},"attachments":{_encode(attachments)}'
+    return (body + "}").encode()
+
+
+def _text(value: str | None) -> str:
+    return "null" if value is None else encode_basestring(value)
 
 
 def _attachment(attachment: Attachment) -> dict[str, object]:
