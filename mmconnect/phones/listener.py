@@ -58,10 +58,17 @@ class Listener:
 
     def server(self) -> BoundedServer:
         """A server for one listening address."""
-        return BoundedServer(self.handle, access_log=None, keepalive_timeout=KEEP_ALIVE)
+        return BoundedServer(self.handle, keepalive_timeout=KEEP_ALIVE)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request."""
+        try:
+            return await self._answer(request)
+        except Exception:
+            log.exception("A push could not be handled; the phone is asked to try again")
+            return answers.unavailable()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path
         if path == tokens.PATH or path.startswith(tokens.PATH + "/"):
             return await self._in(request)

@@ -37,6 +37,7 @@ from mmconnect.service.lock import Lock, Running
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, settings
 from mmconnect.store.database import Database
+from mmconnect.web.connections import discreet_log
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,9 @@ async def _run(
         loops(dispatcher.run())
         loops(_release_announcements(intake))
 
-        admin = web.AppRunner(make_site(status), access_log=None, shutdown_timeout=2.0)
+        admin = web.AppRunner(
+            make_site(status), access_log=None, logger=discreet_log(), shutdown_timeout=2.0
+        )
         admin_at = await _listen(stack, admin, options.admin_listen, "--admin-listen")
         phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")

@@ -8,6 +8,8 @@ connections cost nobody anything, and a flood of them costs a bounded amount of 
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Any
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -16,8 +18,28 @@ MOST = 2000
 """Connections of one listener at the same time."""
 
 
+class _Discreet(logging.Filter):
+    """aiohttp logs a request it cannot read with the request, and that may hold a token."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args, record.exc_info = "A request was not valid HTTP", (), None
+        record.levelno, record.levelname = logging.DEBUG, "DEBUG"
+        return logging.getLogger().isEnabledFor(logging.DEBUG)
+
+
+def discreet_log() -> logging.Logger:
+    """The logger for aiohttp's server side: it never says what a request contained."""
+    log = logging.getLogger("mmconnect.http")
+    if not log.filters:
+        log.addFilter(_Discreet())
+    return log
+
+
 class BoundedServer(web.Server):
     """A low-level web.Server with at most MOST connections."""
+
+    def __init__(self, handler: Any, **options: Any) -> None:
+        super().__init__(handler, access_log=None, logger=discreet_log(), **options)
 
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         """A client has connected."""
