@@ -29,10 +29,15 @@ def resource_root() -> Path:
     return package if (package / "templates").is_dir() else package.parent
 
 
-def data_dir(flag: str | None, environ: Mapping[str, str], installed: str | None = None) -> DataDir:
+def data_dir(
+    flag: str | None,
+    environ: Mapping[str, str],
+    installed: str | None = None,
+    named_by: str = "the installed service",
+) -> DataDir:
     """Choose the data directory, in the order that the contract gives.
 
-    `installed` is the `data_dir` that the installed service's TOML file names.
+    `installed` is the `data_dir` of the TOML file; `named_by` says in words whose file that is.
     """
     if flag:
         return DataDir(path=Path(flag).expanduser(), source="--data-dir", explicit=True)
@@ -43,7 +48,7 @@ def data_dir(flag: str | None, environ: Mapping[str, str], installed: str | None
         first = value.split(":")[0]
         return DataDir(path=Path(first), source="STATE_DIRECTORY", explicit=False)
     if installed:
-        return DataDir(path=Path(installed), source="the installed service", explicit=False)
+        return DataDir(path=Path(installed).expanduser(), source=named_by, explicit=False)
     if value := environ.get("XDG_DATA_HOME"):
         return DataDir(path=Path(value) / "mmconnect", source="XDG_DATA_HOME", explicit=False)
     home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises without a home)

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import json
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -55,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(args.run(args) or 0)
     except MmconnectError as error:
         if args.json:
-            print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+            print(json.dumps({"error": _code(error), "message": str(error)}))
         print(f"mmconnect: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
@@ -63,6 +64,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _code(error: MmconnectError) -> str:
+    """What kind of error it is, written as the REST API does: `not_found`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", type(error).__name__).lower()
 
 
 def _with_command(words: list[str]) -> list[str]:

@@ -159,7 +159,6 @@ def _instant(option: str, text: str, now: int) -> int:
     except OverflowError:
         return 0
     try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
+        return round(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except (ValueError, OverflowError):
         raise UsageError(f"{option} {text!r}: write 2h, or 2026-06-12T14:00:00Z") from None
-    return round(when.astimezone().timestamp() * 1000)

@@ -15,10 +15,14 @@ from mmconnect.domain.ids import DEVICE
 from mmconnect.domain.models import Device
 from mmconnect.domain.numbers import is_country
 from mmconnect.phones.apps import APPS
+from mmconnect.phones.apps.names import FIELDS, field_of
 from mmconnect.phones.tokens import PATH, new_token
 from mmconnect.service.addresses import reachable
 from mmconnect.service.lock import running
 from mmconnect.store import devices, settings
+
+LONGEST_WINDOW = 90 * 86_400
+"""Seconds that keys are certain to be remembered."""
 
 
 def add_parser(
@@ -70,18 +74,19 @@ def add_parser(
 def _add(args: argparse.Namespace) -> int:
     if args.country is not None and not is_country(args.country.upper()):
         raise UsageError(f"{args.country!r} is not a country's two letters, like SG, DE or US")
-    if args.dedupe_window is not None and args.dedupe_window < 0:
-        raise UsageError("--dedupe-window is in seconds, 0 or more")
+    if args.dedupe_window is not None and not 0 <= args.dedupe_window <= LONGEST_WINDOW:
+        raise UsageError(f"--dedupe-window is in seconds, from 0 to {LONGEST_WINDOW} (90 days)")
     mapping = dict(_pair(text) for text in args.map)
     key = None if args.signing_key is None else opening.secret_argument(args.signing_key)
     if key == "":
         raise UsageError("The signing key is empty")
+    name = opening.name_argument(args.name)
     token = new_token()
     with opening.opened(args, write=True) as store:
         country = args.country or settings.value(store.db, settings.COUNTRY)
         device = Device(
             id=store.ids.new(DEVICE),
-            name=args.name,
+            name=name,
             app=args.app,
             country=country.upper() if country else None,
             signing_key=key,
@@ -175,7 +180,7 @@ def _push_url(args: argparse.Namespace, directory: Path, token: str) -> str:
     if service is not None and service.phone:
         listening = service.phone
     else:
-        file = config.read_file(Path(args.config) if args.config else None)
+        file = config.read_file(opening.config_file(args))
         listening = [str(config.settle({}, os.environ, file).phone_listen)]
     return f"http://{reachable(listening)[0]}{PATH}/{token}"
 
@@ -191,4 +196,8 @@ def _pair(text: str) -> tuple[str, str]:
     name, equals, path = text.partition("=")
     if not equals or not name.strip() or not path.strip():
         raise UsageError(f"--map {text!r}: write FIELD=PATH, for example from=data.sender")
+    if field_of(name.strip()) is None:
+        raise UsageError(
+            f"--map {text!r}: there is no field {name.strip()!r}; there are {', '.join(FIELDS)}"
+        )
     return name.strip(), path.strip()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output, shown
-from mmconnect.domain.clock import iso
-from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.cli.simulated import as_pushed
+from mmconnect.domain.errors import NotFound, Refused
+from mmconnect.domain.models import Kind
 from mmconnect.service.lock import running
 from mmconnect.store import deliveries, devices, messages
 
@@ -40,10 +40,9 @@ def add_parser(
 
 
 def _list(args: argparse.Namespace) -> int:
-    if args.limit < 1:
-        raise UsageError("--limit is 1 or more")
+    limit = output.limit(args.limit)
     with opening.opened(args) as store:
-        found = messages.latest(store.db, args.limit)
+        found = messages.latest(store.db, limit)
     if args.json:
         output.document([shown.message(m) for m in found])
     else:
@@ -102,7 +101,8 @@ def _simulate(args: argparse.Namespace) -> int:
         token = next(
             (t.token for t in reversed(devices.tokens(store.db)) if t.device_id == chosen), None
         )
-        if token is None or chosen not in {d.id for d in known}:
+        device = next((d for d in known if d.id == chosen), None)
+        if token is None or device is None:
             raise NotFound(f"There is no device {chosen}. `mmconnect device list` shows them")
         service = running(store.directory)
         now = store.clock.now()
@@ -112,27 +112,37 @@ def _simulate(args: argparse.Namespace) -> int:
             " mmconnect serve"
         )
     host, _, port = service.phone[0].rpartition(":")
-    if host in ("0.0.0.0", "::"):
+    if host in ("0.0.0.0", "::", "[::]"):
         host = "127.0.0.1"
-    body = {"from": args.sender, "text": args.text, "sentAt": iso(now), "id": f"simulated-{now}"}
-    status, answer = asyncio.run(_push(f"http://{host}:{port}/in/{token}", json.dumps(body)))
+    body, headers = as_pushed(device, args.sender, args.text, now)
+    status, answer = asyncio.run(_push(f"http://{host}:{port}/in/{token}", body, headers))
+    if status == 200:
+        _check_understood(args, str(answer.get("id")))
     if args.json:
         output.document(answer)
     elif status == 200:
-        print(f"Taken in as {answer.get('id')}. What became of it: mmconnect message show ID")
+        print(f"Taken in. What became of it: mmconnect message show {answer.get('id')}")
     else:
         print(f"The listener answered {status}: {answer.get('message', answer)}")
     return 0 if status == 200 else 1
 
 
-async def _push(url: str, body: str) -> tuple[int, dict[str, object]]:
+def _check_understood(args: argparse.Namespace, message_id: str) -> None:
+    """Refuse to call it a success when the text was kept, but goes nowhere."""
+    with opening.opened(args) as store:
+        found = messages.get(store.db, message_id)
+    if found is not None and found.message.kind is Kind.UNRECOGNISED:
+        raise Refused(f"It was kept as {message_id}, but not understood: {found.note}")
+
+
+async def _push(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, object]]:
     import aiohttp
 
     timeout = aiohttp.ClientTimeout(total=15)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-            session.post(url, data=body, headers={"Content-Type": "application/json"}) as response,
+            session.post(url, data=body, headers=headers) as response,
         ):
             return response.status, await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -8,11 +8,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from mmconnect.domain.errors import UsageError
+
+MOST = 100_000
+"""Rows that one listing may have."""
+
 
 def document(value: object) -> None:
     """One JSON document on standard output, and nothing else."""
     json.dump(value, sys.stdout, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
     sys.stdout.write("\n")
+
+
+def limit(asked: int) -> int:
+    """`--limit` as given. Raises UsageError when that is no sensible number of rows."""
+    if not 1 <= asked <= MOST:
+        raise UsageError(f"--limit is from 1 to {MOST}")
+    return asked
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:

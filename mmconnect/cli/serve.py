@@ -6,11 +6,12 @@ import argparse
 import asyncio
 import logging
 import os
-from pathlib import Path
+import sys
 from typing import TYPE_CHECKING
 
-from mmconnect import config
+from mmconnect import __version__, config
 from mmconnect.cli import open as opening
+from mmconnect.cli import output
 
 if TYPE_CHECKING:
     from mmconnect.service.daemon import Started
@@ -32,7 +33,7 @@ def add_parser(
 
 def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
-    file = config.read_file(Path(args.config) if args.config else None)
+    file = config.read_file(opening.config_file(args))
     settings = config.settle(vars(args), os.environ, file)
     from mmconnect.service import daemon, logs
 
@@ -40,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     for variable in settings.unknown_variables:
         log.warning("The variable %s is not one that mmconnect knows", variable)
     directory = opening.prepare(opening.data_dir(args), create=True)
-    asyncio.run(daemon.serve(settings, directory, _tell))
+    tell = _tell_programs if args.json else _tell
+    asyncio.run(daemon.serve(settings, directory, tell))
     return 0
 
 
@@ -61,6 +63,27 @@ def _tell(started: Started) -> None:
     if not started.devices:
         print('  mmconnect device add --name "My phone"   where they come from')
     print(flush=True)
+    _log(started)
+
+
+def _tell_programs(started: Started) -> None:
+    """The same as one JSON document, as soon as phones can push."""
+    output.document(
+        {
+            "version": __version__,
+            "pid": os.getpid(),
+            "phone": started.phone,
+            "admin": started.admin,
+            "dataDir": str(started.directory),
+            "devices": started.devices,
+            "endpoints": started.endpoints,
+        }
+    )
+    sys.stdout.flush()
+    _log(started)
+
+
+def _log(started: Started) -> None:
     log.info(
         "mmconnect is running: phones at %s, admin at %s",
         ", ".join(started.phone),
