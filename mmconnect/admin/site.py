@@ -5,11 +5,16 @@ Tells nobody who asks more than that mmconnect is here and whether it is well.
 
 from __future__ import annotations
 
+import logging
+
 import jinja2
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from mmconnect import __version__, paths
 from mmconnect.admin.status import Status
+
+log = logging.getLogger(__name__)
 
 STATUS = web.AppKey("status", Status)
 TEMPLATES = web.AppKey("templates", jinja2.Environment)
@@ -25,7 +30,7 @@ _SECURITY = {
 
 def make_site(status: Status) -> web.Application:
     """The application behind the admin address."""
-    app = web.Application()
+    app = web.Application(middlewares=[_told_errors])
     app[STATUS] = status
     app[TEMPLATES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
@@ -42,6 +47,18 @@ def make_site(status: Status) -> web.Application:
     )
     app.on_response_prepare.append(_secure)
     return app
+
+
+@web.middleware
+async def _told_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """An error of ours is logged without the request, and answered in a sentence."""
+    try:
+        return await handler(request)
+    except web.HTTPException:
+        raise
+    except Exception:
+        log.exception("A page failed")
+        return web.Response(status=500, text="Something went wrong; the log says what.\n")
 
 
 async def _health(request: web.Request) -> web.Response:
