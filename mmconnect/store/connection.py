@@ -56,7 +56,9 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
             if readonly:
                 db.execute("PRAGMA query_only = ON")
             else:
-                db.execute("PRAGMA auto_vacuum = INCREMENTAL")  # takes effect on a new file only
+                if db.execute("PRAGMA page_count").fetchone() == (0,):
+                    # possible on a new file only; on another it would still be a write
+                    db.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
                 if mode != "wal":
                     raise StoreError(
