@@ -195,7 +195,7 @@ def _commit(db: sqlite3.Connection, batch: list[_Job]) -> None:
     """COMMIT on the writer's thread; what could not be kept has an error."""
     try:
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:  # not only sqlite3.Error: no memory is a MemoryError
         _fail(db, batch, error)
 
 
@@ -207,15 +207,16 @@ def _run_and_commit(db: sqlite3.Connection, batch: list[_Job]) -> None:
         for job in batch:
             _run_alone(db, job)
         db.execute("COMMIT")
-    except sqlite3.Error as error:
+    except Exception as error:
         _fail(db, batch, error)
     finally:
         db.execute("PRAGMA busy_timeout = 0")
 
 
-def _fail(db: sqlite3.Connection, batch: list[_Job], error: sqlite3.Error) -> None:
+def _fail(db: sqlite3.Connection, batch: list[_Job], error: Exception) -> None:
     """The whole transaction is lost: nothing of the batch was kept."""
-    told = unavailable(error) or StoreUnavailable(f"the database failed: {error}")
+    told = unavailable(error) if isinstance(error, sqlite3.Error) else None
+    told = told or StoreUnavailable(f"the database failed: {str(error) or type(error).__name__}")
     told.__cause__ = error
     for job in batch:
         job.result, job.error = None, job.error or told
