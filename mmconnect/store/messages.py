@@ -74,6 +74,7 @@ def take(db: sqlite3.Connection, new: NewMessage) -> Taken:
     first, reused = seen(db, new.keys, now)
     if first is not None:
         db.execute("UPDATE messages SET duplicates = duplicates + 1 WHERE id = ?", (first,))
+        remember(db, new.keys, first, now)
         return Taken(message_id=first, duplicate=True)
     insert(db, new)
     remember(db, new.keys, new.message.id, now)
@@ -110,12 +111,17 @@ def seen(db: sqlite3.Connection, keys: Keys, now: int) -> tuple[str | None, bool
 
 
 def remember(db: sqlite3.Connection, keys: Keys, message_id: str, now: int) -> None:
-    """Record every key that a push carried."""
+    """Record every key that a push carried: by any of them it is known when it comes again."""
     rows = [
         (key, message_id, now) for key in (keys.event, keys.moment, keys.body) if key is not None
     ]
-    if rows:
-        db.executemany("INSERT OR REPLACE INTO dedupe_keys VALUES (?, ?, ?)", rows)
+    if rows:  # another message's key is one whose window has passed; its own keep their time
+        db.executemany(
+            "INSERT INTO dedupe_keys VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET message_id ="
+            " excluded.message_id, seen_at = excluded.seen_at"
+            " WHERE message_id <> excluded.message_id",
+            rows,
+        )
 
 
 def insert(db: sqlite3.Connection, new: NewMessage) -> None:
