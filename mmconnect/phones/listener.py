@@ -22,7 +22,7 @@ from mmconnect.phones.push import DeviceEvent, NotUnderstood, Push, Reading, Tex
 from mmconnect.store import devices
 from mmconnect.store.configuration import Entry, Look
 from mmconnect.store.database import Database
-from mmconnect.web.body import BodyReader, TooLarge, TooSlow
+from mmconnect.web.body import BodyReader, Broken, TooLarge, TooSlow
 from mmconnect.web.connections import BoundedServer
 from mmconnect.web.throttle import Throttle
 
@@ -108,6 +108,8 @@ class Listener:
             return answers.error(413, "too_large", "A push may have 10 MiB.", close=True)
         except TooSlow:
             return answers.error(408, "too_slow", "The body took longer than 30 s.", close=True)
+        except Broken:
+            return answers.error(400, "broken_body", "The body ended early or is garbled.", close=True)
         key, app = device.signing_key, APPS.get(device.app, APPS["auto"])
         if key is not None and app.verify(push, key) is not True:
             self._presences.rejected(device.id, "bad_signature")

@@ -22,6 +22,10 @@ class TooSlow(Exception):
     """The body did not arrive within 30 s."""
 
 
+class Broken(Exception):
+    """The connection ended in mid-body, or the body is not what its headers say."""
+
+
 class BodyReader:
     """Reads bodies; only a few large ones are in memory at the same time."""
 
@@ -29,7 +33,13 @@ class BodyReader:
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
     async def read(self, request: web.BaseRequest) -> bytes:
-        """The whole body. Raises TooLarge or TooSlow."""
+        """The whole body. Raises TooLarge, TooSlow or Broken."""
+        try:
+            return await self._read(request)
+        except (ConnectionError, web.RequestPayloadError) as error:
+            raise Broken from error
+
+    async def _read(self, request: web.BaseRequest) -> bytes:
         if (request.content_length or 0) > LIMIT:
             raise TooLarge
         content = request.content

@@ -51,7 +51,7 @@ class _Discreet(logging.LoggerAdapter[logging.Logger]):
         self, msg: Any, kwargs: MutableMapping[str, Any]
     ) -> tuple[Any, MutableMapping[str, Any]]:
         error = kwargs.get("exc_info")
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
             kwargs["exc_info"] = None
             msg = f"{msg}: it was no valid HTTP ({type(error).__name__})"
         return msg, kwargs
