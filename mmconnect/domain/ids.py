@@ -6,7 +6,6 @@ in the same millisecond count upwards, so the order of ids is the order of makin
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
 from collections.abc import Callable
@@ -25,7 +24,6 @@ DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT = (
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
-_SHAPE = re.compile(r"(dev|msg|ep|dlv|att|key|ten)_[0-9A-HJKMNP-TV-Z]{26}")
 
 
 class Ids:
@@ -47,8 +45,3 @@ class Ids:
                 self._ms, self._tail = ms, self._randbits(79)
             value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
         return prefix + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
-
-
-def is_id(text: str, prefix: str) -> bool:
-    """Whether `text` has the shape of an id of that prefix."""
-    return text.startswith(prefix) and _SHAPE.fullmatch(text) is not None

@@ -52,12 +52,3 @@ def _read(number: str, country: str | None) -> str:
 def digits(number: str) -> str:
     """`number` without its `+` when it is E.164, as the hosted service wrote it."""
     return number[1:] if number.startswith("+") and number[1:].isdigit() else number
-
-
-def masked(number: str | None) -> str:
-    """`number` as a log may show it: `+658•••00`."""
-    if not number:
-        return "nobody"
-    if len(number) <= 6:
-        return number[:1] + "•••"
-    return f"{number[:4]}•••{number[-2:]}"

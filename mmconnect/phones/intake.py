@@ -199,7 +199,7 @@ class Intake:
         """Start what was committed and free what was not; whoever asked may be long gone."""
         stored = {one.message_id for one in taken or () if not one.duplicate}
         self._settle(plans, stored)
-        if len(stored) > len(plans):  # an MMS, which asks for no place
+        if stored - {one.new.message.id for one in plans}:  # an MMS, which asks for no place
             self._outlet.wake()
 
     def _settle(self, plans: list[Plan], stored: set[str]) -> None:

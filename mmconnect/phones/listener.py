@@ -53,8 +53,6 @@ class Listener:
         self._look, self._refresh, self._clock = look, refresh, clock
         self._bodies = BodyReader()
         self._throttle = Throttle(most=_WRONG_TOKENS, window=60.0)
-        self.unknown_tokens = 0
-        """Pushes refused for their token since the start."""
 
     def server(self) -> BoundedServer:
         """A server for one listening address."""
@@ -109,7 +107,9 @@ class Listener:
         except TooSlow:
             return answers.error(408, "too_slow", "The body took longer than 30 s.", close=True)
         except Broken:
-            return answers.error(400, "broken_body", "The body ended early or is garbled.", close=True)
+            return answers.error(
+                400, "broken_body", "The body ended early or is garbled.", close=True
+            )
         key, app = device.signing_key, APPS.get(device.app, APPS["auto"])
         if key is not None and app.verify(push, key) is not True:
             self._presences.rejected(device.id, "bad_signature")
@@ -169,7 +169,6 @@ class Listener:
             await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
 
     def _refuse_token(self, request: web.BaseRequest) -> web.StreamResponse:
-        self.unknown_tokens += 1
         log.warning("A push from %s was refused: unknown token", request.remote)
         return answers.error(
             401, "unknown_token", "No device has this token. `mmconnect device list` shows them."

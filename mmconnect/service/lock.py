@@ -50,7 +50,6 @@ class Lock:
 
     def tell(self, running: Running) -> None:
         """Write down who holds the lock and where it listens."""
-        os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, json.dumps(asdict(running)).encode(), 0)
 
     def release(self) -> None:
