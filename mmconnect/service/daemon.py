@@ -46,8 +46,8 @@ PRESENCE_INTERVAL = 10.0
 LONGEST_WAIT_FOR_MMS = 60.0
 BACKLOG = 1024
 COLLECT = (10_000, 20, 50)
-"""When Python looks for reference cycles. A burst makes many short-lived objects and hardly a cycle:
-looking as often as by default costs a fifteenth of it."""
+"""When Python looks for reference cycles. A burst makes many short-lived objects and hardly a
+cycle: looking as often as by default costs a fifteenth of it."""
 SWITCH_INTERVAL = 0.02
 """Seconds after which Python's threads take turns. The loop gives way at every system call anyway;
 forcing it more often only costs (a fifth of the burst rate at the default of 0.005)."""
