@@ -62,7 +62,8 @@ def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
 def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
     """Make deliveries due now, with a fresh budget and the same id and body; how many.
 
-    One that is in flight or waiting already is only brought forward. Tests are never repeated.
+    One that waits already is only brought forward, and one in flight is left alone. Tests are never
+    repeated, and what was meant for a removed endpoint stays as it is.
     """
     count = 0
     for delivery_id in delivery_ids:
@@ -70,7 +71,8 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
             "UPDATE deliveries SET due_at = ?, state = 'pending', finished_at = NULL,"
             " trigger = CASE state WHEN 'pending' THEN trigger ELSE 'replay' END,"
             " spent = CASE state WHEN 'pending' THEN spent ELSE 0 END"
-            " WHERE id = ? AND state <> 'in_flight' AND trigger <> 'test'",
+            " WHERE id = ? AND state <> 'in_flight' AND trigger <> 'test'"
+            " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)",
             (now, delivery_id),
         ).rowcount
     _touch(db)
