@@ -107,9 +107,7 @@ class Listener:
         except TooSlow:
             return answers.error(408, "too_slow", "The body took longer than 30 s.", close=True)
         except Broken:
-            return answers.error(
-                400, "broken_body", "The body ended early or is garbled.", close=True
-            )
+            return answers.error(400, "broken_body", "The body is incomplete.", close=True)
         key, app = device.signing_key, APPS.get(device.app, APPS["auto"])
         if key is not None and app.verify(push, key) is not True:
             self._presences.rejected(device.id, "bad_signature")
