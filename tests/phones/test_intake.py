@@ -1,0 +1,389 @@
+"""From a push to a committed message: one text is one message, and nothing is changed or invented.
+
+Over the real listener and a real database; what went out is the dispatcher's and told elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from pathlib import Path
+
+import pytest
+
+from mmconnect.phones.apps import APPS
+from tests.support.inprocess import FakeClock, appliance, eventually
+from tests.support.phones import (
+    JSON,
+    PHONE_MS,
+    SENDER,
+    SMSC_MS,
+    TEXT,
+    Wire,
+    envaya,
+    generic_json,
+    generic_plain,
+    incoming_sms,
+    smsforwarder_json,
+    smsgate,
+    smsgate_sms,
+    smssync,
+)
+from tests.support.receiver import receiver
+
+DAY = 86400
+
+
+async def pushed(tmp_path: Path, *pushes: Wire, **device: object) -> list[bool]:
+    """For each push, one after the other, whether it was seen before."""
+    async with appliance(tmp_path, tokens=()) as box:
+        await box.device(**device)
+        told = [await box.push(*push) for push in pushes]
+        assert {one.status for one in told} == {200}
+        seen = [one.json["duplicate"] for one in told]
+        count, merged = box.rows("SELECT count(*), sum(duplicates) FROM messages")[0]
+        assert (count, merged) == (seen.count(False), seen.count(True))
+        ids = [one.json["id"] for one in told]
+        assert {i for i, s in zip(ids, seen, strict=True) if s} <= {
+            i for i, s in zip(ids, seen, strict=True) if not s
+        }
+        return seen
+
+
+SAME = {
+    "smsgate: the same event": (smsgate_sms(), smsgate_sms()),
+    "smsgate: signed anew at its retry": (
+        smsgate_sms(key="k", timestamp=1),
+        smsgate_sms(key="k", timestamp=9),
+    ),
+    "smsgate: two events of one text": (smsgate_sms(), smsgate_sms(event_id="another")),
+    "smsgate: its broadcast and its database, with other hashes": (
+        smsgate_sms(),
+        smsgate_sms(event_id="another", message_id="ffffffff", sim=None, recipient=None),
+    ),
+    "smsgate: the zone of the phone changed": (
+        smsgate_sms(received_at="2026-01-01T05:30:00.000+05:30"),
+        smsgate_sms(event_id="another", received_at="2026-01-01T00:00:00.000Z"),
+    ),
+    "incoming_sms: the same bytes": (incoming_sms(), incoming_sms()),
+    "incoming_sms: two rules": (incoming_sms(), incoming_sms(received_ms=PHONE_MS + 7)),
+    "envaya: its battery and log changed": (envaya(), envaya(now_ms=PHONE_MS + 9, battery="3")),
+    "smssync: the same id": (smssync(), smssync()),
+    "two apps on one phone": (smsgate_sms(), incoming_sms(sent_ms=SMSC_MS + 1000)),
+    "smsforwarder: the same bytes within two minutes": (smsforwarder_json(), smsforwarder_json()),
+    "smsforwarder: with a new [timestamp]": (
+        smsforwarder_json(),
+        smsforwarder_json(pushed_ms=PHONE_MS + 5000),
+    ),
+    "generic: the same id": (
+        generic_json({"from": SENDER, "text": "x", "id": "1"}),
+        generic_json({"text": "x", "from": SENDER, "id": "1"}),
+    ),
+    "generic: the same time": (
+        generic_json({"from": SENDER, "text": "x", "date": 1767225599}),
+        generic_json({"sender": SENDER, "body": "x", "timestamp": "2025-12-31T23:59:59Z"}),
+    ),
+    "generic: number written in two ways": (
+        generic_json({"from": "+15550100", "text": "x", "id": "1"}),
+        generic_json({"from": "+1 555 0100", "text": "x", "id": "1"}),
+    ),
+}
+OTHER = {
+    "another second": (
+        smsgate_sms(),
+        smsgate_sms(event_id="b", received_at="2026-01-01T05:30:01.000+05:30"),
+    ),
+    "another text": (smsgate_sms(), smsgate_sms("other", event_id="b")),
+    "another sender": (smsgate_sms(), smsgate_sms(sender="+15550101", event_id="b")),
+    "an id used again for another text": (smsgate_sms(), smsgate_sms("other")),
+    "incoming_sms, two minutes later": (incoming_sms(), incoming_sms(sent_ms=SMSC_MS + 120_000)),
+    "without id and time, twice, from a sender that never repeats": (
+        generic_json({"from": SENDER, "text": "x"}),
+        generic_json({"from": SENDER, "text": "x"}),
+    ),
+    "raw text": (generic_plain(time=None), generic_plain(time=None)),
+    "a text of nothing but a difference of blanks": (
+        generic_json({"from": SENDER, "text": "x", "id": "1"}),
+        generic_json({"from": SENDER, "text": "x ", "id": "1"}),
+    ),
+    "smsforwarder, at another local time": (
+        smsforwarder_json(received="2026-01-01 08:00:00"),
+        smsforwarder_json(received="2026-01-01 08:00:01"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", list(SAME))
+async def test_one_text_is_one_message(tmp_path: Path, case: str):
+    assert await pushed(tmp_path, *SAME[case]) == [False, True]
+
+
+@pytest.mark.parametrize("case", list(OTHER))
+async def test_two_texts_are_two_messages(tmp_path: Path, case: str):
+    assert await pushed(tmp_path, *OTHER[case]) == [False, False]
+
+
+async def test_texts_of_two_phones_are_two_messages(tmp_path: Path):
+    async with appliance(tmp_path, tokens=("one", "two")) as box:
+        for token in ("one", "two"):
+            assert (await box.push(*smsgate_sms(), token=token)).json["duplicate"] is False
+
+
+async def test_a_match_on_any_key_is_a_match_on_all_of_them(tmp_path: Path):
+    """What is seen by its time is seen by its id afterwards: every key that it carried is known."""
+    one = {"from": SENDER, "text": "x", "id": "1", "date": 1767225599}
+    seen = await pushed(
+        tmp_path,
+        generic_json(one),
+        generic_json({**one, "id": "2"}),
+        generic_json({"from": SENDER, "text": "x", "id": "2"}),
+    )
+    assert seen == [False, True, True]
+
+
+async def test_a_used_id_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.WARNING)
+    await pushed(tmp_path, smsgate_sms(), smsgate_sms("other"))
+    assert "used an event id again for another text" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("device", "after", "seen"),
+    [
+        ({"app": "smsforwarder"}, 120, True),
+        ({"app": "smsforwarder"}, 121, False),
+        ({"app": "auto"}, 0, False),
+        ({"app": "generic"}, 0, False),
+        ({"app": "generic", "dedupe_window": 600}, 600, True),
+        ({"app": "generic", "dedupe_window": 600}, 601, False),
+        ({"app": "smsforwarder", "dedupe_window": 0}, 0, False),
+    ],
+)
+async def test_the_window_for_pushes_without_id_and_time(
+    tmp_path: Path, device: dict[str, object], after: int, seen: bool
+):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock, tokens=()) as box:
+        await box.device(**device)
+        push = generic_json({"from": SENDER, "text": "the heating is off"})
+        await box.push(*push)
+        clock.advance(after)
+        assert (await box.push(*push)).json["duplicate"] is seen
+
+
+def test_only_apps_that_repeat_have_a_window():
+    retrying = {name for name, app in APPS.items() if app.retries}
+    assert retrying == {"smsgate", "incoming_sms", "smsforwarder"}
+
+
+async def test_keys_are_known_for_months(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box:
+        await box.push(*smsgate_sms())
+        clock.advance(89 * DAY)
+        assert (await box.push(*smsgate_sms())).json["duplicate"] is True
+
+
+async def test_the_same_push_many_times_at_once_is_one_message(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        told = await asyncio.gather(*[box.push(*smsgate_sms()) for _ in range(30)])
+        assert [one.status for one in told] == [200] * 30
+        assert sorted(one.json["duplicate"] for one in told) == [False] + [True] * 29
+        assert len({one.json["id"] for one in told}) == 1
+        assert box.rows("SELECT duplicates FROM messages") == [(29,)]
+        assert len(box.deliveries()) == 1
+        await box.settled(told[0].json["id"])
+        assert len(there.arrivals) == 1
+        assert box.dispatcher.in_flight == 0
+
+
+async def test_several_texts_in_one_push(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        batch = [
+            {"from": SENDER, "text": "one", "id": "1"},
+            {"from": SENDER, "text": "two", "id": "2"},
+            {"from": "+15550101", "text": "three", "id": "3"},
+            {"from": SENDER, "text": "two", "id": "2"},
+        ]
+        headers, body = {"Content-Type": JSON}, json.dumps(batch).encode()
+        told = await box.push(headers, body)
+        assert told.json["duplicate"] is False
+        rows = box.rows("SELECT id, text, duplicates FROM messages ORDER BY id")
+        assert [row[1:] for row in rows] == [("one", 0), ("two", 1), ("three", 0)]
+        assert told.json["id"] == rows[0][0]
+        await there.until(3)
+        assert [t for t in there.texts if t != "three"] == ["one", "two"]
+        again = await box.push(headers, body)
+        assert (again.json["duplicate"], again.json["id"]) == (True, told.json["id"])
+        await eventually(lambda: all(d.state == "delivered" for d in box.deliveries()))
+        assert len(there.arrivals) == 3
+
+
+async def test_an_mms_among_texts_that_were_seen_goes_out_at_once(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        seen = {"from": SENDER, "text": "seen", "id": "1"}
+        mms = {"from": SENDER, "text": "look", "id": "2", "attachments": [{"name": "a.jpg"}]}
+        headers = {"Content-Type": JSON}
+        await box.push(headers, json.dumps([seen]).encode())
+        await there.until(1)
+        await eventually(lambda: box.dispatcher.in_flight == 0)
+        await box.push(headers, json.dumps([seen, mms]).encode())
+        await there.until(2, deadline=3)
+        assert there.texts == ["seen", "look"]
+
+
+@pytest.mark.parametrize(
+    ("given", "country", "sender", "raw"),
+    [
+        ("+6581230000", "SG", "+6581230000", None),
+        ("8123 0000", "SG", "+6581230000", "8123 0000"),
+        ("+65 8123-0000", None, "+6581230000", "+65 8123-0000"),
+        ("8123 0000", None, "8123 0000", None),
+        ("77222", "SG", "77222", None),
+        ("BANK-OTP", "SG", "BANK-OTP", None),
+        ("+49 (0)30 123456", "SG", "+4930123456", "+49 (0)30 123456"),
+    ],
+)
+async def test_numbers_are_e164_where_they_can_be(
+    tmp_path: Path, given: str, country: str | None, sender: str, raw: str | None
+):
+    async with appliance(tmp_path, tokens=()) as box, receiver() as there:
+        await box.endpoint(there.url)
+        await box.device(country=country)
+        await box.push(*generic_json({"from": given, "text": "x", "to": given}))
+        assert box.rows("SELECT sender, sender_raw, recipient FROM messages") == [
+            (sender, raw, sender)
+        ]
+        (arrival,) = await there.until(1)
+        assert arrival.json["from"] == sender
+        assert arrival.json.get("fromRaw") == raw
+
+
+async def test_what_a_push_said_is_kept_but_no_credential(tmp_path: Path):
+    async with appliance(tmp_path) as box:
+        headers, body = smsgate_sms(key="k")
+        token = next(iter(box.tokens.values()))
+        credentials = {
+            "Authorization": "Bearer secret-1",
+            "X-Api-Key": "secret-2",
+            "Cookie": "a=secret-3",
+            "Proxy-Authorization": "secret-4",
+        }
+        assert (await box.push({**headers, **credentials}, body)).status == 200
+        raw, kept = box.rows("SELECT raw, raw_headers FROM messages")[0]
+        assert raw == body
+        lines = kept.lower().split("\n")
+        assert "user-agent: me.capcom.smsgateway/1.68.0" in lines
+        assert f"x-signature: {headers['X-Signature']}" in lines
+        assert "secret" not in kept
+        assert token not in kept
+
+
+async def test_a_push_that_is_not_understood_is_kept_and_goes_nowhere(tmp_path: Path):
+    bodies = [
+        b"",
+        b"{",
+        b"[]",
+        b'{"text":"no sender"}',
+        b'{"from":"+15550100"}',
+        b'{"from":"+15550100","text":"x","text":"y"}',
+        b"\xff\xfe\x00",
+        b"\x00" * 100,
+        b"[" * 5000,
+    ]
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        for body in bodies:
+            told = await box.push({"Content-Type": JSON, "X-Mine": "1"}, body)
+            assert (told.status, told.json["duplicate"]) == (200, False), body
+        rows = box.rows(
+            "SELECT kind, raw, text, sender, payload, note, raw_headers FROM messages ORDER BY id"
+        )
+        assert [row[1] for row in rows] == bodies
+        for kind, _, text, sender, payload, note, kept in rows:
+            assert (kind, text, sender, payload) == ("unrecognised", "", None, None)
+            assert note
+            assert "X-Mine: 1" in kept
+        assert box.deliveries() == []
+        await box.text("understood")
+        assert [one.text for one in await there.until(1)] == ["understood"]
+
+
+async def test_news_of_the_phone_is_kept_and_goes_nowhere(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        for event, payload in (
+            ("system:ping", {"health": {"status": "pass", "version": "1.68.0"}}),
+            ("app:started", {"simCards": [{"slotIndex": 0, "simNumber": 1}]}),
+            ("sms:sent", {"messageId": "a", "recipient": SENDER, "partsCount": 1}),
+            ("sms:delivered", {"messageId": "a", "recipient": SENDER}),
+            ("sms:failed", {"messageId": "a", "recipient": SENDER, "reason": "no service"}),
+            ("sms:invented-later", {"x": None}),
+        ):
+            told = await box.push(*smsgate(event, payload))
+            assert (told.status, told.json["id"]) == (200, None)
+        rows = box.rows("SELECT name, event_id, detail FROM device_events ORDER BY number")
+        assert [row[0] for row in rows] == [
+            "system:ping",
+            "app:started",
+            "sms:sent",
+            "sms:delivered",
+            "sms:failed",
+            "sms:invented-later",
+        ]
+        assert all(isinstance(json.loads(row[2]), dict) for row in rows)
+        assert "no service" in rows[4][2]
+        assert box.rows("SELECT * FROM messages") == []
+        assert there.arrivals == []
+
+
+async def test_of_a_phones_news_only_the_latest_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("mmconnect.store.devices.EVENTS_KEPT", 5)
+    async with appliance(tmp_path) as box:
+        for n in range(12):
+            await box.push(*smsgate("system:ping", {}, event_id=f"e{n}"))
+        ids = box.rows("SELECT event_id FROM device_events ORDER BY number")
+        assert ids == [(f"e{n}",) for n in range(7, 12)]
+
+
+async def test_a_text_whose_phone_hangs_up_is_delivered_all_the_same(tmp_path: Path):
+    """What was committed is started, whatever became of the connection."""
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        token = next(iter(box.tokens.values()))
+        headers, body = generic_json({"from": SENDER, "text": TEXT})
+        head = f"POST /in/{token} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+        head += "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        for _ in range(20):
+            _, writer = await asyncio.open_connection("127.0.0.1", box.port)
+            writer.write(head.encode() + b"\r\n" + body)
+            await writer.drain()
+            writer.transport.abort()
+        await there.until(1)
+        count = len(box.rows("SELECT * FROM messages"))
+        await eventually(lambda: len(there.arrivals) >= len(box.rows("SELECT * FROM messages")))
+        assert count >= 1
+        await eventually(lambda: box.dispatcher.in_flight == 0)
+        assert {d.state for d in box.deliveries()} == {"delivered"}
+
+
+async def test_without_an_endpoint_texts_are_kept(tmp_path: Path):
+    async with appliance(tmp_path) as box:
+        await box.text()
+        assert len(box.rows("SELECT * FROM messages")) == 1
+        assert box.deliveries() == []
+
+
+async def test_only_endpoints_that_want_texts_get_them(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there, receiver() as other:
+        await box.endpoint(there.url)
+        await box.endpoint(other.url, events=frozenset({"device.silent"}))
+        message_id = await box.text()
+        await box.settled(message_id)
+        assert (len(there.arrivals), len(other.arrivals)) == (1, 0)
