@@ -73,25 +73,10 @@ def _code(error: MmconnectError) -> str:
 
 def _with_command(words: list[str]) -> list[str]:
     """`mmconnect --data-dir D` is `mmconnect serve --data-dir D`."""
-    values = {"--data-dir", "--config"}
-    skip = False
+    before = ""
     for word in words:
-        if skip:
-            skip = False
-        elif word in ("-h", "--help"):
+        takes_a_value = before.startswith("--") and "=" not in before and before != "--json"
+        if word in ("-h", "--help") or not (word.startswith("-") or takes_a_value):
             return words
-        elif word in values:
-            skip = True
-        elif not word.startswith("-"):
-            return (
-                words
-                if word in _FAMILIES or not _is_serve_value(words, word)
-                else ["serve", *words]
-            )
+        before = word
     return ["serve", *words]
-
-
-def _is_serve_value(words: list[str], word: str) -> bool:
-    """Whether a first plain word is the value of an option of serve, as in `--phone-listen H:P`."""
-    before = words[words.index(word) - 1] if words.index(word) else ""
-    return before.startswith("--") and "=" not in before and before != "--json"

@@ -178,7 +178,13 @@ def _test(args: argparse.Namespace) -> int:
         endpoint = _get(store, args.id)
         delivery, attempt = asyncio.run(send_test(store, endpoint))
     if args.json:
-        output.document({**shown.delivery(delivery), "attempt": shown.attempt(attempt)})
+        told = {
+            "status": attempt.status,
+            "ms": attempt.duration_ms,
+            "answer": attempt.response_body,
+            "error": attempt.error,
+        }
+        output.document({**shown.delivery(delivery), **told, "attempt": shown.attempt(attempt)})
     else:
         output.fields(
             [

@@ -9,11 +9,13 @@ import base64
 import binascii
 import hmac
 import secrets
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from aiohttp import web
-
 from mmconnect.store.configuration import Configuration, Entry, digest
+
+if TYPE_CHECKING:  # the CLI needs tokens, but no web server
+    from aiohttp import web
 
 PATH = "/in"
 
