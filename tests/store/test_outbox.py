@@ -1,0 +1,414 @@
+"""The outbox: claimed one per sender, settled once, swept after a crash, sent again, cancelled."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import pytest
+
+from mmconnect.domain.models import DeliveryState, Endpoint, Flight, Trigger
+from mmconnect.store import deliveries, endpoints, messages, outbox
+from mmconnect.store.connection import transaction
+from mmconnect.webhook import schedule
+from tests.store.conftest import House
+from tests.store.making import (
+    BOOT,
+    DAY,
+    MINUTE,
+    NOW,
+    attempt,
+    delivery,
+    endpoint,
+    message,
+    new_message,
+)
+
+BUDGET = len(schedule.DEFAULT)
+
+
+def waiting(house: House, text: str = "hello", **more: Any) -> str:
+    """A text for the house's endpoint; the id of its delivery. `boot_id`: it is in flight."""
+    born = {k: more.pop(k) for k in ("boot_id", "trigger", "payload") if k in more}
+    to = more.pop("to", house.endpoint)
+    value = message(house.device.id, text, **more)
+    new = delivery(value, to.id, **born)
+    with transaction(house.db):
+        messages.take(house.db, new_message(value, [new]))
+    return new.id
+
+
+def claim(house: House, **more: Any) -> tuple[list[Flight], int | None]:
+    how: dict[str, Any] = {
+        "endpoint_id": house.endpoint.id,
+        "now": NOW,
+        "slots": 64,
+        "busy": (),
+        "boot_id": BOOT,
+    }
+    with transaction(house.db):
+        return outbox.claim(house.db, **(how | more))
+
+
+def second_endpoint(house: House) -> Endpoint:
+    made = endpoint("Other")
+    with transaction(house.db):
+        endpoints.add(house.db, made)
+    return made
+
+
+def state(house: House, delivery_id: str) -> DeliveryState:
+    found = deliveries.get(house.db, delivery_id)
+    assert found is not None
+    return found.state
+
+
+# -- claim --------------------------------------------------------------------------------------
+
+
+def test_a_claimed_text_has_all_that_one_post_needs(house: House) -> None:
+    delivery_id = waiting(house, "hello")
+    (flight,), next_due = claim(house)
+    stored = deliveries.get(house.db, delivery_id)
+    assert stored is not None
+    assert (flight.delivery_id, flight.message_id) == (delivery_id, stored.message_id)
+    assert (flight.number, flight.spent, flight.trigger) == (1, 1, Trigger.PUSH)
+    assert flight.body == b'{"id":"%s"}' % stored.message_id.encode()
+    assert (stored.state, stored.due_at, stored.started_at) == (DeliveryState.IN_FLIGHT, None, NOW)
+    assert next_due is None
+
+
+def test_the_body_of_its_own_goes_before_the_messages(house: House) -> None:
+    waiting(house, payload=b"digits")
+    (flight,), _ = claim(house)
+    assert flight.body == b"digits"
+
+
+def test_a_text_is_claimed_once(house: House) -> None:
+    waiting(house)
+    assert len(claim(house)[0]) == 1
+    assert claim(house) == ([], None)
+
+
+def test_one_per_sender_oldest_first(house: House) -> None:
+    a1 = waiting(house, "a1", sender="A", received_at=NOW - 30)
+    b1 = waiting(house, "b1", sender="B", received_at=NOW - 20)
+    a2 = waiting(house, "a2", sender="A", received_at=NOW - 10)
+    first, next_due = claim(house)
+    assert [f.delivery_id for f in first] == [a1, b1]
+    assert next_due == NOW - 10
+    assert claim(house, busy={"A", "B"}) == ([], NOW - 10)
+    assert [f.delivery_id for f in claim(house, busy={"B"})[0]] == [a2]
+
+
+def test_of_the_same_moment_the_first_made_goes_first(house: House) -> None:
+    made = [waiting(house, f"{n}", sender=f"{n}") for n in range(5)]
+    assert [f.delivery_id for f in claim(house)[0]] == made
+
+
+def test_no_more_than_there_are_slots(house: House) -> None:
+    made = [waiting(house, f"{n}", sender=f"{n}", received_at=NOW - 50 + n) for n in range(5)]
+    first, next_due = claim(house, slots=2)
+    assert [f.delivery_id for f in first] == made[:2]
+    assert next_due == NOW - 48
+    assert [f.delivery_id for f in claim(house, slots=8)[0]] == made[2:]
+
+
+def test_a_long_row_of_one_sender_hides_nobody_for_good(house: House) -> None:
+    """Another's text, due behind thirty of one sender, follows at the next look."""
+    for n in range(30):
+        waiting(house, f"{n}", sender="A", received_at=NOW - 1000 + n)
+    other = waiting(house, "other", sender="B", received_at=NOW)
+    first, _ = claim(house, slots=4)
+    busy = [f.sender for f in first]
+    second, _ = claim(house, slots=3, busy=busy)
+    assert busy[0] == "A"
+    assert other in [f.delivery_id for f in (*first, *second)]
+
+
+def test_what_is_due_later_waits(house: House) -> None:
+    delivery_id = waiting(house, received_at=NOW + 5)
+    assert claim(house, now=NOW + 4) == ([], NOW + 5)
+    assert [f.delivery_id for f in claim(house, now=NOW + 5)[0]] == [delivery_id]
+
+
+def test_an_endpoint_gets_only_its_own(house: House) -> None:
+    other = second_endpoint(house)
+    mine, its = waiting(house), waiting(house, to=other)
+    assert [f.delivery_id for f in claim(house)[0]] == [mine]
+    assert [f.delivery_id for f in claim(house, endpoint_id=other.id)[0]] == [its]
+
+
+def test_the_hot_path_searches_and_never_scans_or_sorts(house: House) -> None:
+    """A million old deliveries must not slow the next one down."""
+    waiting(house, sender="A")
+    ran: list[str] = []
+    house.db.set_trace_callback(ran.append)
+    claim(house, busy=("B", "C"))
+    settle(house, waiting(house, sender="D", boot_id=BOOT), DeliveryState.DELIVERED)
+    house.db.set_trace_callback(None)
+    statements = [sql for sql in ran if sql.split()[0] in ("SELECT", "UPDATE", "INSERT")]
+    steps = [
+        (row[3], sql)
+        for sql in statements
+        for row in house.db.execute(f"EXPLAIN QUERY PLAN {sql}").fetchall()
+    ]
+    assert len(statements) > 6
+    assert any("deliveries_due" in step for step, _ in steps)
+    slow = [(step, sql) for step, sql in steps if "SCAN" in step or "TEMP B-TREE" in step]
+    assert [s for s in slow if "CONSTANT ROW" not in s[0] and "revision" not in s[0]] == []
+
+
+# -- settle -------------------------------------------------------------------------------------
+
+
+def settle(house: House, delivery_id: str, to: DeliveryState, due_at: int | None = None) -> None:
+    with transaction(house.db):
+        outbox.settle(house.db, attempt(delivery_id, outcome=to.value), to, due_at, NOW + 9)
+
+
+def test_a_result_is_recorded_with_its_attempt(house: House) -> None:
+    delivery_id = waiting(house)
+    claim(house)
+    settle(house, delivery_id, DeliveryState.DELIVERED)
+    stored = deliveries.get(house.db, delivery_id)
+    assert stored is not None
+    assert (stored.state, stored.finished_at, stored.due_at) == (
+        DeliveryState.DELIVERED,
+        NOW + 9,
+        None,
+    )
+    assert [a.number for a in deliveries.attempts(house.db, delivery_id)] == [1]
+    assert claim(house, now=NOW + DAY) == ([], None)
+
+
+def test_a_failure_waits_for_its_time_and_counts(house: House) -> None:
+    delivery_id = waiting(house)
+    claim(house)
+    settle(house, delivery_id, DeliveryState.PENDING, due_at=NOW + 5000)
+    assert claim(house, now=NOW + 4999) == ([], NOW + 5000)
+    (flight,), _ = claim(house, now=NOW + 5000)
+    assert (flight.number, flight.spent) == (2, 2)
+    stored = deliveries.get(house.db, delivery_id)
+    assert stored is not None
+    assert stored.finished_at is None
+
+
+@pytest.mark.parametrize("now_it_is", ["cancelled", "failed", "expired", "delivered"])
+def test_what_is_no_longer_in_flight_keeps_its_state(house: House, now_it_is: str) -> None:
+    delivery_id = waiting(house)
+    claim(house)
+    house.db.execute("UPDATE deliveries SET state = ?", (now_it_is,))
+    settle(house, delivery_id, DeliveryState.PENDING, due_at=NOW)
+    assert state(house, delivery_id) == now_it_is
+    assert len(deliveries.attempts(house.db, delivery_id)) == 1  # the POST was made, so it is told
+
+
+def test_cancelled_and_yet_delivered_is_delivered(house: House) -> None:
+    delivery_id = waiting(house)
+    claim(house)
+    house.db.execute("UPDATE deliveries SET state = 'cancelled'")
+    settle(house, delivery_id, DeliveryState.DELIVERED)
+    assert state(house, delivery_id) is DeliveryState.DELIVERED
+
+
+# -- sweep --------------------------------------------------------------------------------------
+
+
+def sweep(house: House, boot_id: str = "boot_2", now: int = NOW + 60_000) -> int:
+    with transaction(house.db):
+        return outbox.sweep(house.db, boot_id=boot_id, now=now, budget=BUDGET)
+
+
+def test_what_an_earlier_boot_left_in_flight_is_due_at_once_and_marked(house: House) -> None:
+    claimed = waiting(house, "claimed", sender="A")
+    claim(house)
+    born = waiting(house, "born", sender="B", boot_id=BOOT)
+    waits = waiting(house, "waits", sender="C", received_at=NOW + DAY)
+    assert sweep(house) == 2
+    for delivery_id in (claimed, born):
+        stored = deliveries.get(house.db, delivery_id)
+        assert stored is not None
+        assert (stored.state, stored.due_at) == (DeliveryState.PENDING, NOW + 60_000)
+        assert (stored.attempts, stored.spent) == (1, 1)
+        (told,) = deliveries.attempts(house.db, delivery_id)
+        assert (told.number, told.outcome, told.status) == (1, "interrupted", None)
+        assert "may have been delivered" in (told.error or "")
+    assert deliveries.attempts(house.db, waits) == []
+    flights, _ = claim(house, now=NOW + 60_000, boot_id="boot_2")
+    assert sorted(f.delivery_id for f in flights) == sorted([claimed, born])
+    assert {f.number for f in flights} == {2}
+    assert sweep(house) == 0  # this boot's own stay in flight
+
+
+def test_an_interruption_counts_until_the_budget_is_used_up(house: House) -> None:
+    """A text that brings the process down cannot do so for ever."""
+    delivery_id = waiting(house)
+    for n in range(BUDGET):
+        flights, _ = claim(house, now=NOW + n, boot_id=f"boot_{n}")
+        assert [f.number for f in flights] == [n + 1]
+        assert sweep(house, f"boot_{n + 1}", NOW + n + 1) == 1
+    assert state(house, delivery_id) is DeliveryState.FAILED
+    assert len(deliveries.attempts(house.db, delivery_id)) == BUDGET
+    assert claim(house, now=NOW + DAY) == ([], None)
+
+
+def test_an_interrupted_test_is_not_repeated(house: House) -> None:
+    delivery_id = waiting(house, trigger=Trigger.TEST, boot_id="cli")
+    assert sweep(house) == 1
+    assert state(house, delivery_id) is DeliveryState.FAILED
+    assert deliveries.attempts(house.db, delivery_id)[0].outcome == "interrupted"
+
+
+# -- sending again ------------------------------------------------------------------------------
+
+
+def retry(house: House, *delivery_ids: str, now: int = NOW + DAY) -> int:
+    with transaction(house.db):
+        return deliveries.retry(house.db, delivery_ids, now)
+
+
+@pytest.mark.parametrize("ended", ["delivered", "failed", "expired", "cancelled"])
+def test_sent_again_with_the_same_body_and_a_budget_of_its_own(house: House, ended: str) -> None:
+    delivery_id = waiting(house)
+    for n in range(BUDGET):
+        (flight,), _ = claim(house, now=NOW + n)
+        settle(house, delivery_id, DeliveryState.PENDING, due_at=NOW + n + 1)
+    assert flight.spent == BUDGET
+    house.db.execute("UPDATE deliveries SET state = ?, due_at = NULL, finished_at = 1", (ended,))
+
+    assert retry(house, delivery_id) == 1
+    (again,), _ = claim(house, now=NOW + DAY)
+    assert (again.trigger, again.spent, again.number) == (Trigger.REPLAY, 1, BUDGET + 1)
+    assert (again.message_id, again.body) == (flight.message_id, flight.body)
+
+
+def test_what_waits_is_brought_forward_and_keeps_its_count(house: House) -> None:
+    delivery_id = waiting(house)
+    claim(house)
+    settle(house, delivery_id, DeliveryState.PENDING, due_at=NOW + DAY)
+    assert retry(house, delivery_id, now=NOW + 1) == 1
+    (flight,), _ = claim(house, now=NOW + 1)
+    assert (flight.trigger, flight.spent) == (Trigger.PUSH, 2)
+
+
+def test_what_is_in_flight_is_not_sent_twice(house: House) -> None:
+    delivery_id = waiting(house)
+    claim(house)
+    assert retry(house, delivery_id) == 0
+    assert state(house, delivery_id) is DeliveryState.IN_FLIGHT
+
+
+def test_a_test_is_not_sent_again(house: House) -> None:
+    delivery_id = waiting(house, trigger=Trigger.TEST, boot_id="cli")
+    settle(house, delivery_id, DeliveryState.FAILED)
+    assert retry(house, delivery_id) == 0
+
+
+def test_many_are_sent_again_by_state_endpoint_and_time(house: House) -> None:
+    other = second_endpoint(house)
+    old = waiting(house, "old", received_at=NOW - DAY)
+    new = waiting(house, "new")
+    its = waiting(house, "its", to=other)
+    fine = waiting(house, "fine")
+    for delivery_id in (old, new, its):
+        house.db.execute("UPDATE deliveries SET state='failed' WHERE id = ?", (delivery_id,))
+    house.db.execute("UPDATE deliveries SET state='delivered' WHERE id = ?", (fine,))
+    with transaction(house.db):
+        count = deliveries.retry_matching(
+            house.db,
+            NOW,
+            state=DeliveryState.FAILED,
+            endpoint_id=house.endpoint.id,
+            since=NOW - MINUTE,
+        )
+    assert count == 1
+    assert state(house, new) is DeliveryState.PENDING
+    assert {state(house, old), state(house, its)} == {DeliveryState.FAILED}
+
+
+def test_a_running_service_notices_that_something_is_sent_again(house: House) -> None:
+    delivery_id = waiting(house)
+    before = house.db.execute("SELECT number FROM revision").fetchone()
+    retry(house, delivery_id)
+    assert house.db.execute("SELECT number FROM revision").fetchone() != before
+
+
+# -- cancelled, removed -------------------------------------------------------------------------
+
+
+def test_cancelling_takes_what_waits_and_leaves_it_visible(house: House) -> None:
+    delivery_id, flying = waiting(house, sender="A"), waiting(house, sender="B", boot_id=BOOT)
+    with transaction(house.db):
+        assert deliveries.cancel(house.db, [delivery_id, flying], NOW) == 1
+    assert state(house, delivery_id) is DeliveryState.CANCELLED
+    assert state(house, flying) is DeliveryState.IN_FLIGHT
+    assert claim(house) == ([], None)
+    assert retry(house, delivery_id) == 1
+
+
+def test_cancelling_what_is_older(house: House) -> None:
+    old, new = waiting(house, received_at=NOW - MINUTE), waiting(house)
+    with transaction(house.db):
+        assert deliveries.cancel_waiting(house.db, house.endpoint.id, NOW, before=NOW) == 1
+    assert [state(house, d) for d in (old, new)] == ["cancelled", "pending"]
+
+
+def remove(house: House) -> None:
+    with transaction(house.db):
+        deliveries.cancel_waiting(house.db, house.endpoint.id, NOW)
+        endpoints.remove(house.db, house.endpoint.id, NOW)
+
+
+def test_nothing_waits_for_a_removed_endpoint(house: House) -> None:
+    """Neither what waited, nor what was in flight and failed, nor what came a moment later."""
+    waits, flying = waiting(house, sender="A"), waiting(house, sender="B", boot_id=BOOT)
+    interrupted = waiting(house, sender="C", boot_id="boot_0")
+    remove(house)
+    late, born_late = waiting(house, sender="D"), waiting(house, sender="E", boot_id=BOOT)
+    settle(house, flying, DeliveryState.PENDING, due_at=NOW)
+    settle(house, born_late, DeliveryState.PENDING, due_at=NOW)
+    sweep(house, boot_id=BOOT)
+    made = (waits, flying, interrupted, late, born_late)
+    assert {state(house, d) for d in made} == {DeliveryState.CANCELLED}
+    assert claim(house, now=NOW + DAY) == ([], None)
+    assert endpoints.known(house.db) == []
+
+
+def test_what_was_meant_for_a_removed_endpoint_is_not_sent_again(house: House) -> None:
+    delivery_id = waiting(house)
+    remove(house)
+    assert retry(house, delivery_id) == 0
+    with transaction(house.db):
+        count = deliveries.retry_matching(
+            house.db, NOW, state=DeliveryState.CANCELLED, endpoint_id=None, since=None
+        )
+    assert count == 0
+    assert state(house, delivery_id) is DeliveryState.CANCELLED
+
+
+def test_a_removed_endpoint_has_no_secret_left(house: House) -> None:
+    remove(house)
+    assert house.db.execute("SELECT count(*) FROM secrets").fetchone() == (0,)
+
+
+def test_a_pause_stands_whatever_was_answered(house: House) -> None:
+    with transaction(house.db):
+        endpoints.set_state(house.db, house.endpoint.id, endpoints.EndpointState.PAUSED)
+        endpoints.hold(house.db, house.endpoint.id, "gone", "410")
+    found = endpoints.get(house.db, house.endpoint.id)
+    assert found is not None
+    assert (found.state, found.held_class) == ("paused", None)
+
+
+def test_ten_thousand_that_wait_are_not_touched_by_a_hold(house: House) -> None:
+    """Held and paused are states of the endpoint alone."""
+    waiting(house)
+    with transaction(house.db):
+        before = _changes(house.db)
+        endpoints.hold(house.db, house.endpoint.id, "gone", "410")
+        assert _changes(house.db) - before <= 2  # the endpoint, and the revision
+
+
+def _changes(db: sqlite3.Connection) -> int:
+    return db.total_changes
