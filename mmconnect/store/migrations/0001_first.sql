@@ -160,6 +160,7 @@ CREATE TABLE attempts (
 
 CREATE TRIGGER settings_changed AFTER UPDATE ON settings BEGIN UPDATE revision SET number = number + 1; END;
 CREATE TRIGGER settings_added AFTER INSERT ON settings BEGIN UPDATE revision SET number = number + 1; END;
+CREATE TRIGGER settings_gone AFTER DELETE ON settings BEGIN UPDATE revision SET number = number + 1; END;
 CREATE TRIGGER devices_changed AFTER UPDATE ON devices BEGIN UPDATE revision SET number = number + 1; END;
 CREATE TRIGGER devices_added AFTER INSERT ON devices BEGIN UPDATE revision SET number = number + 1; END;
 CREATE TRIGGER tokens_changed AFTER UPDATE ON device_tokens BEGIN UPDATE revision SET number = number + 1; END;
@@ -169,3 +170,4 @@ CREATE TRIGGER endpoints_changed AFTER UPDATE ON endpoints BEGIN UPDATE revision
 CREATE TRIGGER endpoints_added AFTER INSERT ON endpoints BEGIN UPDATE revision SET number = number + 1; END;
 CREATE TRIGGER secrets_changed AFTER UPDATE ON secrets BEGIN UPDATE revision SET number = number + 1; END;
 CREATE TRIGGER secrets_added AFTER INSERT ON secrets BEGIN UPDATE revision SET number = number + 1; END;
+CREATE TRIGGER secrets_gone AFTER DELETE ON secrets BEGIN UPDATE revision SET number = number + 1; END;
