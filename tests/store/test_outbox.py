@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmconnect.domain.models import DeliveryState, Endpoint, Flight, Trigger
+from mmconnect.domain.models import DeliveryState, Endpoint, EndpointState, Flight, Trigger
 from mmconnect.store import deliveries, endpoints, messages, outbox
 from mmconnect.store.connection import transaction
 from mmconnect.webhook import schedule
@@ -394,7 +394,7 @@ def test_a_removed_endpoint_has_no_secret_left(house: House) -> None:
 
 def test_a_pause_stands_whatever_was_answered(house: House) -> None:
     with transaction(house.db):
-        endpoints.set_state(house.db, house.endpoint.id, endpoints.EndpointState.PAUSED)
+        endpoints.set_state(house.db, house.endpoint.id, EndpointState.PAUSED)
         endpoints.hold(house.db, house.endpoint.id, "gone", "410")
     found = endpoints.get(house.db, house.endpoint.id)
     assert found is not None
