@@ -148,10 +148,9 @@ class Dispatcher:
     async def _turn(self) -> float:
         """Claim what is due; how long (seconds) there is nothing to do."""
         known = self._look().endpoints
-        for endpoint_id in [
-            i for i, lane in self._lanes.items() if i not in known and not lane.in_flight
-        ]:
-            del self._lanes[endpoint_id]
+        for lane in list(self._lanes.values()):
+            if lane.endpoint_id not in known and not lane.in_flight and not lane.expected:
+                del self._lanes[lane.endpoint_id]
         if self._unwritten:
             return AFTER_ERROR
         if self._database.trouble is not None:
@@ -261,13 +260,16 @@ class Dispatcher:
                         log.warning("A result waits, as the database cannot commit: %s", error)
                 await asyncio.sleep(AFTER_ERROR)
         finally:
-            self._unwritten -= waiting
+            if waiting:
+                self._unwritten -= 1
+                self._awake.set()
 
     def _open(self, endpoint: Endpoint) -> bool:
         """Whether anything may be started for this endpoint now."""
         return (
             endpoint.state is EndpointState.ACTIVE
             and not self._stopping
+            and not self._unwritten
             and self._database.trouble is None
         )
 
