@@ -53,6 +53,7 @@ class Dispatcher:
         self._clock, self._jitter = clock, jitter
         self._lanes: dict[str, Lane] = {}
         self._awake = asyncio.Event()
+        database.on_trouble = self._awake.set  # a turn probes until commits succeed
         self._stopping = False
         self._flying: set[asyncio.Task[None]] = set()
         self._unwritten = 0

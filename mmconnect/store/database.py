@@ -61,6 +61,8 @@ class Database:
         self.path = path
         self.trouble: str | None = None
         """Why the last commit failed, in words; None while commits succeed."""
+        self.on_trouble: Callable[[], None] = lambda: None
+        """Called when commits begin to fail: somebody has to probe() until they succeed."""
         self._loop = asyncio.get_running_loop()
         self._waiting: list[_Job] = []
         self._busy = False
@@ -146,7 +148,9 @@ class Database:
     def _settle(self, batch: list[_Job]) -> None:
         """A batch is through: say how the disk is, tell everyone, and go on."""
         troubles = [str(job.error) for job in batch if isinstance(job.error, StoreUnavailable)]
-        self.trouble = troubles[0] if len(troubles) == len(batch) else None
+        before, self.trouble = self.trouble, troubles[0] if len(troubles) == len(batch) else None
+        if self.trouble is not None and before is None:
+            self.on_trouble()
         self._tell(batch)
         self._next()
 
