@@ -9,6 +9,7 @@ Invariants: at least once; one bad endpoint harms nobody else; the loop never di
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Sequence
@@ -54,6 +55,9 @@ class Dispatcher:
         self._lanes: dict[str, Lane] = {}
         self._awake = asyncio.Event()
         database.on_trouble = self._awake.set  # a turn probes until commits succeed
+        self._resting = asyncio.Event()
+        """Set while no turn is under way."""
+        self._resting.set()
         self._stopping = False
         self._flying: set[asyncio.Task[None]] = set()
         self._unwritten = 0
@@ -101,6 +105,7 @@ class Dispatcher:
         swept = False
         while not self._stopping:
             self._awake.clear()
+            self._resting.clear()
             try:
                 if not swept:
                     await self._sweep()
@@ -112,6 +117,8 @@ class Dispatcher:
             except Exception:
                 log.exception("A turn of the dispatcher failed; the next follows in a second")
                 sleep = AFTER_ERROR
+            finally:
+                self._resting.set()
             self.last_turn = self._clock.monotonic()
             try:
                 async with asyncio.timeout(sleep):
@@ -125,7 +132,11 @@ class Dispatcher:
         self._awake.set()
         if self._flying:
             log.info("Waiting for %d deliveries in flight", len(self._flying))
-            await asyncio.wait(self._flying, timeout=patience)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self._resting.wait()  # what a turn is just claiming still flies
+                while self._flying:
+                    await asyncio.wait(self._flying)
         for task in self._flying:
             task.cancel()
         if self._flying:
