@@ -151,7 +151,7 @@ def endless(start: bytes = b"begun") -> Act:
     return act
 
 
-def gzip_bomb(expanded: int = 200 * 2**20) -> Act:
+def gzip_bomb(expanded: int = 50 * 2**20) -> Act:
     """A small answer that would be large when expanded."""
     squeeze = zlib.compressobj(wbits=31)
     block = bytes(2**20)
