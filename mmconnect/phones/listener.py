@@ -78,13 +78,11 @@ class Listener:
         token = tokens.from_request(request)
         entry = tokens.find(self._look(), token, self._clock.now())
         if entry is None:
-            wait = self._throttle.fail(request.remote or "", self._clock.monotonic())
-            if wait:
-                return answers.slow_down(wait)
             await self._refresh()  # a device that was added this very moment
             entry = tokens.find(self._look(), token, self._clock.now())
         if entry is None:
-            return self._refuse_token(request)
+            wait = self._throttle.fail(request.remote or "", self._clock.monotonic())
+            return answers.slow_down(wait) if wait else self._refuse_token(request)
         if entry.device.removed_at is not None:
             self._presences.rejected(entry.device.id, "removed")
             log.warning("A push of %s was refused: that device was removed", entry.device.name)
