@@ -14,11 +14,20 @@ import json
 import socket
 import ssl
 import struct
+import threading
 import time
 import zlib
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+)
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -275,6 +284,26 @@ async def receiver(
             task.cancel()
         if tasks:
             await asyncio.wait(list(tasks))
+
+
+@contextmanager
+def receiving(*script: Act, default: Act | None = None) -> Iterator[Receiver]:
+    """A receiver on a thread of its own, for tests that are no coroutines."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="receiver", daemon=True)
+    thread.start()
+
+    def wait(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+
+    made = receiver(*script, default=default)
+    try:
+        yield wait(made.__aenter__())
+        wait(made.__aexit__(None, None, None))
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def free_port() -> int:
