@@ -1,0 +1,197 @@
+"""The admin listener: probes that tell the truth, and a page that tells nobody's secrets."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiohttp import web
+
+from mmconnect import __version__
+from mmconnect.admin.site import make_site
+from mmconnect.admin.status import LOOP_MAY_REST, SMALLEST_DISK, Status
+from mmconnect.store import database
+from mmconnect.store.connection import FILE
+from tests.support.inprocess import SECRET, Appliance, FakeClock, appliance, eventually
+from tests.support.receiver import answer, receiver
+from tests.support.wire import Told, ask, request
+
+
+@asynccontextmanager
+async def admin(box: Appliance) -> AsyncIterator[int]:
+    """The admin listener of an appliance; its port."""
+    status = Status(
+        box.database, lambda: box.dispatcher.last_turn, box.watch.look, box.clock, box.directory
+    )
+    runner = web.AppRunner(make_site(status), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+async def get(port: int, target: str, *, method: str = "GET") -> Told:
+    return await ask(port, request(target, method=method))
+
+
+async def test_healthz_and_readyz_when_all_is_well(tmp_path: Path):
+    async with appliance(tmp_path) as box, admin(box) as port:
+        health = await get(port, "/healthz")
+        assert (health.status, health.body) == (200, b"ok\n")
+        ready = await get(port, "/readyz")
+        assert (ready.status, ready.json) == (200, {"ready": True, "problems": {}})
+        assert ready.headers["content-type"] == "application/json; charset=utf-8"
+        assert "Running" in (await get(port, "/")).body.decode()
+
+
+async def test_a_loop_that_is_stuck(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, admin(box) as port:
+        await eventually(lambda: box.dispatcher.last_turn == clock.monotonic())
+        clock.advance(LOOP_MAY_REST)
+        assert (await get(port, "/readyz")).status == 200
+        clock.advance(1)
+        ready = await get(port, "/readyz")
+        assert (ready.status, ready.json["ready"]) == (503, False)
+        assert ready.json["problems"] == {"loop": "The delivery loop has not turned for 91 s."}
+        assert (await get(port, "/healthz")).status == 200
+        box.dispatcher.wake()
+        await eventually(lambda: box.dispatcher.last_turn == clock.monotonic())
+        assert (await get(port, "/readyz")).status == 200
+
+
+async def test_a_database_that_cannot_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    monkeypatch.setattr("mmconnect.delivery.dispatcher.AFTER_ERROR", 0.05)
+    async with appliance(tmp_path) as box, admin(box) as port:
+        blocker = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        assert (await box.push({}, b"{}")).status == 503
+        ready = await get(port, "/readyz")
+        assert (ready.status, list(ready.json["problems"])) == (503, ["database"])
+        assert "another program holds the database" in ready.json["problems"]["database"]
+        page = (await get(port, "/")).body.decode()
+        assert "Something is in the way" in page
+        assert "another program holds the database" in page
+        blocker.close()
+        box.dispatcher.wake()  # the loop finds out by itself that it can commit again
+        await eventually(lambda: box.database.trouble is None)
+        assert (await get(port, "/readyz")).status == 200
+
+
+async def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    free = SMALLEST_DISK
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    async with appliance(tmp_path) as box, admin(box) as port:
+        assert (await get(port, "/readyz")).status == 200
+        free -= 1
+        ready = await get(port, "/readyz")
+        assert (ready.status, list(ready.json["problems"])) == (503, ["disk"])
+        assert "Only 15 MB are free" in ready.json["problems"]["disk"]
+
+
+class Page(HTMLParser):
+    """What a browser would load, run or be styled by."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.inline: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.loads += [value or "" for name, value in attrs if name in ("href", "src")]
+        self.inline += [name for name, _ in attrs if name == "style" or name.startswith("on")]
+        if tag in ("script", "style", "form", "iframe"):
+            self.inline.append(tag)
+
+
+async def test_the_status_page(tmp_path: Path):
+    token, text, sender = "tok-secret-1", "pssst 482913", "+6581234567"
+    async with (
+        appliance(tmp_path, tokens=(token,)) as box,
+        admin(box) as port,
+        receiver(answer(500, text.encode())) as there,
+    ):
+        before = (await get(port, "/")).body.decode()
+        assert "mmconnect endpoint add" in before, "what to do next"
+        await box.endpoint(there.url + "?key=hook-secret", name="crm <b>")
+        await box.settled(await box.text(text, sender), "pending")
+        told = await get(port, "/")
+        page = told.body.decode()
+        assert told.status == 200
+        assert told.headers["content-type"] == "text/html; charset=utf-8"
+        assert __version__ in page
+        assert "<dt>Phones</dt><dd>1</dd>" in page
+        assert "<dt>Endpoints</dt><dd>1</dd>" in page
+        for secret in (token, "pssst", "482913", sender[1:], SECRET, "hook-secret"):
+            assert secret not in page
+        parsed = Page(page)
+        assert parsed.inline == []
+        assert parsed.loads
+        for link in parsed.loads:
+            assert "//" not in link, "nothing is loaded from elsewhere"
+            found = await get(port, "/" + link.lstrip("/"))
+            assert found.status == 200
+            assert found.headers["content-type"].startswith("text/css")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/", 200),
+        ("/healthz", 200),
+        ("/readyz", 200),
+        ("/static/style.css", 200),
+        ("/static/", 403),
+        ("/static/../site.py", 404),
+        ("/static/%2e%2e/pyproject.toml", 404),
+        ("/static/..%2f..%2fetc/passwd", 404),
+        ("/static/none.css", 404),
+        ("/in/token", 404),
+        ("/v1/endpoints", 404),
+        ("/<script>", 404),
+        ("/" + "x" * 5000, 404),
+    ],
+)
+async def test_security_headers_whatever_is_asked(tmp_path: Path, target: str, status: int):
+    async with appliance(tmp_path) as box, admin(box) as port:
+        told = await get(port, target)
+        assert told.status == status
+        assert "<script>" not in told.body.decode()
+        policy = told.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe" not in policy
+        assert told.headers["x-content-type-options"] == "nosniff"
+        assert told.headers["referrer-policy"] == "no-referrer"
+        assert told.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
+async def test_there_is_nothing_to_change_yet(tmp_path: Path, method: str):
+    async with appliance(tmp_path) as box, admin(box) as port:
+        for target in ("/", "/healthz", "/readyz"):
+            assert (await get(port, target, method=method)).status == 405
+        head = await get(port, "/", method="HEAD")
+        assert (head.status, head.body) == (200, b"")
+
+
+async def test_a_mistake_of_ours_is_a_500_without_its_details(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    async with appliance(tmp_path) as box, admin(box) as port:
+        monkeypatch.setattr(Status, "devices", property(lambda _: 1 / 0))
+        told = await get(port, "/?token=secret")
+        assert told.status == 500
+        assert "division" not in told.body.decode()
+        assert "content-security-policy" in told.headers
+        assert (await get(port, "/healthz")).status == 200
+    assert "ZeroDivisionError" in caplog.text
+    assert "token=secret" not in caplog.text
