@@ -83,8 +83,7 @@ def test_what_was_acknowledged_survives_a_power_cut(
             service.start()
             try:
                 burst = Burst(service.phone, gateway.token, texts)
-                enough = rng.randrange(280)
-                until(lambda b=burst, e=enough: b.acked >= e, "the burst is taken", every=0.0005)
+                burst.wait_acked(rng.randrange(280))
                 disk.cut()
             finally:
                 service.kill()

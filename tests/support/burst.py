@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.service import Address
+from tests.support.service import Address, until
 
 SECRET = "whsec_bW1jb25uZWN0LWR1cmFiaWxpdHktc2VjcmV0LTMyYnk="
 
@@ -76,6 +76,10 @@ class Burst:
     @property
     def running(self) -> bool:
         return any(thread.is_alive() for thread in self._threads)
+
+    def wait_acked(self, count: int) -> None:
+        """Until that many have their 2xx, or it is over."""
+        until(lambda: self.acked >= count or not self.running, "the burst is taken", every=0.0005)
 
     def join(self, within: float = 30.0) -> None:
         for thread in self._threads:
