@@ -15,15 +15,15 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from mmconnect.delivery.flight import Landing, landing, sign
+from mmconnect.delivery.attempts import Attempts
 from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, EndpointState, Flight
-from mmconnect.store import endpoints, outbox
+from mmconnect.store import outbox
 from mmconnect.store.configuration import Look
-from mmconnect.store.database import Database, Write
+from mmconnect.store.database import Database
 from mmconnect.webhook import schedule
 
 log = logging.getLogger(__name__)
@@ -50,17 +50,18 @@ class Dispatcher:
         self.boot_id = boot_id
         self.last_turn = clock.monotonic()
         """When the loop last came round (monotonic seconds)."""
-        self._database, self._look, self._sender = database, look, sender
-        self._clock, self._jitter = clock, jitter
+        self._database, self._look, self._clock = database, look, clock
         self._lanes: dict[str, Lane] = {}
+        self._held: dict[str, Endpoint] = {}
+        """Endpoints that an answer has held, as look() had them: it may not know yet."""
         self._awake = asyncio.Event()
+        self._attempts = Attempts(database, sender, clock, jitter, self._awake.set)
         database.on_trouble = self._awake.set  # a turn probes until commits succeed
         self._resting = asyncio.Event()
         """Set while no turn is under way."""
         self._resting.set()
         self._stopping = False
         self._flying: set[asyncio.Task[None]] = set()
-        self._unwritten = 0
 
     # -- the Outlet of the way in ---------------------------------------------------------------
 
@@ -163,7 +164,8 @@ class Dispatcher:
         for lane in list(self._lanes.values()):
             if lane.endpoint_id not in known and not lane.in_flight and not lane.expected:
                 del self._lanes[lane.endpoint_id]
-        if self._unwritten:
+                self._held.pop(lane.endpoint_id, None)
+        if self._attempts.unwritten:
             return AFTER_ERROR
         if self._database.trouble is not None:
             await self._database.probe()
@@ -210,78 +212,32 @@ class Dispatcher:
         task.add_done_callback(self._flying.discard)
 
     async def _fly(self, flight: Flight) -> None:
-        """POST, make room for the next, and record what came of it."""
+        """One attempt; its lane is free when the answer is in, before that is recorded."""
         lane = self._lane(flight.endpoint_id)
         endpoint = self._look().endpoints.get(flight.endpoint_id)
-        landed: Landing | None = None
         try:
-            if endpoint is not None:
-                landed = await self._post(endpoint, flight)
-        except Exception:
-            log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)
+            landed = None if endpoint is None else await self._attempts.make(endpoint, flight)
+            if endpoint is not None and landed is not None and landed.hold is not None:
+                self._held[endpoint.id] = endpoint
         finally:
             lane.leave(flight.sender)
             if lane.backlog:
                 self._awake.set()
-        if endpoint is None:
-            now = self._clock.now()
-            await self._record(lambda db: outbox.give_up(db, flight.delivery_id, now))
-        elif landed is not None:
-            await self._settle(endpoint, landed)
-            if landed.due_at is not None:
-                lane.will_be_due(landed.due_at)
-                self._awake.set()
-
-    async def _post(self, endpoint: Endpoint, flight: Flight) -> Landing:
-        """One attempt, judged."""
-        started_at = self._clock.now()
-        headers = sign(endpoint, flight, started_at)
-        answer = await self._sender.post(endpoint.url, headers, flight.body)
-        now = self._clock.now()
-        return landing(flight, answer, started_at=started_at, now=now, jitter=self._jitter())
-
-    async def _settle(self, endpoint: Endpoint, landed: Landing) -> None:
-        """Record an attempt, what follows for its delivery, and for its endpoint."""
-        attempt, now = landed.attempt, self._clock.now()
-        await self._record(lambda db: outbox.settle(db, attempt, landed.state, landed.due_at, now))
-        if landed.hold is not None:
-            result, reason = landed.hold
-            await self._record(lambda db: endpoints.hold(db, endpoint.id, result, reason))
-            log.warning("Endpoint %s is held: %s", endpoint.name, reason)
-        elif attempt.error is not None:
-            log.warning(
-                "Delivery %s to %s: attempt %d failed: %s",
-                attempt.delivery_id,
-                endpoint.name,
-                attempt.number,
-                attempt.error,
-            )
-
-    async def _record(self, write: Write[None]) -> None:
-        """Write a result down, however long the database takes to be able to."""
-        waiting = False
-        try:
-            while True:
-                try:
-                    await self._database.write(write)
-                    return
-                except StoreUnavailable as error:
-                    if not waiting:
-                        waiting = True
-                        self._unwritten += 1
-                        log.warning("A result waits, as the database cannot commit: %s", error)
-                await asyncio.sleep(AFTER_ERROR)
-        finally:
-            if waiting:
-                self._unwritten -= 1
-                self._awake.set()
+        if endpoint is None or landed is None:
+            await self._attempts.give_up(flight)
+            return
+        await self._attempts.record(endpoint, landed)
+        if landed.due_at is not None:
+            lane.will_be_due(landed.due_at)
+            self._awake.set()
 
     def _open(self, endpoint: Endpoint) -> bool:
         """Whether anything may be started for this endpoint now."""
         return (
             endpoint.state is EndpointState.ACTIVE
+            and self._held.get(endpoint.id) is not endpoint
             and not self._stopping
-            and not self._unwritten
+            and not self._attempts.unwritten
             and self._database.trouble is None
         )
 

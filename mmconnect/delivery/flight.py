@@ -18,7 +18,9 @@ class Landing:
     state: DeliveryState
     due_at: int | None
     """When the next attempt is due (UTC ms); None when there is none."""
-    hold: tuple[OutcomeClass, str] | None = None
+    told: str | None = None
+    """What went wrong, fit for a log; None when delivered."""
+    hold: OutcomeClass | None = None
     """Why the endpoint is to be held, where the answer asks for it."""
 
 
@@ -57,10 +59,17 @@ def landing(flight: Flight, answer: Answer, *, started_at: int, now: int, jitter
     if judged.result is OutcomeClass.DELIVERED:
         return Landing(attempt=attempt, state=DeliveryState.DELIVERED, due_at=None)
     if flight.trigger is Trigger.TEST:
-        return Landing(attempt=attempt, state=DeliveryState.FAILED, due_at=None)
+        return Landing(
+            attempt=attempt, state=DeliveryState.FAILED, due_at=None, told=judged.sentence
+        )
     if judged.result in (OutcomeClass.GONE, OutcomeClass.BLOCKED):
-        hold = (judged.result, judged.error or "")
-        return Landing(attempt=attempt, state=DeliveryState.PENDING, due_at=now, hold=hold)
+        return Landing(
+            attempt=attempt,
+            state=DeliveryState.PENDING,
+            due_at=now,
+            told=judged.sentence,
+            hold=judged.result,
+        )
     due_at = schedule.next_attempt(
         schedule.DEFAULT,
         flight.spent,
@@ -69,4 +78,4 @@ def landing(flight: Flight, answer: Answer, *, started_at: int, now: int, jitter
         schedule.parse_retry_after(answer.retry_after, now),
     )
     state = DeliveryState.FAILED if due_at is None else DeliveryState.PENDING
-    return Landing(attempt=attempt, state=state, due_at=due_at)
+    return Landing(attempt=attempt, state=state, due_at=due_at, told=judged.sentence)

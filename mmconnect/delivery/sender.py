@@ -104,17 +104,24 @@ class Sender:
                     )
         except asyncio.CancelledError:
             raise
+        except aiohttp.ServerDisconnectedError as error:
+            # when an answer had begun, `message` is what came of it instead of a sentence
+            over.answered = over.answered or not isinstance(error.message, str)
+            return self._failed(Trouble.RESET, "", begun, over)
         except Exception as error:
             trouble, detail = _trouble(error, over)
             if trouble is Trouble.INTERNAL:
                 log.exception("Sending failed in an unexpected way")
-            return Answer(
-                status=None,
-                trouble=trouble,
-                detail=detail,
-                duration_ms=self._since(begun),
-                address=over.address,
-            )
+            return self._failed(trouble, detail, begun, over)
+
+    def _failed(self, trouble: Trouble, detail: str, begun: float, over: Line) -> Answer:
+        return Answer(
+            status=None,
+            trouble=trouble,
+            detail=detail,
+            duration_ms=self._since(begun),
+            address=over.address,
+        )
 
     def _since(self, begun: float) -> int:
         return round((self._clock.monotonic() - begun) * 1000)
@@ -164,7 +171,7 @@ def _trouble(error: Exception, over: Line) -> tuple[Trouble, str]:
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientPayloadError() | OSError():
             return (Trouble.RESET if over.connected else Trouble.CONNECT_RESET), _words(error)
         case aiohttp.ClientResponseError():
-            return Trouble.PROTOCOL, error.message
+            return Trouble.PROTOCOL, type(error).__name__  # its message quotes what came
         case ValueError() if not over.connected:
             return Trouble.BAD_URL, str(error)
         case _:
@@ -184,6 +191,9 @@ def _connect_trouble(error: OSError) -> Trouble:
 
 
 def _words(error: BaseException) -> str:
+    """The system's words; never the other side's."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return str(error.certificate_error)
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error)
+    return type(error).__name__

@@ -111,8 +111,6 @@ async def _run(
         loops(_write_presences(database, presences))
         stack.push_async_callback(_save, database, presences)
         stack.push_async_callback(dispatcher.stop)
-        loops(dispatcher.run())
-        loops(_release_announcements(intake))
 
         admin = web.AppRunner(
             make_site(status), access_log=None, logger=discreet_log(), shutdown_timeout=2.0
@@ -120,6 +118,8 @@ async def _run(
         admin_at = await _listen(stack, admin, options.admin_listen, "--admin-listen")
         phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
+        loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
+        loops(_release_announcements(intake))
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
         gc.set_threshold(*COLLECT)

@@ -73,12 +73,18 @@ def set_state(
     )
 
 
-def hold(db: sqlite3.Connection, endpoint_id: str, held_class: str, held_reason: str) -> None:
-    """Hold an endpoint because of what it answered; a person's pause stands."""
+def hold(
+    db: sqlite3.Connection,
+    endpoint_id: str,
+    held_class: str,
+    held_reason: str,
+    url: str | None = None,
+) -> None:
+    """Hold an endpoint because of what happened at `url`; a person's pause or change stands."""
     db.execute(
         "UPDATE endpoints SET state = 'held', held_class = ?, held_reason = ?"
-        " WHERE id = ? AND state = 'active'",
-        (held_class, held_reason, endpoint_id),
+        " WHERE id = ? AND state = 'active' AND url = coalesce(?, url)",
+        (held_class, held_reason, endpoint_id, url),
     )
 
 

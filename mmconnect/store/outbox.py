@@ -32,26 +32,22 @@ class NewDelivery:
     """The body, where it differs from the message's own."""
 
 
-# Whether an endpoint, given by id, was removed: what was meant for it is cancelled.
-_REMOVED = "(SELECT removed_at FROM endpoints WHERE id = ?) IS NOT NULL"
-
-
 def add(db: sqlite3.Connection, new: NewDelivery) -> None:
-    """Add one delivery."""
+    """Add one delivery. For an endpoint that was removed this very moment, it is cancelled."""
     flying = new.boot_id is not None
     db.execute(
         "INSERT INTO deliveries (id, message_id, endpoint_id, state, trigger, sender, attempts,"
-        " spent, due_at, started_at, boot_id, created_at, payload)"
-        f" VALUES (?, ?, ?, iif({_REMOVED}, 'cancelled', ?), ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " spent, due_at, started_at, boot_id, created_at, finished_at, payload)"
+        " SELECT ?1, ?2, ?3, iif(gone, 'cancelled', ?4), ?5, ?6, ?7, ?7, iif(gone, NULL, ?8), ?9,"
+        " iif(gone, NULL, ?10), ?11, iif(gone, ?11, NULL), ?12"
+        " FROM (SELECT (SELECT removed_at FROM endpoints WHERE id = ?3) IS NOT NULL AS gone)",
         (
             new.id,
             new.message_id,
             new.endpoint_id,
-            new.endpoint_id,
             "in_flight" if flying else "pending",
             new.trigger.value,
             new.sender,
-            int(flying),
             int(flying),
             None if flying else new.created_at,
             new.created_at if flying else None,
@@ -59,6 +55,15 @@ def add(db: sqlite3.Connection, new: NewDelivery) -> None:
             new.created_at,
             new.payload,
         ),
+    )
+
+
+def _cancel_if_removed(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
+    db.execute(
+        "UPDATE deliveries SET state = 'cancelled', due_at = NULL, boot_id = NULL, finished_at = ?"
+        " WHERE id = ? AND EXISTS (SELECT 1 FROM endpoints e WHERE e.id = endpoint_id"
+        " AND e.removed_at IS NOT NULL)",
+        (now, delivery_id),
     )
 
 
@@ -73,9 +78,14 @@ def claim(
 ) -> tuple[list[Flight], int | None]:
     """Put up to `slots` due deliveries of an endpoint in flight, oldest due first.
 
-    At most one per sender, and none of the `busy` senders. Returns the flights, and when the next
+    At most one per sender, and none of the `busy` senders; none at all when the endpoint is no
+    longer active, which the caller may not know yet. Returns the flights, and when the next
     of those that still wait is due (UTC ms; in the past where its sender or a slot is lacking).
     """
+    if db.execute(
+        "SELECT 1 FROM endpoints WHERE id = ? AND state <> 'active'", (endpoint_id,)
+    ).fetchone():
+        return [], None
     marks = ",".join("?" * len(busy))
     rows = db.execute(
         "SELECT id, sender FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
@@ -129,12 +139,7 @@ def settle(
         (state.value, due_at, finished, attempt.delivery_id, state.value),
     )
     if state is DeliveryState.PENDING:
-        db.execute(
-            "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?"
-            " WHERE id = ? AND endpoint_id IN"
-            " (SELECT id FROM endpoints WHERE removed_at IS NOT NULL)",
-            (now, attempt.delivery_id),
-        )
+        _cancel_if_removed(db, attempt.delivery_id, now)
 
 
 def record(db: sqlite3.Connection, attempt: Attempt) -> None:
@@ -195,6 +200,17 @@ def sweep(db: sqlite3.Connection, *, boot_id: str, now: int, budget: int) -> int
         (now,),
     )
     return len(rows)
+
+
+def put_back(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
+    """Let a delivery wait again that could not be tried: it has spent nothing."""
+    db.execute(
+        "UPDATE deliveries SET state = 'pending', due_at = ?, attempts = attempts - 1,"
+        " spent = spent - 1, started_at = NULL, boot_id = NULL"
+        " WHERE id = ? AND state = 'in_flight'",
+        (now, delivery_id),
+    )
+    _cancel_if_removed(db, delivery_id, now)
 
 
 def give_up(db: sqlite3.Connection, delivery_id: str, now: int) -> None:

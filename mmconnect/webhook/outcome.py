@@ -46,8 +46,15 @@ class Outcome:
     """The judgement of one attempt."""
 
     result: OutcomeClass
-    error: str | None
-    """In words, with the remedy; None when delivered."""
+    sentence: str | None
+    """What is wrong and what to do, in our own words alone, fit for a log; None when delivered."""
+    detail: str = ""
+    """What the other side or the system added: not for a log, where it could be a secret."""
+
+    @property
+    def error(self) -> str | None:
+        """Both, for the person who looks at the attempt; None when delivered."""
+        return f"{self.sentence} ({self.detail})" if self.detail else self.sentence
 
 
 _NOT_REACHED = {
@@ -95,33 +102,33 @@ _FAILING_STATUS = {
 def judge_status(status: int, location: str | None = None) -> Outcome:
     """The outcome of an answer: its HTTP status, and Location for a redirect."""
     if 200 <= status < 300:
-        return Outcome(result=OutcomeClass.DELIVERED, error=None)
+        return Outcome(result=OutcomeClass.DELIVERED, sentence=None)
     if 300 <= status < 400:
-        where = f" to {location}" if location else ""
         return Outcome(
             result=OutcomeClass.REFUSED,
-            error=f"The receiver has moved{where} ({status}). Redirects are not followed:"
-            " change the endpoint's URL",
+            sentence=f"The receiver has moved ({status}). Redirects are not followed: change the"
+            " endpoint's URL",
+            detail=f"moved to {location}" if location else "",
         )
     if status == 410:
         return Outcome(
             result=OutcomeClass.GONE,
-            error="The receiver says that it is gone for good (410). Its texts wait until you"
+            sentence="The receiver says that it is gone for good (410). Its texts wait until you"
             " resume the endpoint",
         )
     if status == 503:
         return Outcome(
             result=OutcomeClass.NOT_REACHED,
-            error="The receiver is not available just now (503)",
+            sentence="The receiver is not available just now (503)",
         )
     if status in _RETRIABLE_4XX or not 400 <= status < 500:
         return Outcome(
             result=OutcomeClass.FAILING,
-            error=_FAILING_STATUS.get(status, f"The receiver failed ({status})"),
+            sentence=_FAILING_STATUS.get(status, f"The receiver failed ({status})"),
         )
     return Outcome(
         result=OutcomeClass.REFUSED,
-        error=_REFUSED.get(status, f"The receiver refused the request ({status})"),
+        sentence=_REFUSED.get(status, f"The receiver refused the request ({status})"),
     )
 
 
@@ -130,11 +137,9 @@ def judge_trouble(trouble: Trouble, detail: str = "") -> Outcome:
     if trouble is Trouble.BAD_URL:
         return Outcome(
             result=OutcomeClass.BLOCKED,
-            error=f"The endpoint's URL cannot be used: {detail}. Change it",
+            sentence="The endpoint's URL cannot be used; change it",
+            detail=detail,
         )
-    reached = trouble in _FAILING
-    sentence = _FAILING[trouble] if reached else _NOT_REACHED[trouble]
-    return Outcome(
-        result=OutcomeClass.FAILING if reached else OutcomeClass.NOT_REACHED,
-        error=f"{sentence} ({detail})" if detail else sentence,
-    )
+    if trouble in _FAILING:
+        return Outcome(result=OutcomeClass.FAILING, sentence=_FAILING[trouble], detail=detail)
+    return Outcome(result=OutcomeClass.NOT_REACHED, sentence=_NOT_REACHED[trouble], detail=detail)

@@ -128,12 +128,6 @@ async def test_an_attempt_is_recorded_in_full(tmp_path: Path):
         assert len(attempt.response_body) == 4096
 
 
-HAMMERED = pytest.mark.xfail(
-    reason="held in the database, but not yet in the dispatcher's own eyes", strict=False
-)
-
-
-@HAMMERED
 async def test_410_holds_the_endpoint_at_once(tmp_path: Path):
     """One POST, and not one more until a person resumes it."""
     async with appliance(tmp_path) as box, receiver(default=answer(410)) as there:
@@ -145,7 +139,6 @@ async def test_410_holds_the_endpoint_at_once(tmp_path: Path):
         await box.settled(message_id, "pending", attempts=1)
 
 
-@HAMMERED
 async def test_410_makes_texts_wait_until_a_person_resumes(tmp_path: Path):
     async with appliance(tmp_path) as box, receiver(default=answer(410)) as there:
         endpoint_id = await box.endpoint(there.url)
@@ -196,7 +189,6 @@ async def test_410_does_not_undo_a_pause(tmp_path: Path):
 BAD_URL = "http://127.0.0.1:99999/"
 
 
-@HAMMERED
 async def test_a_url_that_cannot_be_used_holds_the_endpoint(tmp_path: Path):
     async with appliance(tmp_path) as box, receiver() as there:
         endpoint_id = await box.endpoint(BAD_URL)
@@ -218,7 +210,6 @@ async def test_a_url_that_cannot_be_used_holds_the_endpoint(tmp_path: Path):
         await eventually(lambda: box.deliveries(message_id)[0].state == "delivered")
 
 
-@pytest.mark.xfail(reason="blocked spends an attempt")
 async def test_a_url_that_cannot_be_used_spends_no_attempt(tmp_path: Path):
     async with appliance(tmp_path) as box:
         endpoint_id = await box.endpoint(BAD_URL)

@@ -89,7 +89,7 @@ async def test_the_environment_is_no_ones_business(monkeypatch: pytest.MonkeyPat
 async def test_cookies_are_not_kept(sender: Sender):
     async with receiver(default=answer(headers={"Set-Cookie": "a=1; Path=/"})) as there:
         for _ in range(2):
-            await post(sender, there.url)
+            await post(sender, there.url.replace("127.0.0.1", "localhost"))
         assert [one.header("cookie") for one in there.arrivals] == [None, None]
 
 
@@ -156,7 +156,7 @@ async def test_a_bomb_stays_packed(sender: Sender):
         tracemalloc.stop()
         assert (told.status, told.trouble) == (200, None)
         assert told.body is not None
-        assert len(told.body.encode("utf-8", "replace")) < 3 * 4096
+        assert told.body.startswith("\x1f\ufffd"), "as it came: what gzip begins with"
         assert peak < 4 * 2**20
 
 
@@ -218,10 +218,7 @@ async def test_a_fresh_connection_that_breaks_is_not_repeated(sender: Sender, ac
     [
         say(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"),
         say(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nsho"),
-        pytest.param(
-            say(b"HTTP/1.1 200 OK\r\nContent-"),
-            marks=pytest.mark.xfail(reason="an answer that had begun is repeated at once"),
-        ),
+        say(b"HTTP/1.1 200 OK\r\nContent-"),
     ],
     ids=["length", "chunks", "headers"],
 )
