@@ -39,10 +39,11 @@ BODY = json.dumps(
 ).encode()
 
 _FENCE = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```$', re.MULTILINE | re.DOTALL)
+PAGES = ("webhook-reference.md", "moving-from-the-hosted-service.md")
 SNIPPETS = {
     name: code
-    for page in sorted(DOCS.glob("*.md"))
-    for name, code in _FENCE.findall(page.read_text(encoding="utf-8"))
+    for page in PAGES
+    for name, code in _FENCE.findall((DOCS / page).read_text(encoding="utf-8"))
 }
 
 
