@@ -10,7 +10,7 @@ import pytest
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import endpoints
 from tests.support.inprocess import NOW, FakeClock, appliance, eventually
-from tests.support.receiver import Act, answer, drip, free_port, hang_up, receiver, reset, say
+from tests.support.receiver import Act, answer, drip, free_port, hang_up, receiver, reset, say, when
 
 MOVED = {"Location": "http://127.0.0.1:9/elsewhere"}
 ROWS: dict[str, tuple[Act, int | None, str, str]] = {
@@ -137,6 +137,20 @@ async def test_410_holds_the_endpoint_at_once(tmp_path: Path):
         await asyncio.sleep(0.7)  # longer than the watch takes to notice by itself
         assert len(there.arrivals) == 1
         await box.settled(message_id, "pending", attempts=1)
+
+
+async def test_410_holds_at_once_even_if_something_else_changed_meanwhile(tmp_path: Path):
+    """While the answer was on its way, a phone was added: the configuration is another object."""
+    gate = asyncio.Event()
+    async with appliance(tmp_path) as box, receiver(default=when(gate, answer(410))) as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text()
+        await there.until(1)
+        await box.device(token="another-phone")
+        gate.set()
+        await eventually(lambda: box.endpoint_row(endpoint_id).state == "held")
+        await asyncio.sleep(0.7)
+        assert len(there.arrivals) == 1
 
 
 async def test_410_makes_texts_wait_until_a_person_resumes(tmp_path: Path):
