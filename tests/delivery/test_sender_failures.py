@@ -91,11 +91,11 @@ async def test_a_kept_connection_that_hangs_is_not_repeated(sender: Sender):
 
 
 async def test_the_repeat_has_only_the_time_that_is_left(sender: Sender):
-    async with receiver(answer(), after(0.3, hang_up), hang) as there:
+    async with receiver(answer(), after(0.45, hang_up), hang) as there:
         await post(sender, there.url)
         begun = time.monotonic()
         assert (await post(sender, there.url)).trouble is Trouble.TIMEOUT
-        assert time.monotonic() - begun < 0.75
+        assert time.monotonic() - begun < 0.9
 
 
 async def test_a_receiver_that_closes_after_each_answer(sender: Sender):
@@ -169,7 +169,7 @@ async def test_a_connection_that_is_never_accepted(monkeypatch: pytest.MonkeyPat
             one.close()
     await sender.close()
     assert told.trouble is Trouble.CONNECT_TIMEOUT
-    assert 150 <= told.duration_ms < 2000
+    assert 150 <= told.duration_ms < 5000
     assert "firewall" in words(told)
 
 

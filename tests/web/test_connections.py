@@ -21,9 +21,11 @@ async def serving(handler, **options: float) -> AsyncIterator[tuple[BoundedServe
     server = BoundedServer(handler, **options)
     runner = web.ServerRunner(server, shutdown_timeout=0.5)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    yield server, runner.addresses[0][1]
-    await runner.cleanup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield server, runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
 
 
 async def ok(_: web.BaseRequest) -> web.Response:
