@@ -200,6 +200,26 @@ async def test_410_does_not_undo_a_pause(tmp_path: Path):
         assert box.endpoint_row(endpoint_id).state is EndpointState.PAUSED
 
 
+async def test_410_of_the_old_url_does_not_hold_the_new_one(tmp_path: Path):
+    """Its answer was on its way when the owner changed the URL."""
+    gate = asyncio.Event()
+    async with (
+        appliance(tmp_path) as box,
+        receiver(when(gate, answer(410))) as old,
+        receiver() as new,
+    ):
+        endpoint_id = await box.endpoint(old.url)
+        message_id = await box.text()
+        await old.until(1)
+        sql = "UPDATE endpoints SET url = ? WHERE id = ?"
+        box.change(lambda db: db.execute(sql, (new.url, endpoint_id)))
+        await box.watch.refresh()
+        gate.set()
+        await box.settled(message_id, "delivered", attempts=2)
+        assert len(new.arrivals) == 1
+        assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
+
+
 BAD_URL = "http://127.0.0.1:99999/"
 
 

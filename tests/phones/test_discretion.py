@@ -139,7 +139,11 @@ async def test_an_answer_that_is_no_http(
     async with appliance(tmp_path, tokens=(TOKEN,)) as box, receiver(echo) as there:
         await box.endpoint(there.url)
         message_id = await box.text(TEXT, SENDER)
-        await box.settled(message_id, "pending")
+        delivery = await box.settled(message_id, "pending")
+        (attempt,) = box.attempts(delivery.id)
+        assert attempt.error is not None
+        assert "pssst" not in attempt.error, "wiping a text would not reach it there"
+        assert "\n" not in attempt.error
     assert_discreet(everything.text + capfd.readouterr().err)
 
 
