@@ -15,6 +15,10 @@ from mmconnect.store.messages import Taken
 RETRY_AFTER = 10
 """Seconds after which a phone may try again while the database cannot commit."""
 
+_DISCREET = {"Server": "mmconnect"}
+"""Instead of the versions of what it is made of."""
+_HEADERS = {"Content-Type": "application/json; charset=utf-8", **_DISCREET}
+
 _TAKEN = (
     b'{"ok":true,"id":"%s","duplicate":%s,"events":[],'
     b'"payload":{"success":true,"error":null,"messages":[]}}'
@@ -50,7 +54,7 @@ def token_is_good(device: str) -> web.Response:
 
 def text(status: int, sentence: str) -> web.Response:
     """Plain text."""
-    return web.Response(status=status, text=sentence)
+    return web.Response(status=status, text=sentence, headers=_DISCREET)
 
 
 def error(status: int, code: str, message: str, *, close: bool = False) -> web.Response:
@@ -88,6 +92,4 @@ def _encoded(code: str, message: str) -> bytes:
 
 
 def _json(status: int, body: bytes) -> web.Response:
-    return web.Response(
-        status=status, body=body, headers={"Content-Type": "application/json; charset=utf-8"}
-    )
+    return web.Response(status=status, body=body, headers=_HEADERS)
