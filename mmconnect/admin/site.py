@@ -87,5 +87,4 @@ async def _page(request: web.Request) -> web.Response:
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _SECURITY.items():
-        response.headers.setdefault(name, value)
+    response.headers.update(_SECURITY)
