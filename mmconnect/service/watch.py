@@ -1,7 +1,7 @@
 """Keeps the configuration in memory up to date with the database, whoever changed it.
 
 The CLI writes to the same file from another process; `revision` tells that something moved. Asked
-twice a second, so that a change takes effect within one, and at once when the CLI sends a signal or
+often enough that a change takes effect within a second, and at once when the CLI sends a signal or
 a phone comes with a token that is not known yet.
 """
 
@@ -17,7 +17,7 @@ from mmconnect.store.database import Database
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.5
+INTERVAL = 0.8
 
 
 class Watch:
