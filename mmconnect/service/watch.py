@@ -17,7 +17,7 @@ from mmconnect.store.database import Database
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 0.8
+INTERVAL = 0.5
 
 
 class Watch:
