@@ -6,6 +6,8 @@ import argparse
 import asyncio
 import logging
 import os
+import shutil
+import sys
 import sys
 from typing import TYPE_CHECKING
 
@@ -56,12 +58,13 @@ def _tell(started: Started) -> None:
     if others:
         print(f"  Also reachable   at {', '.join(others)}")
     print(f"  Data             {started.directory}")
+    command = _command()
     if not (started.endpoints and started.devices):
         print("\nNext, in another terminal:")
     if not started.endpoints:
-        print("  mmconnect endpoint add URL               where your texts go")
+        print(f"  {command} endpoint add URL               where your texts go")
     if not started.devices:
-        print('  mmconnect device add --name "My phone"   where they come from')
+        print(f'  {command} device add --name "My phone"   where they come from')
     print(flush=True)
     _log(started)
 
@@ -89,3 +92,11 @@ def _log(started: Started) -> None:
         ", ".join(started.phone),
         ", ".join(started.admin),
     )
+
+
+def _command() -> str:
+    """How this program is called from here: by its name, where a shell finds it."""
+    called = Path(sys.argv[0])
+    if shutil.which("mmconnect") or called.name != "mmconnect":
+        return "mmconnect"
+    return os.path.relpath(called)
