@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import sys
-import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmconnect import __version__, config
