@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import json
 import os
 import re
 import sys
 from collections.abc import Sequence
 
-from mmconnect.domain.errors import MmconnectError
+from mmconnect.domain.errors import MmconnectError, UsageError
 
 _FAMILIES = ("serve", "endpoint", "device", "message", "delivery", "receive", "verify", "version")
 
@@ -50,6 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter shows \u…
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        print("mmconnect: an argument is not UTF-8 text", file=sys.stderr)
+        return UsageError.exit_code
     args = argparse.Namespace(data_dir=None, config=None, json=False)
     parser().parse_args(_with_command(words), args)
     try:

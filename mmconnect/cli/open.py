@@ -62,11 +62,15 @@ def prepare(chosen: paths.DataDir, *, create: bool) -> Path:
         if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(13, "this user may not write there")
     except OSError as error:
-        raise DataDirError(
-            f"The data directory {path} (from {chosen.source}) cannot be used:"
-            f" {error.strerror or error}"
-        ) from error
+        raise _unusable(chosen, error) from error
     return path
+
+
+def _unusable(chosen: paths.DataDir, error: OSError) -> DataDirError:
+    return DataDirError(
+        f"The data directory {chosen.path} (from {chosen.source}) cannot be used:"
+        f" {error.strerror or error}"
+    )
 
 
 @contextmanager
@@ -76,7 +80,10 @@ def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
     Raises DataDirError when there is none; a directory named for this command is made.
     """
     chosen = data_dir(args)
-    exists = (chosen.path / FILE).exists()
+    try:
+        exists = (chosen.path / FILE).exists()
+    except OSError as error:  # somebody else's directory
+        raise _unusable(chosen, error) from error
     if not exists and not chosen.explicit:
         raise DataDirError(
             f"There is no mmconnect data in {chosen.path} (from {chosen.source}). Start the service"
@@ -105,7 +112,12 @@ def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
 def secret_argument(text: str) -> str:
     """A secret as given, from `@FILE`, or from standard input with `-`."""
     if text == "-":
-        return sys.stdin.readline().rstrip("\r\n")
+        try:
+            line = sys.stdin.readline().rstrip("\r\n")
+            line.encode()
+        except UnicodeError as error:
+            raise UsageError("What came on standard input is not UTF-8 text") from error
+        return line
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_text(encoding="utf-8").strip("\r\n")

@@ -16,7 +16,8 @@ MOST = 100_000
 
 def document(value: object) -> None:
     """One JSON document on standard output, and nothing else."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2 if sys.stdout.isatty() else None)
+    plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
+    json.dump(value, sys.stdout, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None)
     sys.stdout.write("\n")
 
 
