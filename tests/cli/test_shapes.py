@@ -1,4 +1,4 @@
-"""The `--json` of every command, held by tests/golden/cli.json: a change there is a major version.
+"""What `--json` prints, by name and kind, is tests/golden/cli.json: a change is a major version.
 
 Ids, times and texts differ from run to run; names, their order and the kinds of values do not.
 `GOLDEN=write` writes the file anew.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-import urllib.request
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
@@ -19,110 +20,137 @@ import pytest
 
 from mmconnect.webhook import signing
 from tests.cli.conftest import Desk, said
+from tests.docs.test_docs import COMMANDS
 from tests.support.service import Service, until
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
+KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
-ID, BODY = "msg_01JD0000000000000000000001", b'{"event":"message.received","text":"hi"}'
+AN_ID = re.compile(r"(dev|msg|ep|dlv|ten)_[0-9A-HJKMNP-TV-Z]{26}")
+A_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
 def shape(value: Any) -> Any:
-    """Names, order and kinds; of a list, its first."""
-    if isinstance(value, dict):
-        return {name: shape(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [shape(inner) for inner in value[:1]]
-    if value is None or isinstance(value, bool):
-        return "null" if value is None else "boolean"
-    return "number" if isinstance(value, int | float) else "string"
+    """A JSON value with its names, and kinds in the place of values; of a list, its first."""
+    match value:
+        case dict():
+            return {name: shape(inner) for name, inner in value.items()}
+        case list():
+            return [shape(inner) for inner in value[:1]]
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str() if found := AN_ID.fullmatch(value):
+            return f"{found[1]}_…"
+        case str() if A_TIME.fullmatch(value):
+            return "time"
+        case str() if value.startswith("whsec_"):
+            return "whsec_…"
+        case _:
+            return "string"
 
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory: pytest.TempPathFactory, hook: str) -> dict[str, Any]:
-    """One walk through all commands, on a running service."""
+    """One walk through all commands, on a running service, in the order of the help."""
     here = tmp_path_factory.mktemp("walk")
-    desk = Desk(here / "data")
-    service = Service(desk.directory).start("--json")
-    seen: dict[str, Any] = {}
-
-    def walk(command: str, *words: str) -> Any:
-        told = desk(*command.split(), *words, "--json").json
-        seen[command] = shape(told)
-        return told
-
+    service = Service(here / "data")
+    service.spawn("--json")
     try:
-        seen["serve"] = shape(json.loads(service.out.read_text(encoding="utf-8")))
-        endpoint = walk("endpoint add", hook, "--name", "CRM")["id"]
-        device = walk("device add", "--name", "Reception")["id"]
-        walk("endpoint list")
-        walk("endpoint show", endpoint)
-        walk("endpoint pause", endpoint)
-        walk("endpoint resume", endpoint)
-        walk("endpoint test", endpoint)
-        time.sleep(1)  # the running service notices within a second
-        message = walk("message simulate", "--from", "+6581230000", "--text", "hello")["id"]
-
-        def delivered() -> bool:
-            return bool(desk("delivery", "list", "--state", "delivered", "--json").json)
-
-        until(delivered, "the text is delivered")
-        walk("message list")
-        walk("message show", message)
-        delivery = walk("delivery list")[0]["id"]
-        walk("delivery show", delivery)
-        walk("delivery retry", delivery)
-        walk("delivery cancel", "--endpoint", endpoint)
-        walk("device list")
-        walk("device new-token", device)
-        walk("device remove", device)
-        walk("endpoint remove", endpoint, "--yes")
-        walk("version")
+        until(lambda: service.out.read_text().endswith("\n"), service.log_text)
+        seen = {"serve": json.loads(service.out.read_text(encoding="utf-8"))}
+        _walk(service, hook, seen)
     finally:
-        service.stop()
-    seen["error"] = shape(json.loads(desk("endpoint", "show", "ep_none", "--json").out))
-    seen["verify"] = shape(_verified(here))
-    seen["receive"] = shape(_received())
-    return seen
-
-
-def _verified(here: Path) -> Any:
-    headers = signing.signature_headers([SECRET], ID, int(time.time()), BODY)
-    (here / "body").write_bytes(BODY)
-    (here / "headers").write_text("\n".join(f"{k}: {v}" for k, v in headers.items()))
-    words = ("--body", f"{here}/body", "--header", f"@{here}/headers", "--json")
-    return said("verify", "--secret", SECRET, *words).json
-
-
-def _received() -> Any:
-    words = ["receive", "--port", "0", "--host", "127.0.0.1", "--secret", SECRET, "--json"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "mmconnect", *words, "--count", "1"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        assert process.stdout is not None
-        line = next(line for line in process.stderr if "http://" in line)
-        url = "http://" + line.partition("http://")[2].split()[0]
-        headers = {
-            **signing.signature_headers([SECRET], ID, int(time.time()), BODY),
-            signing.ATTEMPT: "1",
-            signing.DELIVERY: "dlv_01JD0000000000000000000000",
-        }
-        urllib.request.urlopen(urllib.request.Request(url, BODY, headers)).close()
-        return json.loads(process.stdout.readline())
-
-
-def test_every_shape_is_as_it_was(shapes: dict[str, Any]):
+        service.kill()
+    _receive_and_verify(here, seen)
+    found = {command: shape(seen[command]) for command in [*COMMANDS, "error"]}
     if os.environ.get("GOLDEN") == "write":
-        GOLDEN.write_text(json.dumps(shapes, indent=1) + "\n", encoding="utf-8")
-    known = json.loads(GOLDEN.read_text(encoding="utf-8"))
-    assert json.dumps(shapes) == json.dumps(known), "a change here is a major version"
+        written = json.dumps(found, ensure_ascii=False, indent=1) + "\n"
+        GOLDEN.write_text(written, encoding="utf-8")
+    return found
 
 
-def test_what_the_contract_says_of_adding(shapes: dict[str, Any]):
-    assert list(shapes["endpoint add"]) == ["id", "url", "name", "secret"]
-    assert list(shapes["device add"]) == ["id", "name", "app", "token", "pushUrl"]
+def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
+    desk = Desk(service.directory)
+
+    def take(command: str, *words: str) -> Any:
+        told = desk(*command.split(), *words, "--json")
+        assert told.err == ""
+        seen[command] = told.json
+        return told.json
+
+    def delivered() -> bool:
+        return bool(desk("delivery", "list", "--state", "delivered", "--json").json)
+
+    endpoint = take("endpoint add", hook, "--name", "CRM")["id"]
+    device = take("device add", "--name", "Reception", "--country", "SG")["id"]
+    message = take("message simulate", "--from", "81230000", "--text", "hello")["id"]
+    until(delivered, "the text is delivered")
+    take("message list")
+    take("message show", message)
+    delivery = take("delivery list")[0]["id"]
+    take("delivery show", delivery)
+    take("delivery retry", delivery)
+    take("delivery cancel", delivery)
+    take("endpoint test", endpoint)
+    take("endpoint list")
+    take("endpoint show", endpoint)
+    take("endpoint pause", endpoint)
+    take("endpoint resume", endpoint)
+    assert service.stop() == 0  # now it is written down when the phone was heard
+    take("device list")
+    take("device new-token", device)
+    take("device remove", device)
+    take("endpoint remove", endpoint, "--yes")
+    take("version")
+    seen["error"] = json.loads(desk("endpoint", "show", "ep_none", "--json").out)
+
+
+def _receive_and_verify(here: Path, seen: dict[str, Any]) -> None:
+    body = (GOLDEN.parent / "webhook-sms.json").read_bytes()
+    headers = signing.signature_headers([SECRET], json.loads(body)["id"], int(time.time()), body)
+    headers |= {signing.ATTEMPT: "1", signing.DELIVERY: "dlv_" + "0" * 26}
+    (here / "body").write_bytes(body)
+    (here / "headers").write_text("".join(f"{k}: {v}\n" for k, v in headers.items()))
+    given = ("--secret", SECRET, "--body", f"{here}/body", "--header", f"@{here}/headers")
+    seen["verify"] = said("verify", *given, "--json").json
+
+    words = [sys.executable, "-m", "mmconnect", "receive", "--json", "--count=1"]
+    where = ["--secret", SECRET, "--host=127.0.0.1", "--port=0"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen([*words, *where], stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "http://" in line)
+        port = int(line.split("/ --secret")[0].rpartition(":")[2])
+        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection.request("POST", "/", body, headers)
+        assert connection.getresponse().status == 204
+        connection.close()
+        seen["receive"] = json.loads(process.communicate(timeout=20)[0])
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, "error"])
+def test_names_order_and_kinds_are_as_they_were(command: str, shapes: dict[str, Any]):
+    assert json.dumps(shapes[command]) == json.dumps(KNOWN[command]), "this is a major version"
+
+
+def test_nothing_golden_is_forgotten():
+    assert set(KNOWN) == {*COMMANDS, "error"}
+
+
+def test_what_is_null_there_has_the_same_name_when_it_is_not(desk: Desk):
+    endpoint = desk("endpoint", "add", "http://127.0.0.1:9/", "--json").json["id"]
+    told = json.loads(desk("endpoint", "test", endpoint, "--json").out)
+    assert list(told) == list(KNOWN["endpoint test"])
+    assert list(told["attempt"]) == list(KNOWN["endpoint test"]["attempt"])
+    assert (told["status"], shape(told["error"])) == (None, "string")
+
+
+def test_what_the_contract_says_of_adding():
+    assert list(KNOWN["endpoint add"]) == ["id", "url", "name", "secret"]
+    assert list(KNOWN["device add"]) == ["id", "name", "app", "token", "pushUrl"]
     for name in ("id", "messageId", "endpointId", "state", "attempts", "nextAttemptAt"):
-        assert name in shapes["delivery show"]
+        assert name in KNOWN["delivery show"]
