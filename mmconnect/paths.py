@@ -29,6 +29,20 @@ def resource_root() -> Path:
     return package if (package / "templates").is_dir() else package.parent
 
 
+def let_others_read() -> None:
+    """Let every user read what the one-file binary has unpacked for itself: program files, 0700.
+
+    For root about to become another user, who could load nothing more. Root keeps them: it also
+    removes them in the end, and must not walk through a tree that somebody else may change.
+    """
+    unpacked = Path(getattr(sys, "_MEIPASS", ""))
+    if not unpacked.name.startswith("_MEI"):
+        return  # from source, installed, or the one-directory build
+    for path in (unpacked, *unpacked.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() else 0o644)
+
+
 def data_dir(
     flag: str | None,
     environ: Mapping[str, str],

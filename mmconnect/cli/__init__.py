@@ -14,10 +14,18 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 from mmconnect.domain.errors import MmconnectError, UsageError
 
 _FAMILIES = ("serve", "endpoint", "device", "message", "delivery", "receive", "verify", "version")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Takes no flag by its beginning alone: a later version may make it another's."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"allow_abbrev": False, **options})
 
 
 def parser() -> argparse.ArgumentParser:
@@ -34,11 +42,10 @@ def parser() -> argparse.ArgumentParser:
         help="answer with one JSON document",
         default=argparse.SUPPRESS,
     )
-    top = argparse.ArgumentParser(
+    top = _Parser(
         prog="mmconnect",
         description="Calls your own software the moment a text arrives. Without a command: serve.",
         parents=[everywhere],
-        allow_abbrev=False,
     )
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for family in _FAMILIES:

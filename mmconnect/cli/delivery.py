@@ -23,8 +23,8 @@ def add_parser(
     states = [s.value for s in DeliveryState]
 
     listed = verbs.add_parser("list", parents=parents, help="the newest deliveries")
-    listed.add_argument("--state", choices=states)
-    listed.add_argument("--endpoint", metavar="ID")
+    listed.add_argument("--state", choices=states, help="only these")
+    listed.add_argument("--endpoint", metavar="ID", help="only this endpoint's")
     listed.add_argument("--limit", metavar="N", type=int, default=50, help="how many (default 50)")
     listed.set_defaults(run=_list)
 
@@ -36,16 +36,18 @@ def add_parser(
         "retry", parents=parents, help="send again: these, or all that match --state and --since"
     )
     retry.add_argument("ids", metavar="ID", nargs="*")
-    retry.add_argument("--state", choices=[s for s in states if s != "in_flight"])
+    retry.add_argument(
+        "--state", choices=[s for s in states if s != "in_flight"], help="all of these"
+    )
     retry.add_argument("--since", metavar="T", help="2h (ago), or 2026-06-12T14:00:00Z")
-    retry.add_argument("--endpoint", metavar="ID")
+    retry.add_argument("--endpoint", metavar="ID", help="only this endpoint's")
     retry.set_defaults(run=_retry)
 
     cancel = verbs.add_parser(
         "cancel", parents=parents, help="no longer send what waits: these, or an endpoint's"
     )
     cancel.add_argument("ids", metavar="ID", nargs="*")
-    cancel.add_argument("--endpoint", metavar="ID")
+    cancel.add_argument("--endpoint", metavar="ID", help="all that wait for this endpoint")
     cancel.add_argument("--before", metavar="T", help="2h (ago), or 2026-06-12T14:00:00Z")
     cancel.set_defaults(run=_cancel)
 

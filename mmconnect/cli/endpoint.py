@@ -37,7 +37,12 @@ def add_parser(
         metavar="S",
         help="bring your own signing secret, of 16 bytes or more (or @FILE, or - for stdin)",
     )
-    add.add_argument("--numbers", choices=[n.value for n in Numbers], default="e164")
+    add.add_argument(
+        "--numbers",
+        choices=[n.value for n in Numbers],
+        default="e164",
+        help="with + (e164, the default) or without (digits)",
+    )
     add.add_argument("--events", metavar="E,…", help=f"what it gets (default {payload.RECEIVED})")
     add.add_argument(
         "--max-age", metavar="D", help="how long a text is worth delivering (default 14d)"

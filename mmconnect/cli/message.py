@@ -33,8 +33,8 @@ def add_parser(
     simulate = verbs.add_parser(
         "simulate", parents=parents, help="push a text through the phone listener, as a phone would"
     )
-    simulate.add_argument("--from", dest="sender", required=True, metavar="N")
-    simulate.add_argument("--text", required=True, metavar="T")
+    simulate.add_argument("--from", dest="sender", required=True, metavar="N", help="the sender")
+    simulate.add_argument("--text", required=True, metavar="T", help="the text")
     simulate.add_argument("--device", metavar="ID", help="as which phone (default: the first)")
     simulate.set_defaults(run=_simulate)
 

@@ -149,6 +149,7 @@ def _become_owner(path: Path) -> None:
         return
     owner = path.stat()
     if owner.st_uid != 0:
+        paths.let_others_read()
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
