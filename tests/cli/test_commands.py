@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from mmconnect.cli import main
 from tests.cli.conftest import Desk, said
 
 
@@ -58,21 +56,6 @@ def test_the_data_is_its_owners_alone(desk: Desk):
     assert stat.S_IMODE(desk.directory.stat().st_mode) == 0o700
     for file in desk.directory.iterdir():
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_root_becomes_the_directorys_owner(tmp_path: Path):
-    data, nobody = tmp_path / "data", 65534
-    data.mkdir(mode=0o700)
-    os.chown(data, nobody, nobody)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
-    child = os.fork()
-    if child == 0:  # it gives its rights up for good, so not in this process
-        os._exit(main(["endpoint", "add", "http://h.example/", "--data-dir", str(data)]))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    owners = {file.stat().st_uid for file in data.iterdir()}
-    assert owners == {nobody}
 
 
 # -- exit codes and errors ---

@@ -1,0 +1,288 @@
+"""What holds for every command: --json, --data-dir anywhere, exit codes, and no questions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mmconnect.cli import main, parser
+from tests.cli.conftest import Desk, Said, said
+from tests.docs.test_docs import COMMANDS
+
+ELSEWHERE = {"serve", "receive", "message simulate"}
+"""These need a running process; test_running.py and test_receive.py try them."""
+
+
+@pytest.fixture
+def words(desk: Desk, hook: str) -> dict[str, list[str]]:
+    """What follows each command for it to succeed on this directory."""
+    endpoint = desk("endpoint", "add", hook, "--json").json["id"]
+    gone = desk("endpoint", "add", hook, "--json").json["id"]
+    device = desk("device", "add", "--name", "Reception", "--json").json["id"]
+    old = desk("device", "add", "--name", "Old", "--json").json["id"]
+    test = desk("endpoint", "test", endpoint, "--json").json
+    body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
+    body.write_bytes(b"x")
+    return {
+        "endpoint add": [hook],
+        "endpoint show": [endpoint],
+        "endpoint pause": [endpoint],
+        "endpoint resume": [endpoint],
+        "endpoint test": [endpoint],
+        "endpoint remove": [gone],
+        "device add": ["--name", "New"],
+        "device remove": [old],
+        "device new-token": [device],
+        "message show": [test["messageId"]],
+        "delivery show": [test["id"]],
+        "delivery retry": ["--state", "failed"],
+        "delivery cancel": ["--endpoint", endpoint],
+        "verify": ["--secret", "k" * 16, "--body", str(body), "--header", header],
+    }
+
+
+PLAIN = "10a2f7df9a255a3a899a327bed7e57f26d69edaa47380a065fc5f986a352fef5"
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - ELSEWHERE))
+def test_it_answers_a_person_and_a_program(
+    command: str, desk: Desk, words: dict[str, list[str]]
+) -> None:
+    line = [*command.split(), *words.get(command, [])]
+    person = desk(*line)
+    assert (person.code, person.err) == (0, ""), person
+    assert person.out.strip()
+    with pytest.raises(ValueError):
+        json.loads(person.out)
+    if command in ("endpoint remove", "device remove"):  # they are gone now
+        assert desk(*line, "--json").code == 1
+        return
+    program = desk(*line, "--json")
+    assert program.err == ""
+    assert isinstance(program.json, dict | list)
+    assert program.out.count("\n") == 1, "one document, on one line where nobody watches"
+
+
+@pytest.mark.parametrize("command", ["endpoint list", "device list", "message list", "version"])
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_options_for_all_may_stand_anywhere(command: str, place: int, desk: Desk) -> None:
+    desk("endpoint", "list")
+    line = command.split()
+    given = ["--json", "--data-dir", str(desk.directory)]
+    assert said(*line[:place], *given, *line[place:]).json is not None
+    joined = f"--data-dir={desk.directory}"
+    assert said(*line[:place], joined, *line[place:], "--json").json is not None
+
+
+def test_the_last_of_two_directories_counts(desk: Desk, tmp_path: Path) -> None:
+    added = desk("endpoint", "add", "http://h.example/", "--json").json["id"]
+    other = ("--data-dir", str(tmp_path / "other"))
+    last = said(*other, "endpoint", "list", "--data-dir", str(desk.directory), "--json").json
+    assert [endpoint["id"] for endpoint in last] == [added]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_the_options_of_all_and_explains_itself(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = {flag for action in COMMANDS[command]._actions for flag in action.option_strings}
+    assert {"--data-dir", "--config", "--json", "--help"} <= flags
+    with pytest.raises(SystemExit) as left:
+        main([*command.split(), "--help"])
+    assert left.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: mmconnect {command}")
+    for action in COMMANDS[command]._actions:
+        if action.option_strings:
+            assert action.help, f"{command} {action.option_strings} is not explained"
+
+
+def test_flags_are_not_guessed_from_their_beginnings(desk: Desk) -> None:
+    told = desk("message", "list", "--lim", "3")
+    assert told.code == 2, "a shorter flag would become another one in a later version"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["endpoint", "list", "--json"],
+        ["endpoint", "show", "ep_none", "--json"],
+        ["message", "list", "--limit", "0", "--json"],
+        ["endpoint", "remove", "ep_none"],
+        ["nonsense"],
+        ["version"],
+    ],
+)
+def test_a_real_process_says_the_same(line: list[str], desk: Desk) -> None:
+    here = desk(*line)
+    there = process(*line, "--data-dir", str(desk.directory))
+    if line[0] == "nonsense":  # argparse fits its usage to the terminal
+        assert (there.code, there.out) == (2, "")
+        return
+    assert there == here
+
+
+def process(*line: str, given: bytes = b"", **environment: str) -> Said:
+    """A command in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mmconnect", *line],
+        input=given,
+        capture_output=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, **environment},
+    )
+    return Said(done.returncode, done.stdout.decode("utf-8"), done.stderr.decode("utf-8"))
+
+
+ERRORS: list[tuple[list[str], int, str]] = [
+    (["endpoint", "show", "ep_none"], 1, "not_found"),
+    (["endpoint", "add", "nowhere"], 2, "usage_error"),
+    (["message", "simulate", "--from", "1", "--text", "x"], 1, "refused"),
+    (["serve", "--log-level", "loud"], 1, "config_error"),
+    (["endpoint", "list", "--config", "/nonexistent/x.toml"], 1, "config_error"),
+]
+
+
+@pytest.mark.parametrize(("line", "code", "kind"), ERRORS)
+def test_an_error_is_a_document_and_the_same_sentence(
+    line: list[str], code: int, kind: str, desk: Desk
+) -> None:
+    told = desk(*line, "--json")
+    document: dict[str, Any] = json.loads(told.out)
+    assert told.code == code
+    assert document == {"error": kind, "message": told.err.removeprefix("mmconnect: ").rstrip()}
+    assert told.err.count("\n") == 1
+
+
+def test_a_directory_that_cannot_be_used_is_an_error_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    told = said("endpoint", "list", "--json", "--data-dir", str(tmp_path / "file" / "below"))
+    assert told.code == 1
+    assert json.loads(told.out)["error"] == "data_dir_error"
+    assert f"{tmp_path}/file/below (from --data-dir)" in told.err
+
+
+# -- nobody is asked ---
+
+
+def waiting(desk: Desk) -> str:
+    """An endpoint with a text that waits for it."""
+    endpoint = desk("endpoint", "add", "http://127.0.0.1:9/", "--json").json["id"]
+    desk("endpoint", "test", endpoint)
+    import sqlite3
+
+    with sqlite3.connect(desk.directory / "mmconnect.db") as db:
+        db.execute("UPDATE deliveries SET state = 'pending', due_at = 0, trigger = 'push'")
+    return str(endpoint)
+
+
+def test_removing_what_texts_wait_for_wants_a_yes(desk: Desk) -> None:
+    endpoint = waiting(desk)
+    told = desk("endpoint", "remove", endpoint, given="y\n")
+    assert told.code == 1
+    assert told.out == ""
+    assert "1 texts wait for 127.0.0.1" in told.err
+    assert "--yes" in told.err
+    assert desk("endpoint", "show", endpoint, "--json").json["waiting"] == 1
+    done = desk("endpoint", "remove", endpoint, "--yes", "--json").json
+    assert done == {"id": endpoint, "removed": True, "cancelled": 1}
+    (delivery,) = desk("delivery", "list", "--json").json
+    assert delivery["state"] == "cancelled"
+    assert desk("delivery", "retry", "--state", "cancelled", "--json").json == {"retried": 0}
+
+
+def test_in_a_terminal_it_asks_and_takes_anything_else_for_no(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmconnect.cli import open as opening
+
+    asked: list[str] = []
+    answers = iter(["", "n", "maybe", "y"])
+
+    def person(question: str) -> str:
+        asked.append(question)
+        return next(answers)
+
+    monkeypatch.setattr("builtins.input", person)
+    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
+    told = [opening.confirm("Remove it?", yes=False) for _ in range(4)]
+    assert told == [False, False, False, True]
+    assert asked == ["Remove it? [y/N] "] * 4
+    assert opening.confirm("Remove it?", yes=True)
+
+
+# -- what cannot be written or read ---
+
+
+def test_an_argument_that_is_no_text_is_one_sentence(desk: Desk) -> None:
+    told = desk("endpoint", "add", "http://h.example/\udcff")
+    assert (told.code, told.err) == (2, "mmconnect: an argument is not UTF-8 text\n")
+
+
+def test_a_secret_that_is_no_text_is_one_sentence(desk: Desk, tmp_path: Path) -> None:
+    data = ("--data-dir", str(desk.directory))
+    line = ("endpoint", "add", "http://h.example/", *data, "--secret")
+    told = process(*line, "-", given=b"\xff" * 20 + b"\n")
+    assert (told.code, told.err) == (
+        2,
+        "mmconnect: What came on standard input is not UTF-8 text\n",
+    )
+    (tmp_path / "secret").write_bytes(b"\xff" * 20)
+    told = desk(*line[:3], "--secret", f"@{tmp_path}/secret")
+    assert told.code == 2
+    assert f"{tmp_path}/secret cannot be read" in told.err
+
+
+def test_a_narrow_terminal_gets_what_it_can_show(desk: Desk) -> None:
+    name = "Дом 🏠"
+    assert desk("device", "add", "--name", name).code == 0
+    line = ("device", "list", "--data-dir", str(desk.directory))
+    told = process(*line, PYTHONIOENCODING="latin-1")
+    assert (told.code, told.err) == (0, "")
+    assert r"\u0414" in told.out
+    shown = process(*line, "--json", PYTHONIOENCODING="latin-1")
+    assert shown.json[0]["name"] == name
+
+
+def test_whoever_reads_may_leave(desk: Desk) -> None:
+    for n in range(30):
+        desk("device", "add", "--name", f"{n} {'x' * 190}")
+    line = [sys.executable, "-m", "mmconnect", "device", "list", "--data-dir", str(desk.directory)]
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert b"Traceback" not in running.stderr.read()
+
+
+def test_a_strangers_text_does_not_steer_the_terminal(desk: Desk) -> None:
+    assert desk("device", "add", "--name", "a\x1b[2Jb\x07").code == 0
+    shown = desk("device", "list").out
+    assert not set("\x1b\x07") & set(shown)
+    assert desk("device", "list", "--json").json[0]["name"] == "a\x1b[2Jb\x07"
+
+
+def test_the_command_line_stands_without_the_service(desk: Desk) -> None:
+    """What `mmconnect` needs for a look is not the whole web server."""
+    code = (
+        "import sys; from mmconnect.cli import main;"
+        f"main(['endpoint', 'list', '--data-dir', {str(desk.directory)!r}]);"
+        "print('aiohttp' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert done.stderr == b"False\n"
+
+
+def test_without_a_command_it_serves() -> None:
+    for line in ([], ["--json"], ["--data-dir", "x"], ["--phone-listen", "[::1]:1", "--json"]):
+        from mmconnect.cli import _with_command
+
+        assert _with_command(line) == ["serve", *line]
+        assert parser().parse_args(_with_command(line)).run.__module__ == "mmconnect.cli.serve"
