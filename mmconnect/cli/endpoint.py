@@ -102,7 +102,7 @@ def _add(args: argparse.Namespace) -> int:
             "It is not whsec_ + base64, so webhook-signature is not sent; the plain headers"
             f" {signing.SIGNATURE} and {signing.HOSTED_SIGNATURE} are."
         )
-    print(f"Try it: mmconnect endpoint test {endpoint.id}")
+    print(f"Try it: {output.program()} endpoint test {endpoint.id}")
     return 0
 
 
@@ -115,7 +115,7 @@ def _list(args: argparse.Namespace) -> int:
         output.table(
             ("ID", "NAME", "STATE", "WAITING", "URL"),
             [(e.id, e.name, e.state.value, waiting, e.url) for e, waiting in found],
-            "No endpoint yet. Add one: mmconnect endpoint add URL",
+            f"No endpoint yet. Add one: {output.program()} endpoint add URL",
         )
     return 0
 

@@ -58,7 +58,7 @@ def _list(args: argparse.Namespace) -> int:
                 )
                 for m in found
             ],
-            "No text yet. Try one: mmconnect message simulate --from +15550100 --text hello",
+            f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi",
         )
     return 0
 
@@ -121,7 +121,7 @@ def _simulate(args: argparse.Namespace) -> int:
     if args.json:
         output.document(answer)
     elif status == 200:
-        print(f"Taken in. What became of it: mmconnect message show {answer.get('id')}")
+        print(f"Taken in. What became of it: {output.program()} message show {answer.get('id')}")
     else:
         print(f"The listener answered {status}: {answer.get('message', answer)}")
     return 0 if status == 200 else 1

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from mmconnect.domain.errors import UsageError
@@ -19,6 +22,14 @@ def document(value: object) -> None:
     plain = (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8")
     json.dump(value, sys.stdout, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None)
     sys.stdout.write("\n")
+
+
+def program() -> str:
+    """How this program is called from here: by its name, where a shell finds it."""
+    called = Path(sys.argv[0])
+    if shutil.which("mmconnect") or called.name != "mmconnect":
+        return "mmconnect"
+    return os.path.relpath(called)
 
 
 def limit(asked: int) -> int:

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mmconnect.cli import output
 from mmconnect.cli.arrival import Arrival, fields_of
 from mmconnect.cli.open import secret_argument
 from mmconnect.cli.verify import add_secret
@@ -178,7 +179,7 @@ async def _serve(receiver: Receiver, host: str, port: int) -> int:
 def _greeting(host: str, port: int) -> Iterator[str]:
     yield "Waiting for texts. Register one of these, with the same secret:"
     for address in _addresses(host):
-        yield f"    mmconnect endpoint add http://{address}:{port}/ --secret …"
+        yield f"    {output.program()} endpoint add http://{address}:{port}/ --secret …"
     yield "Ctrl-C stops it."
 
 

@@ -6,9 +6,7 @@ import argparse
 import asyncio
 import logging
 import os
-import shutil
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmconnect import __version__, config
@@ -58,7 +56,7 @@ def _tell(started: Started) -> None:
     if others:
         print(f"  Also reachable   at {', '.join(others)}")
     print(f"  Data             {started.directory}")
-    command = _command()
+    command = output.program()
     if not (started.endpoints and started.devices):
         print("\nNext, in another terminal:")
     if not started.endpoints:
@@ -92,11 +90,3 @@ def _log(started: Started) -> None:
         ", ".join(started.phone),
         ", ".join(started.admin),
     )
-
-
-def _command() -> str:
-    """How this program is called from here: by its name, where a shell finds it."""
-    called = Path(sys.argv[0])
-    if shutil.which("mmconnect") or called.name != "mmconnect":
-        return "mmconnect"
-    return os.path.relpath(called)

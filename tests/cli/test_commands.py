@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,6 +203,19 @@ def test_lists_for_people_say_what_to_do_when_they_are_empty(desk: Desk):
     assert "mmconnect endpoint add" in desk("endpoint", "list").out
     assert "mmconnect device add" in desk("device", "list").out
     assert "mmconnect message simulate" in desk("message", "list").out
+
+
+def test_what_it_says_to_type_works_from_where_one_is(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "checkout" / ".venv" / "bin" / "mmconnect"
+    monkeypatch.setattr(sys, "argv", [str(program)])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "checkout/.venv/bin/mmconnect endpoint add" in desk("endpoint", "list").out
+    (tmp_path / "mmconnect").write_text("")
+    (tmp_path / "mmconnect").chmod(0o755)
+    assert "Add one: mmconnect endpoint add" in desk("endpoint", "list").out
 
 
 # -- options of the service ---
