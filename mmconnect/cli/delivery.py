@@ -132,6 +132,10 @@ def _cancel(args: argparse.Namespace) -> int:
                     raise NotFound(f"There is no delivery {delivery_id}")
             count = deliveries.cancel(store.db, args.ids, now)
         else:
+            if endpoints.get(store.db, args.endpoint) is None:
+                raise NotFound(
+                    f"There is no endpoint {args.endpoint}. `mmconnect endpoint list` shows them"
+                )
             before = None if args.before is None else _instant("--before", args.before, now)
             count = deliveries.cancel_waiting(store.db, args.endpoint, now, before=before)
     if args.json:

@@ -108,6 +108,7 @@ def test_usage_errors_are_2_and_change_nothing(desk: Desk, words: tuple[str, ...
         (("message", "simulate", "--from", "1", "--text", "x"), "There is no phone yet"),
         (("delivery", "show", "dlv_none"), "There is no delivery dlv_none"),
         (("delivery", "retry", "dlv_none"), "There is no delivery dlv_none"),
+        (("delivery", "cancel", "--endpoint", "ep_none"), "There is no endpoint ep_none"),
     ],
 )
 def test_failures_are_1_with_one_clear_sentence(desk: Desk, words: tuple[str, ...], says: str):
