@@ -18,6 +18,8 @@ class Kind(StrEnum):
     DATA = "data"
     UNRECOGNISED = "unrecognised"
     """A push that could not be understood; kept as received, never delivered as it stands."""
+    EVENT = "event"
+    """No text: something that the appliance itself tells (`endpoint.held`, …)."""
 
 
 class Numbers(StrEnum):
@@ -55,6 +57,43 @@ class Trigger(StrEnum):
     SEND = "send"
     TEST = "test"
     """One attempt: never retried, queued or drained."""
+    EVENT = "event"
+    """The appliance itself has something to tell."""
+
+
+class Match(StrEnum):
+    """How a routing condition compares, always without regard to case."""
+
+    EXACT = "exact"
+    PREFIX = "prefix"
+    CONTAINS = "contains"
+    PATTERN = "pattern"
+    """A regular expression, found anywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One thing that a sender or a text may match."""
+
+    match: Match
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """Which messages an endpoint wants. An empty field means all; of a field any one suffices."""
+
+    id: str | None = None
+    """`rule_` + ULID, once there is anything to match."""
+    devices: frozenset[str] = frozenset()
+    sims: frozenset[int] = frozenset()
+    senders: tuple[Condition, ...] = ()
+    """Exact, prefix or pattern."""
+    texts: tuple[Condition, ...] = ()
+    """Contains, exact or pattern."""
+
+
+EVERYTHING = Routing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +147,7 @@ class Endpoint:
     """Why it is held: an outcome class (`gone`, …)."""
     held_reason: str | None
     """The same in a sentence, with the remedy."""
+    held_at: int | None = None
     numbers: Numbers
     events: frozenset[str]
     max_age: int
@@ -116,6 +156,19 @@ class Endpoint:
     """Whether X-MMConnect-Signature and X-MAC-Signature are sent."""
     concurrency: int
     """How many POSTs may be in flight at once."""
+    schedule: tuple[int, ...] | None = None
+    """Seconds before each attempt, the first included; None: the default schedule."""
+    strict_order: bool = False
+    """Whether a text that fails holds the later ones of its sender."""
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """The owner's own headers; their values may be secret."""
+    routing: Routing = EVERYTHING
+    ca: str | None = field(default=None, repr=False)
+    """PEM of a private CA that is trusted for this endpoint, besides the system's."""
+    plain_http: bool = False
+    """The owner's consent to plain http beyond private addresses."""
+    alert: bool = False
+    """It stands for the alert URL of the settings, and is changed there."""
     created_at: int
     removed_at: int | None = None
     secrets: tuple[Secret, ...] = field(repr=False)
@@ -166,7 +219,11 @@ class Delivery:
     """When the next attempt may start, while pending."""
     started_at: int | None
     created_at: int
+    renewed_at: int | None = None
+    """When a replay offered it anew: its age counts from there."""
     finished_at: int | None = None
+    note: str | None = None
+    """Why it ended, where no attempt tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,6 +239,8 @@ class Flight:
     spent: int
     """Attempts of the schedule that are used up, this one included."""
     trigger: Trigger
+    probe: bool = False
+    """Whether it finds out if a held endpoint works again."""
     body: bytes = field(repr=False)
 
 
@@ -202,3 +261,8 @@ class Attempt:
     """The address connected to, `ip:port`."""
     response_headers: str | None = field(default=None, repr=False)
     response_body: str | None = field(default=None, repr=False)
+    probe: bool = False
+    count: int = 1
+    """More than one for a row of failed probes: `started_at` is the first's."""
+    last_at: int | None = None
+    """When the last of such a row began."""

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mmconnect.domain.models import Device, Endpoint
-from mmconnect.store import devices, endpoints, settings
+from mmconnect.store import devices, endpoints, preferences, settings
+from mmconnect.store.preferences import Preferences
 from mmconnect.webhook.payload import Tenant
 
 
@@ -30,10 +31,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configuration:
-    """Devices, endpoints and tenant at one revision."""
+    """Devices, endpoints, tenant and preferences at one revision."""
 
     revision: int
     tenant: Tenant
+    preferences: Preferences
     devices: dict[str, Device]
     tokens: dict[bytes, Entry] = field(repr=False)
     """By SHA-256 of the token: looking one up tells nothing about another by its timing."""
@@ -63,6 +65,7 @@ def load(db: sqlite3.Connection) -> Configuration:
     return Configuration(
         revision=revision(db),
         tenant=settings.tenant(db),
+        preferences=preferences.load(db),
         devices=found,
         tokens={
             digest(t.token): Entry(

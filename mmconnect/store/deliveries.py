@@ -10,7 +10,7 @@ from mmconnect.store.connection import Row
 
 _COLUMNS = (
     "id, message_id, endpoint_id, state, trigger, sender, attempts, spent, due_at, started_at,"
-    " created_at, finished_at"
+    " created_at, renewed_at, finished_at, note"
 )
 
 
@@ -53,7 +53,8 @@ def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
     """The attempts of a delivery, first to last."""
     rows = db.execute(
         "SELECT delivery_id, number, started_at, duration_ms, outcome, status, error, address,"
-        " response_headers, response_body FROM attempts WHERE delivery_id = ? ORDER BY number",
+        " response_headers, response_body, probe, count, last_at FROM attempts"
+        " WHERE delivery_id = ? ORDER BY number",
         (delivery_id,),
     )
     return [_attempt(row) for row in rows]
@@ -147,7 +148,9 @@ def _delivery(row: Row) -> Delivery:
         due_at=row[8],
         started_at=row[9],
         created_at=row[10],
-        finished_at=row[11],
+        renewed_at=row[11],
+        finished_at=row[12],
+        note=row[13],
     )
 
 
@@ -163,4 +166,7 @@ def _attempt(row: Row) -> Attempt:
         address=row[7],
         response_headers=row[8],
         response_body=row[9],
+        probe=bool(row[10]),
+        count=row[11],
+        last_at=row[12],
     )

@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 
-from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
+from mmconnect.domain.models import (
+    EVERYTHING,
+    Condition,
+    Endpoint,
+    EndpointState,
+    Match,
+    Numbers,
+    Routing,
+    Secret,
+)
 from mmconnect.store.connection import Row
 
 _COLUMNS = (
-    "id, name, url, state, held_class, held_reason, numbers, events, max_age, plain_headers,"
-    " concurrency, created_at, removed_at"
+    "id, name, url, state, held_class, held_reason, held_at, numbers, events, max_age,"
+    " plain_headers, concurrency, schedule, strict_order, headers, routing, ca, plain_http, alert,"
+    " created_at, removed_at"
 )
 
 
 def add(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Add an endpoint with its secrets."""
-    db.execute(
-        f"INSERT INTO endpoints ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            endpoint.id,
-            endpoint.name,
-            endpoint.url,
-            endpoint.state.value,
-            endpoint.held_class,
-            endpoint.held_reason,
-            endpoint.numbers.value,
-            json.dumps(sorted(endpoint.events)),
-            endpoint.max_age,
-            int(endpoint.plain_headers),
-            endpoint.concurrency,
-            endpoint.created_at,
-            endpoint.removed_at,
-        ),
-    )
+    row = _row(endpoint)
+    db.execute(f"INSERT INTO endpoints ({_COLUMNS}) VALUES ({','.join('?' * len(row))})", row)
     db.executemany(
         "INSERT INTO secrets (endpoint_id, created_at, value, expires_at) VALUES (?, ?, ?, ?)",
         [(endpoint.id, s.created_at, s.value, s.expires_at) for s in endpoint.secrets],
@@ -94,6 +89,33 @@ def remove(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
     db.execute("UPDATE endpoints SET removed_at = ? WHERE id = ?", (now, endpoint_id))
 
 
+def _row(endpoint: Endpoint) -> Row:
+    """The columns of an endpoint, in the order of _COLUMNS."""
+    return (
+        endpoint.id,
+        endpoint.name,
+        endpoint.url,
+        endpoint.state.value,
+        endpoint.held_class,
+        endpoint.held_reason,
+        endpoint.held_at,
+        endpoint.numbers.value,
+        json.dumps(sorted(endpoint.events)),
+        endpoint.max_age,
+        int(endpoint.plain_headers),
+        endpoint.concurrency,
+        None if endpoint.schedule is None else json.dumps(endpoint.schedule),
+        int(endpoint.strict_order),
+        json.dumps(dict(endpoint.headers)),
+        routing_json(endpoint.routing),
+        endpoint.ca,
+        int(endpoint.plain_http),
+        int(endpoint.alert),
+        endpoint.created_at,
+        endpoint.removed_at,
+    )
+
+
 def _endpoint(row: Row, secrets: tuple[Secret, ...]) -> Endpoint:
     return Endpoint(
         id=row[0],
@@ -102,12 +124,50 @@ def _endpoint(row: Row, secrets: tuple[Secret, ...]) -> Endpoint:
         state=EndpointState(row[3]),
         held_class=row[4],
         held_reason=row[5],
-        numbers=Numbers(row[6]),
-        events=frozenset(json.loads(str(row[7]))),
-        max_age=row[8],
-        plain_headers=bool(row[9]),
-        concurrency=row[10],
-        created_at=row[11],
-        removed_at=row[12],
+        held_at=row[6],
+        numbers=Numbers(row[7]),
+        events=frozenset(json.loads(str(row[8]))),
+        max_age=row[9],
+        plain_headers=bool(row[10]),
+        concurrency=row[11],
+        schedule=None if row[12] is None else tuple(json.loads(str(row[12]))),
+        strict_order=bool(row[13]),
+        headers=tuple(json.loads(str(row[14])).items()),
+        routing=routing_from(str(row[15])),
+        ca=row[16],
+        plain_http=bool(row[17]),
+        alert=bool(row[18]),
+        created_at=row[19],
+        removed_at=row[20],
         secrets=secrets,
     )
+
+
+def routing_json(routing: Routing) -> str:
+    """Routing as the column holds it."""
+    held = {
+        "id": routing.id,
+        "devices": sorted(routing.devices),
+        "sims": sorted(routing.sims),
+        "senders": [[c.match.value, c.value] for c in routing.senders],
+        "texts": [[c.match.value, c.value] for c in routing.texts],
+    }
+    return json.dumps({name: value for name, value in held.items() if value}, ensure_ascii=False)
+
+
+def routing_from(text: str) -> Routing:
+    """The reverse of routing_json()."""
+    held = json.loads(text)
+    if not held:
+        return EVERYTHING
+    return Routing(
+        id=held.get("id"),
+        devices=frozenset(held.get("devices", ())),
+        sims=frozenset(held.get("sims", ())),
+        senders=_conditions(held.get("senders", ())),
+        texts=_conditions(held.get("texts", ())),
+    )
+
+
+def _conditions(pairs: Sequence[tuple[str, str]]) -> tuple[Condition, ...]:
+    return tuple(Condition(match=Match(match), value=value) for match, value in pairs)

@@ -48,6 +48,16 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
     todo = [step for step in steps if step[0] > have]
     if todo and have:
         _backup(db, path, have)
+    db.execute("PRAGMA foreign_keys = OFF")  # a table is changed by making it anew
+    try:
+        _take_steps(db, path, todo, have)
+    finally:
+        db.execute("PRAGMA foreign_keys = ON")
+
+
+def _take_steps(
+    db: sqlite3.Connection, path: Path, todo: list[tuple[int, str, str]], have: int
+) -> None:
     for number, name, sql in todo:
         try:
             db.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")

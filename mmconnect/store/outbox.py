@@ -145,7 +145,9 @@ def settle(
 def record(db: sqlite3.Connection, attempt: Attempt) -> None:
     """The attempt's own row."""
     db.execute(
-        "INSERT OR REPLACE INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO attempts (delivery_id, number, started_at, duration_ms, outcome,"
+        " status, error, address, response_headers, response_body, probe)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.delivery_id,
             attempt.number,
@@ -157,6 +159,7 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
             attempt.address,
             attempt.response_headers,
             attempt.response_body,
+            int(attempt.probe),
         ),
     )
 

@@ -38,3 +38,8 @@ def tenant(db: sqlite3.Connection) -> Tenant:
         id=value(db, TENANT_ID) or "",
         name=value(db, SITE_NAME) or socket.gethostname().split(".")[0],
     )
+
+
+def remove(db: sqlite3.Connection, name: str) -> None:
+    """Let a setting have its default again."""
+    db.execute("DELETE FROM settings WHERE name = ?", (name,))

@@ -1,0 +1,126 @@
+-- Delivery under fire: health, routing, rotation, replay, retention, clock. Foreign keys are off here.
+
+-- What an owner can set for an endpoint.
+ALTER TABLE endpoints ADD COLUMN held_at INTEGER;
+ALTER TABLE endpoints ADD COLUMN schedule TEXT;
+ALTER TABLE endpoints ADD COLUMN strict_order INTEGER NOT NULL DEFAULT 0 CHECK (strict_order IN (0, 1));
+ALTER TABLE endpoints ADD COLUMN headers TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE endpoints ADD COLUMN routing TEXT NOT NULL DEFAULT '{}';
+ALTER TABLE endpoints ADD COLUMN ca TEXT;
+ALTER TABLE endpoints ADD COLUMN plain_http INTEGER NOT NULL DEFAULT 0 CHECK (plain_http IN (0, 1));
+ALTER TABLE endpoints ADD COLUMN alert INTEGER NOT NULL DEFAULT 0 CHECK (alert IN (0, 1));
+
+-- What the service has learnt of an endpoint. Written when it changes, which for a healthy one is never.
+CREATE TABLE endpoint_health (
+    endpoint_id TEXT PRIMARY KEY REFERENCES endpoints (id),
+    failing_since INTEGER,
+    not_reached INTEGER NOT NULL,
+    failing TEXT NOT NULL,
+    refused TEXT NOT NULL,
+    probes INTEGER NOT NULL,
+    probe_at INTEGER,
+    answered_503 TEXT
+) STRICT, WITHOUT ROWID;
+
+-- Time in which no delivery grows older: an endpoint was paused, or (no endpoint) the clock jumped.
+CREATE TABLE age_gaps (
+    number INTEGER PRIMARY KEY,
+    endpoint_id TEXT REFERENCES endpoints (id),
+    from_at INTEGER NOT NULL,
+    to_at INTEGER,
+    reason TEXT NOT NULL CHECK (reason IN ('paused', 'jumped', 'off'))
+) STRICT;
+INSERT INTO age_gaps (endpoint_id, from_at, reason)
+    SELECT id, unixepoch() * 1000, 'paused' FROM endpoints WHERE state = 'paused' AND removed_at IS NULL;
+
+-- When mmconnect was last known to run (UTC milliseconds), so that a start can tell a clock that went wrong.
+CREATE TABLE last_seen (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    at INTEGER NOT NULL
+) STRICT;
+
+-- Sending many deliveries again: what matches, how far it has come.
+CREATE TABLE replays (
+    id TEXT PRIMARY KEY,
+    created_at INTEGER NOT NULL,
+    state TEXT,
+    endpoint_id TEXT REFERENCES endpoints (id),
+    since INTEGER,
+    until INTEGER,
+    cursor TEXT NOT NULL DEFAULT '',
+    last TEXT NOT NULL,
+    total INTEGER NOT NULL,
+    done INTEGER NOT NULL DEFAULT 0,
+    skipped INTEGER NOT NULL DEFAULT 0,
+    finished_at INTEGER,
+    cancelled_at INTEGER
+) STRICT, WITHOUT ROWID;
+CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
+
+-- A row of failed probes is one attempt: how many there were, and when the last one was.
+ALTER TABLE attempts ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE attempts ADD COLUMN last_at INTEGER;
+ALTER TABLE attempts ADD COLUMN probe INTEGER NOT NULL DEFAULT 0 CHECK (probe IN (0, 1));
+
+-- An operational event is a message of its own kind; a message's text can be wiped while its row stays.
+CREATE TABLE new_messages (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('sms', 'mms', 'data', 'unrecognised', 'event')),
+    sender TEXT,
+    sender_raw TEXT,
+    recipient TEXT,
+    text TEXT NOT NULL,
+    subject TEXT,
+    attachments TEXT,
+    ref TEXT,
+    sim INTEGER,
+    sent_at INTEGER,
+    received_at INTEGER NOT NULL,
+    device_id TEXT REFERENCES devices (id),
+    event_id TEXT,
+    test INTEGER NOT NULL DEFAULT 0 CHECK (test IN (0, 1)),
+    payload BLOB,
+    raw BLOB,
+    raw_headers TEXT,
+    duplicates INTEGER NOT NULL DEFAULT 0,
+    note TEXT,
+    wiped_at INTEGER
+) STRICT;
+INSERT INTO new_messages
+    SELECT id, kind, sender, sender_raw, recipient, text, subject, attachments, ref, sim, sent_at, received_at,
+        device_id, event_id, test, payload, raw, raw_headers, duplicates, note, NULL
+    FROM messages ORDER BY rowid;
+DROP TABLE messages;
+ALTER TABLE new_messages RENAME TO messages;
+
+CREATE TABLE new_deliveries (
+    id TEXT PRIMARY KEY,
+    message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+    endpoint_id TEXT NOT NULL REFERENCES endpoints (id),
+    state TEXT NOT NULL
+        CHECK (state IN ('pending', 'in_flight', 'delivered', 'failed', 'expired', 'cancelled')),
+    trigger TEXT NOT NULL CHECK (trigger IN ('push', 'replay', 'send', 'test', 'event')),
+    sender TEXT NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    spent INTEGER NOT NULL DEFAULT 0,
+    due_at INTEGER,
+    started_at INTEGER,
+    boot_id TEXT,
+    created_at INTEGER NOT NULL,
+    -- When it was last offered anew by a replay: its age counts from there.
+    renewed_at INTEGER,
+    finished_at INTEGER,
+    -- Why it ended without an attempt of its own to tell: expired, cancelled.
+    note TEXT,
+    -- The body, where it differs from the message's own (numbers written another way, a rule that matched).
+    payload BLOB
+) STRICT, WITHOUT ROWID;
+INSERT INTO new_deliveries
+    SELECT id, message_id, endpoint_id, state, trigger, sender, attempts, spent, due_at, started_at, boot_id,
+        created_at, NULL, finished_at, NULL, payload
+    FROM deliveries ORDER BY id;
+DROP TABLE deliveries;
+ALTER TABLE new_deliveries RENAME TO deliveries;
+CREATE INDEX deliveries_message ON deliveries (message_id);
+CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id, sender) WHERE state = 'pending';
+CREATE INDEX deliveries_in_flight ON deliveries (id) WHERE state = 'in_flight';

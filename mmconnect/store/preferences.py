@@ -1,0 +1,152 @@
+"""What a person sets for the appliance as a whole: one table of settings, their meaning, defaults.
+
+Kept as text in the table `settings`; read into a frozen Preferences with every snapshot of the
+configuration, so a change takes effect within a second. A value that cannot be read is refused when
+it is set; one that got there all the same (an older version's) counts as not set.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from ipaddress import ip_network
+from typing import Any
+from urllib.parse import urlsplit
+
+from mmconnect.domain.clock import parse_duration
+from mmconnect.store import settings
+
+DAY = 86_400
+LONGEST = 3650 * DAY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preferences:
+    """The settings as they stand. Times are in seconds."""
+
+    retention_messages: int = 90 * DAY
+    retention_attempts: int = 30 * DAY
+    wipe_after: int | None = None
+    """Texts are wiped this long after they came, once nothing waits; None: with their message."""
+    wipe_delivered: bool = False
+    """Texts are wiped as soon as every delivery of theirs has been delivered."""
+    alert_url: str | None = field(default=None, repr=False)
+    address_allow: tuple[str, ...] = ()
+    """Networks that webhooks may go to although the address rule refuses them."""
+    address_deny: tuple[str, ...] = ()
+    """Networks that webhooks may not go to."""
+    clock_trusted: bool = False
+    """The machine's clock is kept right by something that the kernel does not tell of."""
+    replay_rate: int = 20
+    """Deliveries a second that a replay of many offers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: how its text is read, and what it is for."""
+
+    name: str
+    parse: Callable[[str], Any]
+    """Raises ValueError with a sentence."""
+    help: str
+
+
+def _duration(text: str) -> int:
+    seconds = parse_duration(text)
+    if not 0 < seconds <= LONGEST:
+        raise ValueError("choose more than nothing and at most ten years")
+    return seconds
+
+
+def _duration_or_off(text: str) -> int | None:
+    return None if text.strip().lower() == "off" else _duration(text)
+
+
+def _switch(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in ("on", "off"):
+        raise ValueError("write on or off")
+    return word == "on"
+
+
+def _networks(text: str) -> tuple[str, ...]:
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    return tuple(str(ip_network(word, strict=False)) for word in words)
+
+
+def _url_or_off(text: str) -> str | None:
+    if text.strip().lower() == "off":
+        return None
+    parts = urlsplit(text.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("write http://HOST/… or https://HOST/…, or off")
+    return text.strip()
+
+
+def _rate(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1000:
+        raise ValueError("choose 1 to 1000 a second")
+    return int(text)
+
+
+SETTINGS = (
+    Setting(
+        name="retention_messages",
+        parse=_duration,
+        help="how long messages are kept (default 90d)",
+    ),
+    Setting(
+        name="retention_attempts",
+        parse=_duration,
+        help="how long the attempts of deliveries are kept (default 30d)",
+    ),
+    Setting(
+        name="wipe_after",
+        parse=_duration_or_off,
+        help="how long texts are kept when less than their message (default off)",
+    ),
+    Setting(
+        name="wipe_delivered",
+        parse=_switch,
+        help="wipe a text once it is delivered everywhere: on or off (default off)",
+    ),
+    Setting(name="alert_url", parse=_url_or_off, help="a URL that gets every operational event"),
+    Setting(
+        name="address_allow",
+        parse=_networks,
+        help="networks that webhooks may go to although the address rule refuses them:"
+        " 169.254.7.0/24,…",
+    ),
+    Setting(
+        name="address_deny",
+        parse=_networks,
+        help="networks that webhooks may not go to: 192.0.2.0/24,…",
+    ),
+    Setting(
+        name="clock_trusted",
+        parse=_switch,
+        help="on when this machine's clock is right although its kernel cannot tell (a virtual"
+        " machine's, say; default off)",
+    ),
+    Setting(
+        name="replay_rate",
+        parse=_rate,
+        help="deliveries a second that a replay of many offers (default 20)",
+    ),
+)
+BY_NAME = {setting.name: setting for setting in SETTINGS}
+assert BY_NAME.keys() == {f.name for f in fields(Preferences)}  # noqa: S101 (one table, two views)
+
+
+def load(db: sqlite3.Connection) -> Preferences:
+    """The preferences as they stand."""
+    found: dict[str, Any] = {}
+    for setting in SETTINGS:
+        text = settings.value(db, setting.name)
+        if text is not None:
+            try:
+                found[setting.name] = setting.parse(text)
+            except ValueError:
+                continue
+    return Preferences(**found)
