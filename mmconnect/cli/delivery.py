@@ -112,7 +112,7 @@ def _retry(args: argparse.Namespace) -> int:
                 now,
                 state=DeliveryState(args.state),
                 endpoint_id=args.endpoint,
-                since=None if args.since is None else _instant("--since", args.since, now),
+                since=None if args.since is None else instant("--since", args.since, now),
             )
     if args.json:
         output.document({"retried": count})
@@ -136,7 +136,7 @@ def _cancel(args: argparse.Namespace) -> int:
                 raise NotFound(
                     f"There is no endpoint {args.endpoint}. `mmconnect endpoint list` shows them"
                 )
-            before = None if args.before is None else _instant("--before", args.before, now)
+            before = None if args.before is None else instant("--before", args.before, now)
             count = deliveries.cancel_waiting(store.db, args.endpoint, now, before=before)
     if args.json:
         output.document({"cancelled": count})
@@ -156,7 +156,7 @@ def _check(store: opening.Store, delivery_id: str) -> None:
         raise Refused(f"The endpoint of {delivery_id} was removed")
 
 
-def _instant(option: str, text: str, now: int) -> int:
+def instant(option: str, text: str, now: int) -> int:
     """UTC ms of a time, or of so long ago. Raises UsageError naming the option."""
     try:
         return max(0, now - parse_duration(text) * 1000)

@@ -6,13 +6,13 @@ import argparse
 import asyncio
 from urllib.parse import urlsplit
 
+from mmconnect.cli import endpoint_state, output, shown
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, shown
 from mmconnect.domain.clock import parse_duration
-from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.domain.errors import UsageError
 from mmconnect.domain.ids import ENDPOINT
 from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
-from mmconnect.store import deliveries, endpoints, outbox
+from mmconnect.store import endpoints, outbox
 from mmconnect.webhook import payload, schedule, signing
 
 CONCURRENCY = 64
@@ -52,18 +52,13 @@ def add_parser(
     verbs.add_parser("list", parents=parents, help="all endpoints").set_defaults(run=_list)
     for name, run, text in (
         ("show", _show, "one endpoint"),
-        ("pause", _pause, "let texts wait"),
-        ("resume", _resume, "send what waits, and what comes"),
         ("test", _test, "send a test text, once, and show the answer"),
     ):
         verb = verbs.add_parser(name, parents=parents, help=text)
         verb.add_argument("id", metavar="ID")
         verb.set_defaults(run=run)
 
-    remove = verbs.add_parser("remove", parents=parents, help="stop sending to it for good")
-    remove.add_argument("id", metavar="ID")
-    remove.add_argument("--yes", action="store_true", help="even if texts wait for it")
-    remove.set_defaults(run=_remove)
+    endpoint_state.add_verbs(verbs, parents)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -122,7 +117,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
-        endpoint = _get(store, args.id)
+        endpoint = opening.endpoint(store, args.id)
         waiting = outbox.waiting(store.db, endpoint.id)
     facts = shown.endpoint(endpoint, waiting)
     if args.json:
@@ -133,54 +128,11 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _pause(args: argparse.Namespace) -> int:
-    return _change(args, EndpointState.PAUSED, "is paused: its texts wait until you resume it")
-
-
-def _resume(args: argparse.Namespace) -> int:
-    return _change(args, EndpointState.ACTIVE, "is active: what waited is sent now")
-
-
-def _change(args: argparse.Namespace, state: EndpointState, sentence: str) -> int:
-    with opening.opened(args, write=True) as store:
-        endpoint = _get(store, args.id)
-        endpoints.set_state(store.db, endpoint.id, state)
-        waiting = outbox.waiting(store.db, endpoint.id)
-        changed = _get(store, endpoint.id)
-    if args.json:
-        output.document(shown.endpoint(changed, waiting))
-    else:
-        print(f"{endpoint.name} {sentence} ({waiting} waiting).")
-    return 0
-
-
-def _remove(args: argparse.Namespace) -> int:
-    with opening.opened(args) as store:
-        endpoint = _get(store, args.id)
-        waiting = outbox.waiting(store.db, endpoint.id)
-    if waiting and not opening.confirm(
-        f"{waiting} texts wait for {endpoint.name} and would be cancelled. Remove it?", yes=args.yes
-    ):
-        raise Refused(
-            f"{waiting} texts wait for {endpoint.name} and would be cancelled (they stay visible)."
-            " Nothing was changed; remove it with --yes"
-        )
-    with opening.opened(args, write=True) as store:
-        now = store.clock.now()
-        cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now)
-        endpoints.remove(store.db, endpoint.id, now)
-    if args.json:
-        output.document({"id": endpoint.id, "removed": True, "cancelled": cancelled})
-    else:
-        print(f"{endpoint.name} was removed; {cancelled} waiting deliveries were cancelled.")
-    return 0
-
-
 def _test(args: argparse.Namespace) -> int:
     from mmconnect.cli.testing import send_test
 
     with opening.opened(args) as store:
-        endpoint = _get(store, args.id)
+        endpoint = opening.endpoint(store, args.id)
         delivery, attempt = asyncio.run(send_test(store, endpoint))
     if args.json:
         told = {
@@ -203,13 +155,6 @@ def _test(args: argparse.Namespace) -> int:
             ]
         )
     return 0 if attempt.error is None else 1
-
-
-def _get(store: opening.Store, endpoint_id: str) -> Endpoint:
-    endpoint = endpoints.get(store.db, endpoint_id)
-    if endpoint is None:
-        raise NotFound(f"There is no endpoint {endpoint_id}. `mmconnect endpoint list` shows them")
-    return endpoint
 
 
 def _url(text: str) -> str:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from mmconnect import config, paths
 from mmconnect.domain.clock import SystemClock
-from mmconnect.domain.errors import ConfigError, DataDirError, UsageError
+from mmconnect.domain.errors import ConfigError, DataDirError, NotFound, UsageError
 from mmconnect.domain.ids import Ids
+from mmconnect.domain.models import Endpoint
 from mmconnect.service.lock import poke
-from mmconnect.store import migrate, settings
+from mmconnect.store import endpoints, migrate, settings
 from mmconnect.store.connection import FILE, connect, transaction
 
 PATIENCE = 10.0
@@ -107,6 +108,14 @@ def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
             yield store
     finally:
         db.close()
+
+
+def endpoint(store: Store, endpoint_id: str) -> Endpoint:
+    """An endpoint that a command names. Raises NotFound."""
+    found = endpoints.get(store.db, endpoint_id)
+    if found is None:
+        raise NotFound(f"There is no endpoint {endpoint_id}. `mmconnect endpoint list` shows them")
+    return found
 
 
 def secret_argument(text: str) -> str:

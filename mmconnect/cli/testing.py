@@ -12,13 +12,14 @@ from mmconnect.domain.ids import DELIVERY, MESSAGE
 from mmconnect.domain.models import (
     Attempt,
     Delivery,
+    DeliveryState,
     Endpoint,
     Flight,
     Kind,
     Message,
     Trigger,
 )
-from mmconnect.store import deliveries, messages, outbox, settings
+from mmconnect.store import deliveries, endpoints, messages, outbox, settings
 from mmconnect.store.connection import transaction
 from mmconnect.webhook.payload import message_received
 
@@ -37,9 +38,13 @@ async def send_test(store: Store, endpoint: Endpoint) -> tuple[Delivery, Attempt
     finally:
         await sender.close()
     now = store.clock.now()
-    landed = landing(flight, answer, started_at=started_at, now=now, jitter=0.0)
+    landed = landing(endpoint, flight, answer, started_at=started_at, now=now, jitter=0.0)
     with transaction(store.db):
-        outbox.settle(store.db, landed.attempt, landed.state, landed.due_at, now)
+        outbox.settle(
+            store.db, landed.attempt, landed.state, spent=landed.spent, due_at=None, now=now
+        )
+        if landed.state is DeliveryState.DELIVERED:
+            endpoints.release(store.db, endpoint.id, now)  # any success ends a hold
     recorded = deliveries.get(store.db, flight.delivery_id)
     assert recorded is not None  # noqa: S101 (it was written four lines above)
     return recorded, landed.attempt

@@ -11,15 +11,19 @@ import logging
 import sqlite3
 from collections.abc import Callable
 from functools import partial
+from typing import TypeVar
 
 from mmconnect.delivery.flight import Landing, landing, sign
+from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.sender import Answer, Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, Flight
-from mmconnect.store import endpoints, outbox
+from mmconnect.store import outbox
 from mmconnect.store.database import Database, Write
 from mmconnect.webhook.outcome import OutcomeClass, Trouble
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +39,13 @@ class Attempts:
         database: Database,
         sender: Sender,
         clock: Clock,
+        holding: Holding,
         jitter: Callable[[], float],
         written: Callable[[], None],
     ) -> None:
         """`written` is called when a result no longer waits for the database."""
         self._database, self._sender, self._clock = database, sender, clock
+        self._holding = holding
         self._jitter, self._written = jitter, written
         self.unwritten = 0
         """Results that wait for the database; they come before anything new."""
@@ -54,24 +60,37 @@ class Attempts:
             log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)
             answer = Answer(status=None, trouble=Trouble.INTERNAL, duration_ms=0, address=None)
         now = self._clock.now()
-        return landing(flight, answer, started_at=started_at, now=now, jitter=self._jitter())
+        return landing(
+            endpoint, flight, answer, started_at=started_at, now=now, jitter=self._jitter()
+        )
 
-    async def record(self, endpoint: Endpoint, landed: Landing) -> None:
-        """Write down an attempt, what follows for its delivery, and for its endpoint."""
+    async def record(
+        self, endpoint: Endpoint, flight: Flight, landed: Landing, change: Change | None
+    ) -> int | None:
+        """Write down an attempt, what follows for its delivery, and for its endpoint.
+
+        Returns the configuration's revision where that has moved the endpoint's state.
+        """
         attempt, now = landed.attempt, self._clock.now()
 
-        def write(db: sqlite3.Connection) -> None:
-            if landed.hold is OutcomeClass.BLOCKED:
-                outbox.put_back(db, attempt.delivery_id, now)
+        def write(db: sqlite3.Connection) -> int | None:
+            if landed.result is OutcomeClass.BLOCKED and landed.due_at is not None:
+                outbox.put_back(
+                    db, flight.delivery_id, spent=landed.spent, due_at=landed.due_at, now=now
+                )
             else:
-                outbox.settle(db, attempt, landed.state, landed.due_at, now)
-            if landed.hold is not None:
-                endpoints.hold(db, endpoint.id, landed.hold, attempt.error or "", endpoint.url)
+                outbox.settle(
+                    db, attempt, landed.state, spent=landed.spent, due_at=landed.due_at, now=now
+                )
+            return None if change is None else self._holding.write(db, endpoint, change, now)
 
-        await self._write(write)
-        if landed.hold is not None:
-            log.warning("Endpoint %s is held: %s", endpoint.name, landed.told)
-        elif landed.told is not None:
+        revision = await self._write(write)
+        self._tell(endpoint, landed, change)
+        return revision
+
+    def _tell(self, endpoint: Endpoint, landed: Landing, change: Change | None) -> None:
+        attempt = landed.attempt
+        if landed.told is not None and landed.result is not OutcomeClass.BLOCKED:
             log.warning(
                 "Delivery %s to %s: attempt %d failed: %s",
                 attempt.delivery_id,
@@ -79,19 +98,24 @@ class Attempts:
                 attempt.number,
                 landed.told,
             )
+        if change is None:
+            return
+        if change.held:
+            log.warning("Endpoint %s is held: %s", endpoint.name, change.reason)
+        elif change.released and not change.before.local:
+            log.warning("Endpoint %s works again: what waits for it is sent now", endpoint.name)
 
     async def give_up(self, flight: Flight) -> None:
         """Its endpoint was removed before it was sent."""
         now = self._clock.now()
         await self._write(partial(outbox.give_up, delivery_id=flight.delivery_id, now=now))
 
-    async def _write(self, write: Write[None]) -> None:
+    async def _write(self, write: Write[T]) -> T | None:
         waiting = False
         try:
             while True:
                 try:
-                    await self._database.write(write)
-                    return
+                    return await self._database.write(write)
                 except StoreUnavailable as error:
                     if not waiting:
                         waiting = True
@@ -99,7 +123,7 @@ class Attempts:
                         log.warning("A result waits, as the database cannot commit: %s", error)
                 except Exception:
                     log.exception("A result could not be written down")
-                    return
+                    return None
                 await asyncio.sleep(AGAIN)
         finally:
             if waiting:

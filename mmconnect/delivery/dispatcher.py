@@ -1,8 +1,9 @@
 """The loop that starts deliveries: it sleeps until something is due, somebody wakes it, or stop.
 
 Claims waiting deliveries (committed before their POST), flies those and the ones that were born in
-flight, and records what came of each. An exception in one turn is logged, backed off and survived.
-While the database cannot commit nothing new starts; results are kept and written first.
+flight, and records what came of each. An endpoint that is held gets one probe at a time. An
+exception in one turn is logged, backed off and survived. While the database cannot commit nothing
+new starts; results are kept and written first.
 Invariants: at least once; one bad endpoint harms nobody else; the loop never dies.
 """
 
@@ -13,23 +14,23 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from mmconnect.delivery.attempts import Attempts
+from mmconnect.delivery.claiming import NOTHING, Claiming
+from mmconnect.delivery.health import asked
+from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, EndpointState, Flight
-from mmconnect.store import outbox
+from mmconnect.store import health, outbox
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
 from mmconnect.webhook import schedule
 
 log = logging.getLogger(__name__)
 
-LONGEST_SLEEP = 60.0
-"""Seconds; makes clock jumps and missed wake-ups heal by themselves."""
 AFTER_ERROR = 1.0
 DRAIN = 20.0
 """Seconds that a stop waits for what is in flight."""
@@ -46,16 +47,20 @@ class Dispatcher:
         clock: Clock,
         boot_id: str,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 (spreads load, hides nothing)
+        too_old: Callable[[Endpoint], int] = lambda endpoint: 0,
     ) -> None:
+        """`too_old`: what was made at or before this (UTC ms) has grown too old for an endpoint."""
         self.boot_id = boot_id
         self.last_turn = clock.monotonic()
         """When the loop last came round (monotonic seconds)."""
         self._database, self._look, self._clock = database, look, clock
         self._lanes: dict[str, Lane] = {}
-        self._held: dict[str, Endpoint] = {}
-        """Endpoints that an answer has held, as look() had them: it may not know yet."""
+        self._holding = Holding(clock)
+        self._claiming = Claiming(
+            database, clock, boot_id, too_old, lambda: self._going, self._start
+        )
         self._awake = asyncio.Event()
-        self._attempts = Attempts(database, sender, clock, jitter, self._awake.set)
+        self._attempts = Attempts(database, sender, clock, self._holding, jitter, self._awake.set)
         database.on_trouble = self._awake.set  # a turn probes until commits succeed
         self._resting = asyncio.Event()
         """Set while no turn is under way."""
@@ -68,7 +73,11 @@ class Dispatcher:
     def reserve(self, endpoint: Endpoint, sender: str) -> bool:
         """Whether a text of this sender may start at once; if so, its place is kept."""
         lane = self._lane(endpoint.id)
-        if self._open(endpoint) and lane.has_room(sender, endpoint.concurrency):
+        if (
+            lane.has_room(endpoint, sender)
+            and self._going
+            and lane.state(endpoint, self._look().revision) is EndpointState.ACTIVE
+        ):
             lane.enter(sender)
             return True
         lane.expected += 1
@@ -96,7 +105,7 @@ class Dispatcher:
     def wake(self) -> None:
         """Something changed that nobody told in detail: look at every endpoint."""
         for lane in self._lanes.values():
-            lane.arrived()
+            lane.look_again()
         self._awake.set()
 
     # -- the loop -------------------------------------------------------------------------------
@@ -149,62 +158,49 @@ class Dispatcher:
         return len(self._flying)
 
     async def _sweep(self) -> None:
+        budgets = {e.id: len(e.schedule) for e in self._look().endpoints.values() if e.schedule}
         count = await self._database.write(
             lambda db: outbox.sweep(
-                db, boot_id=self.boot_id, now=self._clock.now(), budget=len(schedule.DEFAULT)
+                db,
+                boot_id=self.boot_id,
+                now=self._clock.now(),
+                budgets=budgets,
+                budget=len(schedule.DEFAULT),
             ),
             heavy=True,
         )
+        self._holding.found(await self._database.read(health.load))
         if count:
             log.warning("%d deliveries were interrupted by the last stop and are sent again", count)
 
     async def _turn(self) -> float:
         """Claim what is due; how long (seconds) there is nothing to do."""
-        known = self._look().endpoints
+        configuration = self._look()
+        known = configuration.endpoints
         for lane in list(self._lanes.values()):
             if lane.endpoint_id not in known and not lane.in_flight and not lane.expected:
                 del self._lanes[lane.endpoint_id]
-                self._held.pop(lane.endpoint_id, None)
+                self._holding.forget(lane.endpoint_id)
         if self._attempts.unwritten:
             return AFTER_ERROR
         if self._database.trouble is not None:
             await self._database.probe()
-        ready = [e for e in known.values() if self._open(e)]
-        claims = [self._claim(e, self._lane(e.id)) for e in ready]
-        for failed in await asyncio.gather(*claims, return_exceptions=True):
-            if failed is not None:
-                raise failed
-        now = self._clock.now()
-        due = [
-            lane.next_due for e in ready if (lane := self._lane(e.id)).next_due and not lane.backlog
-        ]
-        return min([LONGEST_SLEEP, *[max(0.0, (at - now) / 1000) for at in due]])
-
-    async def _claim(self, endpoint: Endpoint, lane: Lane) -> None:
-        """Put due deliveries of one endpoint in flight, until there is no room or none is left."""
-        while lane.is_due(now := self._clock.now()):
-            slots = endpoint.concurrency - lane.in_flight
-            if slots <= 0 or self._stopping:
-                return
-            arrivals, busy = lane.arrivals, list(lane.busy)
-            flights, next_due = await self._database.write(
-                partial(
-                    outbox.claim,
-                    endpoint_id=endpoint.id,
-                    now=now,
-                    slots=slots,
-                    busy=busy,
-                    boot_id=self.boot_id,
-                )
-            )
-            for flight in flights:
-                lane.enter(flight.sender)
-                self._start(flight)
-            lane.looked(next_due, now, arrivals)
-            if not flights and lane.arrivals == arrivals:
-                return  # what is due waits for its sender
-
-    # -- one delivery ---------------------------------------------------------------------------
+        now, work, waits = self._clock.now(), [], [NOTHING]
+        for endpoint in known.values():
+            lane = self._lane(endpoint.id)
+            self._holding.notice(lane, endpoint, configuration)
+            state = lane.state(endpoint, configuration.revision)
+            if state is EndpointState.HELD:
+                work.append(self._claiming.probe(endpoint, lane))
+            elif state is EndpointState.ACTIVE and lane.is_due(now):
+                work.append(self._claiming.claim(endpoint, lane))
+            elif state is EndpointState.ACTIVE and lane.next_due is not None:
+                waits.append((lane.next_due - now) / 1000)
+        for wait in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(wait, BaseException):
+                raise wait
+            waits.append(wait)
+        return min(waits)
 
     def _start(self, flight: Flight) -> None:
         task = asyncio.create_task(self._fly(flight))
@@ -215,30 +211,45 @@ class Dispatcher:
         """One attempt; its lane is free when the answer is in, before that is recorded."""
         lane = self._lane(flight.endpoint_id)
         endpoint = self._look().endpoints.get(flight.endpoint_id)
+        landed = change = None
         try:
-            landed = None if endpoint is None else await self._attempts.make(endpoint, flight)
-            if endpoint is not None and landed is not None and landed.hold is not None:
-                self._held[endpoint.id] = endpoint
+            if endpoint is not None:
+                landed = await self._attempts.make(endpoint, flight)
+                now = self._look().endpoints.get(endpoint.id)
+                if now is endpoint or (now is not None and now.url == endpoint.url):
+                    change = self._holding.learn(lane, endpoint, flight, landed)
         finally:
             lane.leave(flight.sender)
+            if flight.probe:
+                lane.probing = False
             if lane.backlog:
                 self._awake.set()
         if endpoint is None or landed is None:
             await self._attempts.give_up(flight)
             return
-        await self._attempts.record(endpoint, landed)
+        if change is not None:
+            self._follow(change)
+        revision = await self._attempts.record(endpoint, flight, landed, change)
+        if change is not None and change.moves:
+            lane.has_written(self._look().revision if revision is None else revision)
         if landed.due_at is not None:
             lane.will_be_due(landed.due_at)
             self._awake.set()
 
-    def _open(self, endpoint: Endpoint) -> bool:
-        """Whether anything may be started for this endpoint now."""
+    def _follow(self, change: Change) -> None:
+        """Health has changed: there may be something to do at once, or later than thought."""
+        if change.released and change.before.local:  # the network is back
+            at = self._clock.monotonic()
+            for lane in self._lanes.values():
+                if lane.health.local:
+                    lane.health = asked(lane.health, at)
+        self._awake.set()
+
+    @property
+    def _going(self) -> bool:
+        """Whether anything may be started now."""
         return (
-            endpoint.state is EndpointState.ACTIVE
-            and self._held.get(endpoint.id) is not endpoint
-            and not self._stopping
-            and not self._attempts.unwritten
-            and self._database.trouble is None
+            not self._stopping and not self._attempts.unwritten and self._database.trouble is None
         )
 
     def _lane(self, endpoint_id: str) -> Lane:

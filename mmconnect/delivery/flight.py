@@ -15,13 +15,18 @@ class Landing:
     """What to record of an attempt."""
 
     attempt: Attempt
+    result: OutcomeClass
     state: DeliveryState
     due_at: int | None
     """When the next attempt is due (UTC ms); None when there is none."""
+    spent: int
+    """Attempts of the schedule that are used up."""
     told: str | None = None
     """What went wrong, fit for a log; None when delivered."""
-    hold: OutcomeClass | None = None
-    """Why the endpoint is to be held, where the answer asks for it."""
+    local: bool = False
+    """It was not reached because this machine has no network."""
+    retry_after: int | None = None
+    """Seconds that the receiver asked to be left alone."""
 
 
 def sign(endpoint: Endpoint, flight: Flight, now: int) -> dict[str, str]:
@@ -38,8 +43,16 @@ def sign(endpoint: Endpoint, flight: Flight, now: int) -> dict[str, str]:
     return headers
 
 
-def landing(flight: Flight, answer: Answer, *, started_at: int, now: int, jitter: float) -> Landing:
-    """Judge an answer by the contract's outcome rules and the schedule."""
+def landing(
+    endpoint: Endpoint,
+    flight: Flight,
+    answer: Answer,
+    *,
+    started_at: int,
+    now: int,
+    jitter: float,
+) -> Landing:
+    """Judge an answer by the contract's outcome rules and the endpoint's schedule."""
     if answer.trouble is not None:
         judged = outcome.judge_trouble(answer.trouble, answer.detail)
     else:
@@ -55,27 +68,59 @@ def landing(flight: Flight, answer: Answer, *, started_at: int, now: int, jitter
         address=answer.address,
         response_headers=answer.headers,
         response_body=answer.body,
+        probe=flight.probe,
     )
     if judged.result is OutcomeClass.DELIVERED:
-        return Landing(attempt=attempt, state=DeliveryState.DELIVERED, due_at=None)
-    if flight.trigger is Trigger.TEST:
-        return Landing(
-            attempt=attempt, state=DeliveryState.FAILED, due_at=None, told=judged.sentence
-        )
-    if judged.result in (OutcomeClass.GONE, OutcomeClass.BLOCKED):
         return Landing(
             attempt=attempt,
-            state=DeliveryState.PENDING,
-            due_at=now,
-            told=judged.sentence,
-            hold=judged.result,
+            result=judged.result,
+            state=DeliveryState.DELIVERED,
+            due_at=None,
+            spent=flight.spent,
         )
-    due_at = schedule.next_attempt(
-        schedule.DEFAULT,
-        flight.spent,
-        now,
-        jitter,
-        schedule.parse_retry_after(answer.retry_after, now),
+    local = answer.trouble in outcome.LOCAL
+    retry_after = schedule.parse_retry_after(answer.retry_after, now)
+    in_line = started_at if flight.was_due is None else flight.was_due
+    state, due_at, spent = _what_follows(
+        endpoint, flight, judged.result, local, in_line, now, jitter, retry_after
     )
-    state = DeliveryState.FAILED if due_at is None else DeliveryState.PENDING
-    return Landing(attempt=attempt, state=state, due_at=due_at, told=judged.sentence)
+    return Landing(
+        attempt=attempt,
+        result=judged.result,
+        state=state,
+        due_at=due_at,
+        spent=spent,
+        told=judged.sentence,
+        local=local,
+        retry_after=retry_after,
+    )
+
+
+def _what_follows(
+    endpoint: Endpoint,
+    flight: Flight,
+    result: OutcomeClass,
+    local: bool,
+    in_line: int,
+    now: int,
+    jitter: float,
+    retry_after: int | None,
+) -> tuple[DeliveryState, int | None, int]:
+    """State, next due time, and attempts used up, of a delivery that did not arrive.
+
+    `in_line` is the due time that keeps its place among those that wait.
+    """
+    if flight.trigger is Trigger.TEST:
+        return DeliveryState.FAILED, None, flight.spent
+    waits = endpoint.schedule or schedule.DEFAULT
+    if result is OutcomeClass.BLOCKED:
+        return DeliveryState.PENDING, in_line, flight.spent - 1
+    if result is OutcomeClass.NOT_REACHED and (flight.free or local):
+        return DeliveryState.PENDING, in_line, flight.spent - 1
+    if result is OutcomeClass.GONE:
+        return DeliveryState.PENDING, in_line, min(flight.spent, len(waits) - 1)
+    spent = flight.spent
+    if flight.probe and result is OutcomeClass.REFUSED:
+        spent = min(spent, len(waits) - 1)  # the receiver wants none of it: nothing to be spared
+    due_at = schedule.next_attempt(waits, spent, now, jitter, retry_after)
+    return DeliveryState.FAILED if due_at is None else DeliveryState.PENDING, due_at, spent

@@ -9,6 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mmconnect.delivery.health import WELL, Health
+from mmconnect.domain.models import Endpoint, EndpointState
+
+QUICK = 1000
+"""Milliseconds within which an answer says that the receiver could take more at once."""
+
 
 @dataclass(slots=True)
 class Lane:
@@ -26,15 +32,33 @@ class Lane:
     """Counts what may have come to wait; a look that saw it move has seen too little."""
     next_due: int | None = None
     """When the next waiting delivery is due (UTC ms), as of the last look."""
+    waiting: bool = True
+    """Whether anything waits at all, as of the last look."""
+    window: int = 1 << 30
+    """POSTs at once that the receiver is trusted with; the endpoint's own limit bounds it."""
+    health: Health = WELL
+    known_at: int | None = 0
+    """The configuration's revision from which it tells the state better than `health` does; None
+    while a change of health is being written."""
+    writing: int = 0
+    """Changes of the state that are being written."""
+    probing: bool = False
+    new_text: bool = False
+    """A text has come since the last turn: while held, it may serve as a probe."""
 
-    def has_room(self, sender: str, limit: int) -> bool:
+    def has_room(self, endpoint: Endpoint, sender: str) -> bool:
         """Whether a new text of `sender` may start at once, without overtaking any other."""
         return (
             not self.backlog
             and not self.expected
-            and self.in_flight < limit
+            and self.in_flight < min(self.window, endpoint.concurrency)
             and sender not in self.busy
+            and not (endpoint.strict_order and self.waiting)
         )
+
+    def slots(self, endpoint: Endpoint) -> int:
+        """How many more may start."""
+        return min(self.window, endpoint.concurrency) - self.in_flight
 
     def enter(self, sender: str) -> None:
         """A text takes off."""
@@ -51,16 +75,59 @@ class Lane:
         return self.backlog or (self.next_due is not None and self.next_due <= now)
 
     def arrived(self) -> None:
-        """Something may have come to wait."""
+        """A text has come to wait."""
+        self.new_text = True
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something may wait that no look has seen."""
         self.arrivals += 1
-        self.backlog = True
+        self.backlog = self.waiting = True
 
     def looked(self, next_due: int | None, now: int, arrivals: int) -> None:
         """A look, begun at that many `arrivals`, found when the next waiting delivery is due."""
+        moved = self.arrivals != arrivals
         self.next_due = next_due
-        self.backlog = self.arrivals != arrivals or (next_due is not None and next_due <= now)
+        self.waiting = moved or next_due is not None
+        self.backlog = moved or (next_due is not None and next_due <= now)
 
     def will_be_due(self, due_at: int) -> None:
         """A delivery has been put off until then."""
+        self.waiting = True
         if self.next_due is None or due_at < self.next_due:
             self.next_due = due_at
+
+    def went_well(self, endpoint: Endpoint, duration_ms: int) -> None:
+        """A delivery arrived: one more at once, so twice as many in the next round."""
+        if self.window < endpoint.concurrency and duration_ms <= QUICK:
+            self.window += 1
+
+    def went_wrong(self, endpoint: Endpoint) -> None:
+        """One did not: half as many at once."""
+        self.window = max(1, min(self.window, endpoint.concurrency) // 2)
+
+    def released(self) -> None:
+        """It works again: everything that waits is due, one at first."""
+        self.window = 1
+        self.look_again()
+
+    def is_writing(self) -> None:
+        """Its state has changed, and the database does not know yet."""
+        self.writing += 1
+        self.known_at = None
+
+    def has_written(self, revision: int) -> None:
+        """A change of its state is in the configuration from this revision on."""
+        self.writing -= 1
+        if not self.writing:
+            self.known_at = revision
+
+    def state(self, endpoint: Endpoint, revision: int) -> EndpointState:
+        """Where the endpoint stands; `endpoint` is as of that `revision` of the configuration."""
+        if endpoint.state is EndpointState.PAUSED:
+            return EndpointState.PAUSED
+        if self.health.local:
+            return EndpointState.HELD
+        if self.known_at is not None and self.known_at <= revision:
+            return endpoint.state
+        return EndpointState.ACTIVE if self.health.held is None else EndpointState.HELD

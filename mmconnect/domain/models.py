@@ -148,6 +148,8 @@ class Endpoint:
     held_reason: str | None
     """The same in a sentence, with the remedy."""
     held_at: int | None = None
+    probe_asked_at: int | None = None
+    """When a person last asked to find out at once whether it works again."""
     numbers: Numbers
     events: frozenset[str]
     max_age: int
@@ -241,6 +243,10 @@ class Flight:
     trigger: Trigger
     probe: bool = False
     """Whether it finds out if a held endpoint works again."""
+    free: bool = False
+    """A probe that counts as no attempt of the schedule, unless the receiver answers."""
+    was_due: int | None = None
+    """When it was due while it waited (UTC ms); None for one born in flight."""
     body: bytes = field(repr=False)
 
 

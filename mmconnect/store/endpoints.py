@@ -19,9 +19,9 @@ from mmconnect.domain.models import (
 from mmconnect.store.connection import Row
 
 _COLUMNS = (
-    "id, name, url, state, held_class, held_reason, held_at, numbers, events, max_age,"
-    " plain_headers, concurrency, schedule, strict_order, headers, routing, ca, plain_http, alert,"
-    " created_at, removed_at"
+    "id, name, url, state, held_class, held_reason, held_at, probe_asked_at, numbers, events,"
+    " max_age, plain_headers, concurrency, schedule, strict_order, headers, routing, ca,"
+    " plain_http, alert, created_at, removed_at"
 )
 
 
@@ -54,32 +54,68 @@ def get(db: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
     return next((e for e in known(db) if e.id == endpoint_id), None)
 
 
-def set_state(
-    db: sqlite3.Connection,
-    endpoint_id: str,
-    state: EndpointState,
-    held_class: str | None = None,
-    held_reason: str | None = None,
-) -> None:
-    """Change whether texts go out to an endpoint, and why not."""
-    db.execute(
-        "UPDATE endpoints SET state = ?, held_class = ?, held_reason = ? WHERE id = ?",
-        (state.value, held_class, held_reason, endpoint_id),
-    )
-
-
 def hold(
-    db: sqlite3.Connection,
-    endpoint_id: str,
-    held_class: str,
-    held_reason: str,
-    url: str | None = None,
+    db: sqlite3.Connection, endpoint_id: str, held_class: str, reason: str, now: int, url: str
 ) -> None:
     """Hold an endpoint because of what happened at `url`; a person's pause or change stands."""
     db.execute(
-        "UPDATE endpoints SET state = 'held', held_class = ?, held_reason = ?"
-        " WHERE id = ? AND state = 'active' AND url = coalesce(?, url)",
-        (held_class, held_reason, endpoint_id, url),
+        "UPDATE endpoints SET state = 'held', held_class = ?1, held_reason = ?2,"
+        " held_at = iif(state = 'held', held_at, ?3)"
+        " WHERE id = ?4 AND state <> 'paused' AND url = ?5",
+        (held_class, reason, now, endpoint_id, url),
+    )
+
+
+def release(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
+    """It works again: whatever waits is due at once, oldest first. False when it was not held."""
+    changed = db.execute(
+        "UPDATE endpoints SET state = 'active', held_class = NULL, held_reason = NULL,"
+        " held_at = NULL WHERE id = ? AND state = 'held'",
+        (endpoint_id,),
+    ).rowcount
+    if changed:
+        _all_due(db, endpoint_id, now)
+    return bool(changed)
+
+
+def ask_probe(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
+    """A person wants to know at once whether a held endpoint works again."""
+    db.execute("UPDATE endpoints SET probe_asked_at = ? WHERE id = ?", (now, endpoint_id))
+
+
+def pause(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
+    """Let its texts wait, none of them growing older. False when it was paused already."""
+    changed = db.execute(
+        "UPDATE endpoints SET state = 'paused', held_class = NULL, held_reason = NULL,"
+        " held_at = NULL WHERE id = ? AND state <> 'paused'",
+        (endpoint_id,),
+    ).rowcount
+    if changed:
+        db.execute(
+            "INSERT INTO age_gaps (endpoint_id, from_at, reason) VALUES (?, ?, 'paused')",
+            (endpoint_id, now),
+        )
+    return bool(changed)
+
+
+def resume(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
+    """End a pause: what waits goes out."""
+    db.execute(
+        "UPDATE endpoints SET state = 'active' WHERE id = ? AND state = 'paused'", (endpoint_id,)
+    )
+    db.execute(
+        "UPDATE age_gaps SET to_at = max(from_at, ?) WHERE endpoint_id = ? AND to_at IS NULL",
+        (now, endpoint_id),
+    )
+    _all_due(db, endpoint_id, now)
+
+
+def _all_due(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
+    """Waiting deliveries are due whatever their own schedule said, in the order they came."""
+    db.execute(
+        "UPDATE deliveries SET due_at = min(coalesce(renewed_at, created_at), ?1)"
+        " WHERE endpoint_id = ?2 AND state = 'pending' AND due_at > ?1",
+        (now, endpoint_id),
     )
 
 
@@ -99,6 +135,7 @@ def _row(endpoint: Endpoint) -> Row:
         endpoint.held_class,
         endpoint.held_reason,
         endpoint.held_at,
+        endpoint.probe_asked_at,
         endpoint.numbers.value,
         json.dumps(sorted(endpoint.events)),
         endpoint.max_age,
@@ -125,20 +162,21 @@ def _endpoint(row: Row, secrets: tuple[Secret, ...]) -> Endpoint:
         held_class=row[4],
         held_reason=row[5],
         held_at=row[6],
-        numbers=Numbers(row[7]),
-        events=frozenset(json.loads(str(row[8]))),
-        max_age=row[9],
-        plain_headers=bool(row[10]),
-        concurrency=row[11],
-        schedule=None if row[12] is None else tuple(json.loads(str(row[12]))),
-        strict_order=bool(row[13]),
-        headers=tuple(json.loads(str(row[14])).items()),
-        routing=routing_from(str(row[15])),
-        ca=row[16],
-        plain_http=bool(row[17]),
-        alert=bool(row[18]),
-        created_at=row[19],
-        removed_at=row[20],
+        probe_asked_at=row[7],
+        numbers=Numbers(row[8]),
+        events=frozenset(json.loads(str(row[9]))),
+        max_age=row[10],
+        plain_headers=bool(row[11]),
+        concurrency=row[12],
+        schedule=None if row[13] is None else tuple(json.loads(str(row[13]))),
+        strict_order=bool(row[14]),
+        headers=tuple(json.loads(str(row[15])).items()),
+        routing=routing_from(str(row[16])),
+        ca=row[17],
+        plain_http=bool(row[18]),
+        alert=bool(row[19]),
+        created_at=row[20],
+        removed_at=row[21],
         secrets=secrets,
     )
 

@@ -8,10 +8,10 @@ endpoint or stays visible and replayable.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mmconnect.domain.models import Attempt, DeliveryState, Flight, Trigger
+from mmconnect.domain.models import Attempt, DeliveryState, Trigger
 from mmconnect.webhook.outcome import OutcomeClass
 
 INTERRUPTED = "mmconnect stopped in the middle of this attempt: it may have been delivered"
@@ -67,79 +67,55 @@ def _cancel_if_removed(db: sqlite3.Connection, delivery_id: str, now: int) -> No
     )
 
 
-def claim(
-    db: sqlite3.Connection,
-    *,
-    endpoint_id: str,
-    now: int,
-    slots: int,
-    busy: Collection[str],
-    boot_id: str,
-) -> tuple[list[Flight], int | None]:
-    """Put up to `slots` due deliveries of an endpoint in flight, oldest due first.
-
-    At most one per sender, and none of the `busy` senders; none at all when the endpoint is no
-    longer active, which the caller may not know yet. Returns the flights, and when the next
-    of those that still wait is due (UTC ms; in the past where its sender or a slot is lacking).
-    """
-    if db.execute(
-        "SELECT 1 FROM endpoints WHERE id = ? AND state <> 'active'", (endpoint_id,)
-    ).fetchone():
-        return [], None
-    marks = ",".join("?" * len(busy))
-    rows = db.execute(
-        "SELECT id, sender FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
-        f" AND due_at <= ? AND sender NOT IN ({marks}) ORDER BY due_at, id LIMIT ?",
-        (endpoint_id, now, *busy, slots * 4),
-    ).fetchall()
-    chosen: dict[str, str] = {}
-    for delivery_id, sender in rows:
-        if len(chosen) < slots:
-            chosen.setdefault(sender, delivery_id)
-    flights = [_launch(db, delivery_id, now, boot_id) for delivery_id in chosen.values()]
-    return flights, next_due(db, endpoint_id)
-
-
-def _launch(db: sqlite3.Connection, delivery_id: str, now: int, boot_id: str) -> Flight:
-    db.execute(
-        "UPDATE deliveries SET state = 'in_flight', attempts = attempts + 1, spent = spent + 1,"
-        " due_at = NULL, started_at = ?, boot_id = ? WHERE id = ?",
-        (now, boot_id, delivery_id),
-    )
-    row = db.execute(
-        "SELECT d.id, d.message_id, d.endpoint_id, d.sender, d.attempts, d.spent, d.trigger,"
-        " coalesce(d.payload, m.payload) FROM deliveries d JOIN messages m ON m.id = d.message_id"
-        " WHERE d.id = ?",
-        (delivery_id,),
-    ).fetchone()
-    return Flight(
-        delivery_id=row[0],
-        message_id=row[1],
-        endpoint_id=row[2],
-        sender=row[3],
-        number=row[4],
-        spent=row[5],
-        trigger=Trigger(row[6]),
-        body=row[7],
-    )
-
-
 def settle(
-    db: sqlite3.Connection, attempt: Attempt, state: DeliveryState, due_at: int | None, now: int
+    db: sqlite3.Connection,
+    attempt: Attempt,
+    state: DeliveryState,
+    *,
+    spent: int,
+    due_at: int | None,
+    now: int,
 ) -> None:
     """Record an attempt and what follows for its delivery, in one transaction.
 
-    One that is to be tried again, but whose endpoint was removed meanwhile, is cancelled.
+    `spent`: attempts of the schedule that are used up. One that is to be tried again, but whose
+    endpoint was removed meanwhile, is cancelled.
     """
-    record(db, attempt)
+    if not (attempt.probe and _joined(db, attempt)):
+        record(db, attempt)
     finished = None if state is DeliveryState.PENDING else now
     db.execute(
-        "UPDATE deliveries SET state = ?, due_at = ?, finished_at = ?, boot_id = NULL"
+        "UPDATE deliveries SET state = ?, spent = ?, due_at = ?, finished_at = ?, boot_id = NULL"
         " WHERE id = ? AND (state = 'in_flight' OR ? = 'delivered')",
-        (state.value, due_at, finished, attempt.delivery_id, state.value),
+        (state.value, spent, due_at, finished, attempt.delivery_id, state.value),
     )
     if state is DeliveryState.PENDING:
         _cancel_if_removed(db, attempt.delivery_id, now)
+
+
+def _joined(db: sqlite3.Connection, attempt: Attempt) -> bool:
+    """Whether a probe that reached nobody was added to the row of those before it."""
+    if attempt.outcome != OutcomeClass.NOT_REACHED:
+        return False
+    return bool(
+        db.execute(
+            "UPDATE attempts SET count = count + 1, last_at = ?, duration_ms = ?, status = ?,"
+            " error = ?, address = ?, response_headers = ?, response_body = ?"
+            " WHERE delivery_id = ? AND probe AND outcome = 'not_reached'"
+            " AND number = (SELECT max(number) FROM attempts WHERE delivery_id = ?)",
+            (
+                attempt.started_at,
+                attempt.duration_ms,
+                attempt.status,
+                attempt.error,
+                attempt.address,
+                attempt.response_headers,
+                attempt.response_body,
+                attempt.delivery_id,
+                attempt.delivery_id,
+            ),
+        ).rowcount
+    )
 
 
 def record(db: sqlite3.Connection, attempt: Attempt) -> None:
@@ -164,19 +140,21 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
     )
 
 
-def sweep(db: sqlite3.Connection, *, boot_id: str, now: int, budget: int) -> int:
+def sweep(
+    db: sqlite3.Connection, *, boot_id: str, now: int, budgets: Mapping[str, int], budget: int
+) -> int:
     """Take back what earlier boots left in flight; how many there were.
 
     Each gets an attempt row that says so and is due again at once, as the interruption was ours;
-    it counts, so that a text that brings us down cannot do so for ever (`budget`: attempts of the
-    schedule). A test is never repeated.
+    it counts, so that a text that brings us down cannot do so for ever (`budgets`: attempts of each
+    endpoint's schedule, where that is not the usual `budget`). A test is never repeated.
     """
     rows = db.execute(
-        "SELECT id, attempts, started_at, spent, trigger FROM deliveries"
+        "SELECT id, attempts, started_at, spent, trigger, endpoint_id FROM deliveries"
         " WHERE state = 'in_flight' AND boot_id IS NOT ?",
         (boot_id,),
     ).fetchall()
-    for delivery_id, number, started_at, spent, trigger in rows:
+    for delivery_id, number, started_at, spent, trigger, endpoint_id in rows:
         record(
             db,
             Attempt(
@@ -190,7 +168,7 @@ def sweep(db: sqlite3.Connection, *, boot_id: str, now: int, budget: int) -> int
                 address=None,
             ),
         )
-        over = trigger == Trigger.TEST or spent >= budget
+        over = trigger == Trigger.TEST or spent >= budgets.get(endpoint_id, budget)
         db.execute(
             "UPDATE deliveries SET state = ?, due_at = ?, finished_at = ?, boot_id = NULL"
             " WHERE id = ?",
@@ -205,13 +183,14 @@ def sweep(db: sqlite3.Connection, *, boot_id: str, now: int, budget: int) -> int
     return len(rows)
 
 
-def put_back(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
+def put_back(
+    db: sqlite3.Connection, delivery_id: str, *, spent: int, due_at: int, now: int
+) -> None:
     """Let a delivery wait again that could not be tried: it has spent nothing."""
     db.execute(
         "UPDATE deliveries SET state = 'pending', due_at = ?, attempts = attempts - 1,"
-        " spent = spent - 1, started_at = NULL, boot_id = NULL"
-        " WHERE id = ? AND state = 'in_flight'",
-        (now, delivery_id),
+        " spent = ?, started_at = NULL, boot_id = NULL WHERE id = ? AND state = 'in_flight'",
+        (due_at, spent, delivery_id),
     )
     _cancel_if_removed(db, delivery_id, now)
 
@@ -223,15 +202,6 @@ def give_up(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
         " WHERE id = ? AND state = 'in_flight'",
         (now, delivery_id),
     )
-
-
-def next_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:
-    """When the endpoint's next waiting delivery is due (UTC ms), or None when none waits."""
-    (due,) = db.execute(
-        "SELECT min(due_at) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'",
-        (endpoint_id,),
-    ).fetchone()
-    return None if due is None else int(due)
 
 
 def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:

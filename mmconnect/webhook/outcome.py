@@ -28,6 +28,10 @@ class OutcomeClass(StrEnum):
 class Trouble(StrEnum):
     """What went wrong on the wire, when there was no answer."""
 
+    NO_NETWORK = "no_network"
+    """This machine has no way out: no receiver's fault."""
+    NO_DNS = "no_dns"
+    """No name server answers this machine."""
     DNS = "dns"
     REFUSED = "refused"
     UNREACHABLE = "unreachable"
@@ -58,6 +62,9 @@ class Outcome:
 
 
 _NOT_REACHED = {
+    Trouble.NO_NETWORK: "This machine has no network. Check its cable or Wi-Fi, and its router",
+    Trouble.NO_DNS: "This machine cannot resolve names: no DNS server answers. Check its network"
+    " settings, and its router",
     Trouble.DNS: "The name of the receiver could not be resolved. Check the URL's host name, and"
     " this machine's DNS",
     Trouble.REFUSED: "Nothing listens there: the connection was refused. Is the receiver running,"
@@ -69,6 +76,8 @@ _NOT_REACHED = {
     Trouble.TLS: "The TLS connection failed. The receiver's certificate must be valid for this host"
     " name and signed by an authority that this machine trusts",
 }
+LOCAL = frozenset({Trouble.NO_NETWORK, Trouble.NO_DNS})
+"""Troubles of this machine rather than of a receiver."""
 _FAILING = {
     Trouble.TIMEOUT: "No complete answer within 15 s. Answer 2xx as soon as the text is stored, and"
     " do the work afterwards",

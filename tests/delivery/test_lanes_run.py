@@ -107,7 +107,7 @@ async def test_a_long_queue_of_one_sender_does_not_hide_another(tmp_path: Path):
         for n in range(40):
             await box.text(str(n), ALICE)
         await box.text("bob", BOB)
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.resume(db, endpoint_id, box.clock.now()))
         await there.until(2)
         assert there.texts == ["0", "bob"]
         gate.set()
@@ -183,7 +183,7 @@ async def test_what_waits_for_a_paused_endpoint_goes_out_on_resume_in_order(tmp_
             box.dispatcher.wake()
             await asyncio.sleep(0.01)
         assert there.arrivals == []
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.resume(db, endpoint_id, box.clock.now()))
         await there.until(10)
         assert there.texts == [str(n) for n in range(10)]
         await eventually(lambda: {d.state for d in box.deliveries()} == {"delivered"})
@@ -193,7 +193,7 @@ async def test_what_waits_for_a_paused_endpoint_goes_out_on_resume_in_order(tmp_
 async def test_pausing_takes_effect_within_a_second(tmp_path: Path):
     async with appliance(tmp_path) as box, receiver() as there:
         endpoint_id = await box.endpoint(there.url)
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.PAUSED))
+        box.change(lambda db: endpoints.pause(db, endpoint_id, box.clock.now()))
         await eventually(
             lambda: box.watch.look().endpoints[endpoint_id].state is EndpointState.PAUSED
         )

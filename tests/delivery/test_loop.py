@@ -14,7 +14,7 @@ from mmconnect.delivery import dispatcher as dispatching
 from mmconnect.delivery.flight import sign
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import EndpointState
-from mmconnect.store import database, deliveries, endpoints, outbox
+from mmconnect.store import claims, database, deliveries, endpoints
 from mmconnect.store.connection import FILE
 from tests.support.inprocess import appliance, eventually
 from tests.support.receiver import answer, hang, receiver, when
@@ -31,7 +31,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_twenty_exceptions_in_a_row_are_survived(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    real, calls = outbox.claim, 0
+    real, calls = claims.claim, 0
 
     def broken(*args, **kwargs):
         nonlocal calls
@@ -40,12 +40,12 @@ async def test_twenty_exceptions_in_a_row_are_survived(
             raise RuntimeError("a mistake of ours")
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(outbox, "claim", broken)
+    monkeypatch.setattr(claims, "claim", broken)
     async with appliance(tmp_path) as box, receiver() as there:
         endpoint_id = await box.endpoint(there.url, state=EndpointState.PAUSED)
         message_id = await box.text()
         begun = box.dispatcher.last_turn
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.resume(db, endpoint_id, box.clock.now()))
         await box.settled(message_id)
         assert calls > 20
         assert box.dispatcher.last_turn > begun
@@ -64,7 +64,7 @@ async def test_an_exception_is_backed_off(tmp_path: Path, monkeypatch: pytest.Mo
         calls += 1
         raise RuntimeError("always")
 
-    monkeypatch.setattr(outbox, "claim", broken)
+    monkeypatch.setattr(claims, "claim", broken)
     async with appliance(tmp_path) as box:
         await box.endpoint("http://127.0.0.1:9/")
         await eventually(lambda: calls)
@@ -76,14 +76,14 @@ async def test_an_exception_is_backed_off(tmp_path: Path, monkeypatch: pytest.Mo
 async def test_the_loop_rests_when_there_is_nothing_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    calls, real = 0, outbox.claim
+    calls, real = 0, claims.claim
 
     def counting(*args, **kwargs):
         nonlocal calls
         calls += 1
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(outbox, "claim", counting)
+    monkeypatch.setattr(claims, "claim", counting)
     async with appliance(tmp_path) as box, receiver(answer(500)) as there:
         await box.endpoint(there.url)
         await box.settled(await box.text(), "pending")
@@ -164,7 +164,7 @@ async def test_while_the_database_cannot_commit_results_wait_and_nothing_new_sta
         (delivery,) = [d for d in box.deliveries(first) if d.endpoint_id != paused]
         await eventually(lambda: box.attempts(delivery.id))
         assert box.attempts(delivery.id)[0].status == 200
-        box.change(lambda db: endpoints.set_state(db, paused, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.resume(db, paused, box.clock.now()))
         await there.until(2)
         assert [one.target for one in there.arrivals] == ["/hook", "/hook2"]
         await eventually(lambda: {d.state for d in box.deliveries()} == {"delivered"})
@@ -176,7 +176,7 @@ async def test_the_loop_survives_a_database_that_cannot_be_claimed_from(tmp_path
     async with appliance(tmp_path) as box, receiver() as there:
         endpoint_id = await box.endpoint(there.url, state=EndpointState.PAUSED)
         message_id = await box.text()
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.resume(db, endpoint_id, box.clock.now()))
         blocker = sqlite3.connect(tmp_path / FILE, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         await eventually(lambda: box.database.trouble)

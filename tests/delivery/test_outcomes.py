@@ -175,7 +175,7 @@ async def test_410_makes_texts_wait_until_a_person_resumes(tmp_path: Path):
         assert {d.state for d in box.deliveries()} == {"pending"}
 
         there.default = answer()
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, box.clock.now()))
         await eventually(lambda: {d.state for d in box.deliveries()} == {"delivered"})
         assert sorted(there.texts[count:]) == ["1", "2", "3", "4", "5"]
         assert len(there.arrivals) == count + 5
@@ -192,7 +192,7 @@ async def test_410_does_not_undo_a_pause(tmp_path: Path):
         endpoint_id = await box.endpoint(there.url)
         message_id = await box.text()
         await there.until(1)
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.PAUSED))
+        box.change(lambda db: endpoints.pause(db, endpoint_id, box.clock.now()))
         await box.watch.refresh()
         gate.set()
         await box.settled(message_id, "pending")
@@ -236,7 +236,6 @@ async def test_a_url_that_cannot_be_used_holds_the_endpoint(tmp_path: Path):
 
         def mend(db) -> None:
             db.execute("UPDATE endpoints SET url = ? WHERE id = ?", (there.url, endpoint_id))
-            endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE)
 
         await eventually(lambda: box.dispatcher.in_flight == 0)
         box.change(mend)

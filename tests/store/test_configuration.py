@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from mmconnect.domain.models import EndpointState
 from mmconnect.phones.tokens import find
 from mmconnect.store import configuration, devices, endpoints, messages, settings
 from mmconnect.store.configuration import Configuration
@@ -28,8 +27,10 @@ CHANGES: dict[str, Callable[[House], object]] = {
     "device removed": lambda h: devices.remove(h.db, h.device.id, NOW),
     "token replaced": lambda h: devices.replace_token(h.db, h.device.id, "next", NOW),
     "endpoint added": lambda h: endpoints.add(h.db, endpoint("New")),
-    "endpoint paused": lambda h: endpoints.set_state(h.db, h.endpoint.id, EndpointState.PAUSED),
-    "endpoint held": lambda h: endpoints.hold(h.db, h.endpoint.id, "gone", "410"),
+    "endpoint paused": lambda h: endpoints.pause(h.db, h.endpoint.id, NOW),
+    "endpoint held": lambda h: endpoints.hold(
+        h.db, h.endpoint.id, "gone", "410", NOW, h.endpoint.url
+    ),
     "endpoint removed": lambda h: endpoints.remove(h.db, h.endpoint.id, NOW),
     "setting made": lambda h: settings.put(h.db, settings.SITE_NAME, "Clinic"),
     "setting changed": lambda h: settings.put(h.db, settings.TENANT_ID, "ten_other"),

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mmconnect.domain.models import DeliveryState, Endpoint, EndpointState, Flight, Trigger
-from mmconnect.store import deliveries, endpoints, messages, outbox
+from mmconnect.domain.models import DeliveryState, Endpoint, Flight, Trigger
+from mmconnect.store import claims, deliveries, endpoints, messages, outbox
 from mmconnect.store.connection import transaction
 from mmconnect.webhook import schedule
 from tests.store.conftest import House
@@ -43,12 +43,13 @@ def claim(house: House, **more: Any) -> tuple[list[Flight], int | None]:
     how: dict[str, Any] = {
         "endpoint_id": house.endpoint.id,
         "now": NOW,
-        "slots": 64,
-        "busy": (),
         "boot_id": BOOT,
+        "too_old": 0,
     }
+    slots, busy = more.pop("slots", 64), more.pop("busy", ())
     with transaction(house.db):
-        return outbox.claim(house.db, **(how | more))
+        found = claims.claim(house.db, claims.Claim(**(how | more)), slots=slots, busy=busy)
+    return list(found.flights), found.next_due
 
 
 def second_endpoint(house: House) -> Endpoint:
@@ -165,7 +166,10 @@ def test_the_hot_path_searches_and_never_scans_or_sorts(house: House) -> None:
 
 def settle(house: House, delivery_id: str, to: DeliveryState, due_at: int | None = None) -> None:
     with transaction(house.db):
-        outbox.settle(house.db, attempt(delivery_id, outcome=to.value), to, due_at, NOW + 9)
+        stored = deliveries.get(house.db, delivery_id)
+        assert stored is not None
+        made = attempt(delivery_id, outcome=to.value)
+        outbox.settle(house.db, made, to, spent=stored.spent, due_at=due_at, now=NOW + 9)
 
 
 def test_a_result_is_recorded_with_its_attempt(house: House) -> None:
@@ -218,7 +222,7 @@ def test_cancelled_and_yet_delivered_is_delivered(house: House) -> None:
 
 def sweep(house: House, boot_id: str = "boot_2", now: int = NOW + 60_000) -> int:
     with transaction(house.db):
-        return outbox.sweep(house.db, boot_id=boot_id, now=now, budget=BUDGET)
+        return outbox.sweep(house.db, boot_id=boot_id, now=now, budgets={}, budget=BUDGET)
 
 
 def test_what_an_earlier_boot_left_in_flight_is_due_at_once_and_marked(house: House) -> None:
@@ -395,8 +399,8 @@ def test_a_removed_endpoint_has_no_secret_left(house: House) -> None:
 
 def test_a_pause_stands_whatever_was_answered(house: House) -> None:
     with transaction(house.db):
-        endpoints.set_state(house.db, house.endpoint.id, EndpointState.PAUSED)
-        endpoints.hold(house.db, house.endpoint.id, "gone", "410")
+        endpoints.pause(house.db, house.endpoint.id, NOW)
+        endpoints.hold(house.db, house.endpoint.id, "gone", "410", NOW, house.endpoint.url)
     found = endpoints.get(house.db, house.endpoint.id)
     assert found is not None
     assert (found.state, found.held_class) == ("paused", None)
@@ -407,7 +411,7 @@ def test_ten_thousand_that_wait_are_not_touched_by_a_hold(house: House) -> None:
     waiting(house)
     with transaction(house.db):
         before = _changes(house.db)
-        endpoints.hold(house.db, house.endpoint.id, "gone", "410")
+        endpoints.hold(house.db, house.endpoint.id, "gone", "410", NOW, house.endpoint.url)
         assert _changes(house.db) - before <= 2  # the endpoint, and the revision
 
 

@@ -28,6 +28,8 @@ BY_STATUS = [
 ]
 
 BY_TROUBLE = {
+    Trouble.NO_NETWORK: NOT_REACHED,
+    Trouble.NO_DNS: NOT_REACHED,
     Trouble.DNS: NOT_REACHED,
     Trouble.REFUSED: NOT_REACHED,
     Trouble.UNREACHABLE: NOT_REACHED,

@@ -2,6 +2,7 @@
 
 -- What an owner can set for an endpoint.
 ALTER TABLE endpoints ADD COLUMN held_at INTEGER;
+ALTER TABLE endpoints ADD COLUMN probe_asked_at INTEGER;
 ALTER TABLE endpoints ADD COLUMN schedule TEXT;
 ALTER TABLE endpoints ADD COLUMN strict_order INTEGER NOT NULL DEFAULT 0 CHECK (strict_order IN (0, 1));
 ALTER TABLE endpoints ADD COLUMN headers TEXT NOT NULL DEFAULT '{}';
@@ -13,13 +14,12 @@ ALTER TABLE endpoints ADD COLUMN alert INTEGER NOT NULL DEFAULT 0 CHECK (alert I
 -- What the service has learnt of an endpoint. Written when it changes, which for a healthy one is never.
 CREATE TABLE endpoint_health (
     endpoint_id TEXT PRIMARY KEY REFERENCES endpoints (id),
-    failing_since INTEGER,
     not_reached INTEGER NOT NULL,
     failing TEXT NOT NULL,
     refused TEXT NOT NULL,
+    since INTEGER,
     probes INTEGER NOT NULL,
-    probe_at INTEGER,
-    answered_503 TEXT
+    probe_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
 -- Time in which no delivery grows older: an endpoint was paused, or (no endpoint) the clock jumped.
@@ -123,4 +123,5 @@ DROP TABLE deliveries;
 ALTER TABLE new_deliveries RENAME TO deliveries;
 CREATE INDEX deliveries_message ON deliveries (message_id);
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id, sender) WHERE state = 'pending';
+CREATE INDEX deliveries_sender ON deliveries (endpoint_id, sender, id) WHERE state = 'pending';
 CREATE INDEX deliveries_in_flight ON deliveries (id) WHERE state = 'in_flight';

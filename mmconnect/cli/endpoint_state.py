@@ -1,0 +1,101 @@
+"""`mmconnect endpoint pause|resume|remove`: whether texts go out to an endpoint."""
+
+from __future__ import annotations
+
+import argparse
+
+from mmconnect.cli import open as opening
+from mmconnect.cli import output, shown
+from mmconnect.cli.delivery import instant
+from mmconnect.domain.errors import Refused
+from mmconnect.domain.models import EndpointState
+from mmconnect.store import deliveries, endpoints, outbox
+
+
+def add_verbs(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add these verbs to the family."""
+    pause = verbs.add_parser("pause", parents=parents, help="let texts wait, without growing older")
+    pause.add_argument("id", metavar="ID")
+    pause.set_defaults(run=_pause)
+
+    resume = verbs.add_parser(
+        "resume", parents=parents, help="send what waits, and what comes; probe a held one at once"
+    )
+    resume.add_argument("id", metavar="ID")
+    which = resume.add_mutually_exclusive_group()
+    which.add_argument(
+        "--newer-than",
+        metavar="T",
+        help="of what waits, send only this: 2h (ago), or 2026-06-12T14:00:00Z; cancel the rest",
+    )
+    which.add_argument("--none", action="store_true", help="cancel everything that waits")
+    resume.set_defaults(run=_resume)
+
+    remove = verbs.add_parser("remove", parents=parents, help="stop sending to it for good")
+    remove.add_argument("id", metavar="ID")
+    remove.add_argument("--yes", action="store_true", help="even if texts wait for it")
+    remove.set_defaults(run=_remove)
+
+
+def _pause(args: argparse.Namespace) -> int:
+    with opening.opened(args, write=True) as store:
+        endpoint = opening.endpoint(store, args.id)
+        endpoints.pause(store.db, endpoint.id, store.clock.now())
+        waiting = outbox.waiting(store.db, endpoint.id)
+        changed = opening.endpoint(store, args.id)
+    if args.json:
+        output.document(shown.endpoint(changed, waiting))
+    else:
+        print(f"{endpoint.name} is paused: its texts wait until you resume it ({waiting} waiting).")
+    return 0
+
+
+def _resume(args: argparse.Namespace) -> int:
+    with opening.opened(args, write=True) as store:
+        now = store.clock.now()
+        endpoint = opening.endpoint(store, args.id)
+        cancelled = 0
+        if args.none:
+            cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now)
+        elif args.newer_than is not None:
+            before = instant("--newer-than", args.newer_than, now)
+            cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now, before=before)
+        if endpoint.state is EndpointState.HELD:
+            endpoints.ask_probe(store.db, endpoint.id, now)
+            sentence = "is held; the service probes it now, and sends everything when it answers"
+        else:
+            endpoints.resume(store.db, endpoint.id, now)
+            sentence = "is active: what waited is sent now"
+        waiting = outbox.waiting(store.db, endpoint.id)
+        changed = opening.endpoint(store, args.id)
+    if args.json:
+        output.document({**shown.endpoint(changed, waiting), "cancelled": cancelled})
+    else:
+        told = f", {cancelled} cancelled" if cancelled else ""
+        print(f"{endpoint.name} {sentence} ({waiting} waiting{told}).")
+    return 0
+
+
+def _remove(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        endpoint = opening.endpoint(store, args.id)
+        waiting = outbox.waiting(store.db, endpoint.id)
+    if waiting and not opening.confirm(
+        f"{waiting} texts wait for {endpoint.name} and would be cancelled. Remove it?", yes=args.yes
+    ):
+        raise Refused(
+            f"{waiting} texts wait for {endpoint.name} and would be cancelled (they stay visible)."
+            " Nothing was changed; remove it with --yes"
+        )
+    with opening.opened(args, write=True) as store:
+        now = store.clock.now()
+        cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now)
+        endpoints.remove(store.db, endpoint.id, now)
+    if args.json:
+        output.document({"id": endpoint.id, "removed": True, "cancelled": cancelled})
+    else:
+        print(f"{endpoint.name} was removed; {cancelled} waiting deliveries were cancelled.")
+    return 0

@@ -1,0 +1,105 @@
+"""Claiming: waiting deliveries of one endpoint are put in flight, as many as its lane has room for.
+
+An active endpoint's go out oldest first; a held one has one probe at a time. Each claim is
+committed before its POST. Knows nothing of answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from mmconnect.delivery.health import ARRIVAL_PROBE, launched
+from mmconnect.delivery.lanes import Lane
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.models import Endpoint, Flight
+from mmconnect.store import claims
+from mmconnect.store.database import Database
+from mmconnect.webhook import schedule
+from mmconnect.webhook.outcome import OutcomeClass
+
+NOTHING = 60.0
+"""Seconds that the loop sleeps when nothing is due."""
+
+
+class Claiming:
+    """Finds what is due and starts it."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        boot_id: str,
+        too_old: Callable[[Endpoint], int],
+        going: Callable[[], bool],
+        start: Callable[[Flight], None],
+    ) -> None:
+        """`going`: whether anything may start now; `start`: makes the attempt."""
+        self._database, self._clock, self._boot_id = database, clock, boot_id
+        self._too_old, self._going, self._start = too_old, going, start
+
+    async def claim(self, endpoint: Endpoint, lane: Lane) -> float:
+        """Start due deliveries until there is no room or none is left.
+
+        Returns for how long (seconds) there is nothing to do.
+        """
+        while lane.is_due(now := self._clock.now()):
+            slots = lane.slots(endpoint)
+            if slots <= 0 or not self._going():
+                return NOTHING
+            arrivals = lane.arrivals
+            found = await self._database.write(
+                partial(claims.claim, by=self._by(endpoint, now), slots=slots, busy=list(lane.busy))
+            )
+            for flight in found.flights:
+                lane.enter(flight.sender)
+                self._start(flight)
+            lane.looked(found.next_due, now, arrivals)
+            if lane.backlog and not found.flights and lane.arrivals == arrivals:
+                return NOTHING  # what is due waits for its sender
+        return NOTHING if lane.next_due is None else max(0.0, (lane.next_due - now) / 1000)
+
+    async def probe(self, endpoint: Endpoint, lane: Lane) -> float:
+        """Probe a held endpoint when it is time; how long (seconds) there is nothing to do."""
+        at, now, known = self._clock.monotonic(), self._clock.now(), lane.health
+        if lane.probing or known.probe_due is None or not self._going():
+            return NOTHING
+        timed = known.wants_probe(at)
+        if not timed and not (lane.new_text and known.takes_arrival(at)):
+            due = max(known.probe_due, known.not_before)
+            if lane.new_text:
+                due = min(due, max(known.last_probe + ARRIVAL_PROBE, known.not_before))
+            return max(0.0, due - at)
+        if not lane.is_due(now):
+            return NOTHING if lane.next_due is None else (lane.next_due - now) / 1000
+        arrivals, lane.probing, lane.new_text = lane.arrivals, True, False
+        found = claims.Claimed()
+        try:
+            found = await self._database.write(
+                partial(
+                    claims.claim_probe,
+                    by=self._by(endpoint, now),
+                    free=known.free,
+                    spare_last=known.held is OutcomeClass.REFUSED,
+                    budget=len(endpoint.schedule or schedule.DEFAULT),
+                    arrival=not timed,
+                    avoid=known.avoid,
+                )
+            )
+        finally:
+            lane.probing = bool(found.flights)
+        lane.looked(found.next_due, now, arrivals)
+        for flight in found.flights:
+            lane.health = launched(lane.health, at)
+            lane.enter(flight.sender)
+            self._start(flight)
+        return NOTHING if found.flights or lane.next_due is None else 1.0
+
+    def _by(self, endpoint: Endpoint, now: int) -> claims.Claim:
+        return claims.Claim(
+            endpoint_id=endpoint.id,
+            now=now,
+            boot_id=self._boot_id,
+            too_old=self._too_old(endpoint),
+            strict=endpoint.strict_order,
+        )

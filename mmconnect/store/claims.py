@@ -1,0 +1,200 @@
+"""Claims: waiting deliveries are put in flight, committed before their POST.
+
+At most one per sender, oldest due first; none that has grown too old, which expires instead. A held
+endpoint has one claim at a time, its probe. Invariants: texts of one sender are never in flight to
+one endpoint together; what is in flight is on the disk as such.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from mmconnect.domain.models import Flight, Trigger
+
+TOO_OLD = "older than the endpoint's maximum age"
+_AHEAD = 4
+"""Rows looked at for each free slot: several may be of one sender."""
+_PROBES_AHEAD = 200
+"""Waiting deliveries looked at to find one that may serve as a probe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """For whom deliveries are claimed, and by what rules."""
+
+    endpoint_id: str
+    now: int
+    boot_id: str
+    too_old: int
+    """What was made (or renewed) at or before this (UTC ms) expires."""
+    strict: bool = False
+    """Whether a text waits for every earlier one of its sender."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """What came of it."""
+
+    flights: Sequence[Flight] = ()
+    next_due: int | None = None
+    """When the next that waits is due (UTC ms; in the past where its sender or a slot lacks)."""
+    expired: int = 0
+
+
+def claim(db: sqlite3.Connection, by: Claim, *, slots: int, busy: Collection[str]) -> Claimed:
+    """Put up to `slots` due deliveries in flight, oldest due first, none of the `busy` senders.
+
+    None at all when the endpoint is no longer active, which the caller may not know yet.
+    """
+    if _state(db, by.endpoint_id) != "active":
+        return Claimed()
+    marks = ",".join("?" * len(busy))
+    rows = db.execute(
+        f"SELECT id, sender, due_at, coalesce(renewed_at, created_at) FROM {_source(by.strict)}"
+        f" AND due_at <= ? AND sender NOT IN ({marks}) ORDER BY due_at, id LIMIT ?",
+        (by.endpoint_id, by.now, *busy, slots * _AHEAD),
+    ).fetchall()
+    flights: list[Flight] = []
+    taken: set[str] = set()
+    expired = 0
+    for delivery_id, sender, _due_at, made_at in rows:
+        if len(flights) >= slots:
+            break
+        if made_at <= by.too_old:
+            expire(db, delivery_id, by.now)
+            expired += 1
+        elif sender not in taken:
+            taken.add(sender)
+            flights.append(_launch(db, delivery_id, by))
+    return Claimed(flights=flights, next_due=_next_due(db, by), expired=expired)
+
+
+def claim_probe(
+    db: sqlite3.Connection,
+    by: Claim,
+    *,
+    free: bool,
+    spare_last: bool,
+    budget: int,
+    arrival: bool,
+    avoid: str | None,
+) -> Claimed:
+    """Put the delivery in flight that finds out whether a held endpoint works again.
+
+    The one that waits longest; of another sender than `avoid`, if there is one. For an `arrival`,
+    the first of that text's sender that was never tried. Unless the probe is `free`, it counts as
+    one of the delivery's attempts, and the last of its `budget` is left for its own time — or, with
+    `spare_last`, is not used up.
+    """
+    if _state(db, by.endpoint_id) == "paused":
+        return Claimed()
+    if arrival and not free:
+        chosen = _first_try(db, by)
+    else:
+        chosen = _longest_waiting(db, by, free or spare_last, budget, avoid)
+    due = _next_due(db, by)
+    if chosen is None:
+        return Claimed(next_due=None if due is None else max(due, by.now + 1000))
+    return Claimed(flights=[_launch(db, chosen, by, probe=True, free=free)], next_due=by.now)
+
+
+def expire(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
+    """A waiting delivery has grown too old; it stays visible and can be sent again."""
+    db.execute(
+        "UPDATE deliveries SET state = 'expired', due_at = NULL, finished_at = ?, note = ?"
+        " WHERE id = ? AND state = 'pending'",
+        (now, TOO_OLD, delivery_id),
+    )
+
+
+def _state(db: sqlite3.Connection, endpoint_id: str) -> str | None:
+    row = db.execute("SELECT state FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _source(strict: bool) -> str:
+    """The waiting deliveries of an endpoint, its id to be bound; `strict`: its senders' first."""
+    if not strict:
+        return "deliveries WHERE endpoint_id = ? AND state = 'pending'"
+    return (
+        "(SELECT min(id) AS first FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
+        " GROUP BY sender) JOIN deliveries ON id = first WHERE state = 'pending'"
+    )
+
+
+def _first_try(db: sqlite3.Connection, by: Claim) -> str | None:
+    """Of the sender whose text came last, the first delivery that was never tried."""
+    newest = db.execute(
+        "SELECT sender FROM deliveries WHERE endpoint_id = ? AND state = 'pending' AND due_at <= ?"
+        " ORDER BY due_at DESC, id DESC LIMIT 1",
+        (by.endpoint_id, by.now),
+    ).fetchone()
+    if newest is None:
+        return None
+    row = db.execute(
+        "SELECT id, spent FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
+        " AND sender = ? AND (spent = 0 OR ?) ORDER BY id LIMIT 1",
+        (by.endpoint_id, newest[0], by.strict),
+    ).fetchone()
+    return row[0] if row is not None and row[1] == 0 else None
+
+
+def _longest_waiting(
+    db: sqlite3.Connection, by: Claim, any_will_do: bool, budget: int, avoid: str | None
+) -> str | None:
+    """The delivery to probe with; the best of those that wait longest."""
+    rows = db.execute(
+        "SELECT id, sender, due_at, spent, coalesce(renewed_at, created_at)"
+        f" FROM {_source(by.strict)} ORDER BY due_at, id LIMIT ?",
+        (by.endpoint_id, _PROBES_AHEAD),
+    )
+    second = None
+    for delivery_id, sender, due_at, spent, made_at in rows:
+        if made_at <= by.too_old:
+            expire(db, delivery_id, by.now)
+        elif not (any_will_do or spent < budget - 1 or due_at <= by.now):
+            continue
+        elif sender != avoid:
+            return str(delivery_id)
+        else:
+            second = second or delivery_id
+    return second
+
+
+def _launch(
+    db: sqlite3.Connection, delivery_id: str, by: Claim, *, probe: bool = False, free: bool = False
+) -> Flight:
+    row = db.execute(
+        "SELECT d.id, d.message_id, d.endpoint_id, d.sender, d.attempts + 1, d.spent + 1,"
+        " d.trigger, d.due_at, coalesce(d.payload, m.payload)"
+        " FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.id = ?",
+        (delivery_id,),
+    ).fetchone()
+    db.execute(
+        "UPDATE deliveries SET state = 'in_flight', attempts = attempts + 1, spent = spent + ?,"
+        " due_at = NULL, started_at = ?, boot_id = ? WHERE id = ?",
+        (int(not free), by.now, by.boot_id, delivery_id),
+    )
+    return Flight(
+        delivery_id=row[0],
+        message_id=row[1],
+        endpoint_id=row[2],
+        sender=row[3],
+        number=row[4],
+        spent=row[5],
+        trigger=Trigger(row[6]),
+        probe=probe,
+        free=free,
+        was_due=row[7],
+        body=row[8],
+    )
+
+
+def _next_due(db: sqlite3.Connection, by: Claim) -> int | None:
+    """When the endpoint's next waiting delivery is due (UTC ms), or None when none waits."""
+    (due,) = db.execute(
+        f"SELECT min(due_at) FROM {_source(by.strict)}", (by.endpoint_id,)
+    ).fetchone()
+    return None if due is None else int(due)
