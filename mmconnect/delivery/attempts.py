@@ -65,11 +65,17 @@ class Attempts:
         )
 
     async def record(
-        self, endpoint: Endpoint, flight: Flight, landed: Landing, change: Change | None
+        self,
+        endpoint: Endpoint,
+        flight: Flight,
+        landed: Landing,
+        change: Change | None,
+        mark: str | None,
     ) -> int | None:
         """Write down an attempt, what follows for its delivery, and for its endpoint.
 
-        Returns the configuration's revision where that has moved the endpoint's state.
+        `mark`: where the next sweep has to begin, to be noted on this occasion. Returns the
+        configuration's revision where the endpoint's state has moved.
         """
         attempt, now = landed.attempt, self._clock.now()
 
@@ -82,6 +88,8 @@ class Attempts:
                 outbox.settle(
                     db, attempt, landed.state, spent=landed.spent, due_at=landed.due_at, now=now
                 )
+            if mark is not None:
+                outbox.mark(db, mark)
             return None if change is None else self._holding.write(db, endpoint, change, now)
 
         revision = await self._write(write)

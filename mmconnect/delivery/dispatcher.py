@@ -23,6 +23,7 @@ from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.domain.ids import BOOT, DELIVERY
 from mmconnect.domain.models import Endpoint, EndpointState, Flight
 from mmconnect.store import health, outbox
 from mmconnect.store.configuration import Look
@@ -32,6 +33,8 @@ from mmconnect.webhook import schedule
 log = logging.getLogger(__name__)
 
 AFTER_ERROR = 1.0
+MARK = 10.0
+"""Seconds between two notes of where a sweep has to begin."""
 DRAIN = 20.0
 """Seconds that a stop waits for what is in flight."""
 
@@ -67,6 +70,9 @@ class Dispatcher:
         self._resting.set()
         self._stopping = False
         self._flying: set[asyncio.Task[None]] = set()
+        self._born: set[str] = set()
+        """Deliveries that were born in flight and are not recorded yet."""
+        self._marked = clock.monotonic()
 
     # -- the Outlet of the way in ---------------------------------------------------------------
 
@@ -86,6 +92,7 @@ class Dispatcher:
     def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         """On the disk: start these, and look for the texts that wait for these endpoints."""
         for flight in flights:
+            self._born.add(flight.delivery_id)
             self._start(flight)
         for endpoint_id in waiting:
             lane = self._lane(endpoint_id)
@@ -166,6 +173,7 @@ class Dispatcher:
                 now=self._clock.now(),
                 budgets=budgets,
                 budget=len(schedule.DEFAULT),
+                oldest=DELIVERY + self.boot_id.removeprefix(BOOT),
             ),
             heavy=True,
         )
@@ -226,10 +234,12 @@ class Dispatcher:
                 self._awake.set()
         if endpoint is None or landed is None:
             await self._attempts.give_up(flight)
+            self._born.discard(flight.delivery_id)
             return
         if change is not None:
             self._follow(change)
-        revision = await self._attempts.record(endpoint, flight, landed, change)
+        revision = await self._attempts.record(endpoint, flight, landed, change, self._mark())
+        self._born.discard(flight.delivery_id)
         if change is not None and change.moves:
             lane.has_written(self._look().revision if revision is None else revision)
         if landed.due_at is not None:
@@ -244,6 +254,14 @@ class Dispatcher:
                 if lane.health.local:
                     lane.health = asked(lane.health, at)
         self._awake.set()
+
+    def _mark(self) -> str | None:
+        """Now and then, the oldest delivery that was born in flight and still is."""
+        now = self._clock.monotonic()
+        if now - self._marked < MARK or not self._born:
+            return None
+        self._marked = now
+        return min(self._born)
 
     @property
     def _going(self) -> bool:

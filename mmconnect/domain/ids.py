@@ -1,7 +1,8 @@
 """Ids: a prefix that says what it names, and a ULID that sorts by time.
 
 ULID (github.com/ulid/spec): 48 bits of milliseconds, 80 random bits, Crockford base 32. Ids made
-in the same millisecond count upwards, so the order of ids is the order of making.
+in the same millisecond count upwards, and so do they after the clock was set back, so the order of
+a process's ids is the order of making.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable
 
 from mmconnect.domain.clock import Clock
 
-DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT = (
+DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT = (
     "dev_",
     "msg_",
     "ep_",
@@ -20,6 +21,7 @@ DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT = (
     "att_",
     "key_",
     "ten_",
+    "boot_",
 )
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -38,7 +40,8 @@ class Ids:
         """A new id, for example `msg_01JD2Q0G3V…`."""
         with self._lock:
             ms = self._clock.now()
-            if ms == self._ms:
+            if ms <= self._ms:
+                ms = self._ms
                 self._tail += 1
             else:
                 # 79 random bits leave room to count up within the millisecond

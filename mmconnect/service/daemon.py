@@ -29,7 +29,7 @@ from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError
-from mmconnect.domain.ids import Ids
+from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
@@ -100,7 +100,7 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         sender = Sender(clock)
         stack.push_async_callback(sender.close)
-        dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new("boot_"))
+        dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new(BOOT))
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
         status = Status(database, lambda: dispatcher.last_turn, watch.look, clock, directory)

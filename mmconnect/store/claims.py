@@ -174,7 +174,7 @@ def _launch(
     ).fetchone()
     db.execute(
         "UPDATE deliveries SET state = 'in_flight', attempts = attempts + 1, spent = spent + ?,"
-        " due_at = NULL, started_at = ?, boot_id = ? WHERE id = ?",
+        " started_at = ?, boot_id = ? WHERE id = ?",
         (int(not free), by.now, by.boot_id, delivery_id),
     )
     return Flight(

@@ -145,7 +145,7 @@ def _delivery(row: Row) -> Delivery:
         sender=row[5],
         attempts=row[6],
         spent=row[7],
-        due_at=row[8],
+        due_at=row[8] if row[3] == DeliveryState.PENDING else None,
         started_at=row[9],
         created_at=row[10],
         renewed_at=row[11],

@@ -49,7 +49,8 @@ def add(db: sqlite3.Connection, new: NewDelivery) -> None:
             new.trigger.value,
             new.sender,
             int(flying),
-            None if flying else new.created_at,
+            # without a due time it is found by its id alone, and a test is not this process's
+            None if flying and new.trigger is not Trigger.TEST else new.created_at,
             new.created_at if flying else None,
             new.boot_id,
             new.created_at,
@@ -141,17 +142,26 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
 
 
 def sweep(
-    db: sqlite3.Connection, *, boot_id: str, now: int, budgets: Mapping[str, int], budget: int
+    db: sqlite3.Connection,
+    *,
+    boot_id: str,
+    now: int,
+    budgets: Mapping[str, int],
+    budget: int,
+    oldest: str = "",
 ) -> int:
     """Take back what earlier boots left in flight; how many there were.
 
     Each gets an attempt row that says so and is due again at once, as the interruption was ours;
     it counts, so that a text that brings us down cannot do so for ever (`budgets`: attempts of each
-    endpoint's schedule, where that is not the usual `budget`). A test is never repeated.
+    endpoint's schedule, where that is not the usual `budget`). A test is never repeated. `oldest`
+    is an id below all that this boot will make: see mark().
     """
+    columns = "id, attempts, started_at, spent, trigger, endpoint_id FROM deliveries"
     rows = db.execute(
-        "SELECT id, attempts, started_at, spent, trigger, endpoint_id FROM deliveries"
-        " WHERE state = 'in_flight' AND boot_id IS NOT ?",
+        f"SELECT {columns} WHERE state = 'in_flight' AND due_at IS NOT NULL AND boot_id IS NOT ?1"
+        f" UNION ALL SELECT {columns} WHERE state = 'in_flight' AND due_at IS NULL"
+        " AND id >= (SELECT oldest FROM flights) AND boot_id IS NOT ?1",
         (boot_id,),
     ).fetchall()
     for delivery_id, number, started_at, spent, trigger, endpoint_id in rows:
@@ -180,7 +190,17 @@ def sweep(
         " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NOT NULL)",
         (now,),
     )
+    mark(db, oldest)
     return len(rows)
+
+
+def mark(db: sqlite3.Connection, oldest: str) -> None:
+    """No delivery that was born in flight and still is has an id below `oldest`.
+
+    Written now and then, so that a sweep need not look through all of the history, and no index
+    has to be kept for it with every text.
+    """
+    db.execute("UPDATE flights SET oldest = ?", (oldest,))
 
 
 def put_back(
@@ -198,7 +218,7 @@ def put_back(
 def give_up(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
     """Cancel a delivery in flight that was never sent, as its endpoint is gone."""
     db.execute(
-        "UPDATE deliveries SET state = 'cancelled', finished_at = ?, boot_id = NULL"
+        "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?, boot_id = NULL"
         " WHERE id = ? AND state = 'in_flight'",
         (now, delivery_id),
     )

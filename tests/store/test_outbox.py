@@ -417,3 +417,36 @@ def test_ten_thousand_that_wait_are_not_touched_by_a_hold(house: House) -> None:
 
 def _changes(db: sqlite3.Connection) -> int:
     return db.total_changes
+
+
+def test_a_sweep_need_not_look_at_what_is_older_than_the_mark(house: House) -> None:
+    """Born in flight they are in no index: from the mark on, every one is found."""
+    born = [waiting(house, str(n), sender=str(n), boot_id=BOOT) for n in range(3)]
+    settle(house, born[0], DeliveryState.DELIVERED)
+    with transaction(house.db):
+        outbox.mark(house.db, born[1])
+    assert sweep(house) == 2
+    assert [state(house, one) for one in born] == ["delivered", "pending", "pending"]
+    steps = house.db.execute(
+        "EXPLAIN QUERY PLAN SELECT id FROM deliveries WHERE state = 'in_flight' AND due_at IS NULL"
+        " AND id >= (SELECT oldest FROM flights)"
+    ).fetchall()
+    assert "SEARCH deliveries USING PRIMARY KEY (id>?)" in str(steps)
+
+
+def test_what_was_claimed_is_found_however_old_it_is(house: House) -> None:
+    old = waiting(house)
+    claim(house)
+    with transaction(house.db):
+        outbox.mark(house.db, "dlv_Z")
+    assert sweep(house) == 1
+    assert state(house, old) is DeliveryState.PENDING
+
+
+def test_a_test_that_was_cut_short_is_found_however_old_it_is(house: House) -> None:
+    """The command line made it: this process's mark knows nothing of it."""
+    tested = waiting(house, boot_id="cli", trigger=Trigger.TEST)
+    with transaction(house.db):
+        outbox.mark(house.db, "dlv_Z")
+    assert sweep(house) == 1
+    assert state(house, tested) is DeliveryState.FAILED

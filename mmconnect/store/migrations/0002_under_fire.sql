@@ -124,4 +124,12 @@ ALTER TABLE new_deliveries RENAME TO deliveries;
 CREATE INDEX deliveries_message ON deliveries (message_id);
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id, sender) WHERE state = 'pending';
 CREATE INDEX deliveries_sender ON deliveries (endpoint_id, sender, id) WHERE state = 'pending';
-CREATE INDEX deliveries_in_flight ON deliveries (id) WHERE state = 'in_flight';
+-- In flight and claimed: what was born in flight has no due time, and is found from `flights` on.
+CREATE INDEX deliveries_claimed ON deliveries (id) WHERE state = 'in_flight' AND due_at IS NOT NULL;
+
+-- No delivery that was born in flight and still is has a lower id.
+CREATE TABLE flights (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    oldest TEXT NOT NULL
+) STRICT;
+INSERT INTO flights VALUES (1, '');
