@@ -93,12 +93,15 @@ class Attempts:
             return None if change is None else self._holding.write(db, endpoint, change, now)
 
         revision = await self._write(write)
-        self._tell(endpoint, landed, change)
+        self._tell(endpoint, flight, landed, change)
         return revision
 
-    def _tell(self, endpoint: Endpoint, landed: Landing, change: Change | None) -> None:
+    def _tell(
+        self, endpoint: Endpoint, flight: Flight, landed: Landing, change: Change | None
+    ) -> None:
+        """A line per failed attempt and per change of health; a row of free probes is one."""
         attempt = landed.attempt
-        if landed.told is not None and landed.result is not OutcomeClass.BLOCKED:
+        if landed.told is not None and not flight.free:
             log.warning(
                 "Delivery %s to %s: attempt %d failed: %s",
                 attempt.delivery_id,

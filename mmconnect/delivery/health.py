@@ -132,7 +132,9 @@ def launched(known: Health, now: float) -> Health:
 
 def _held(known: Health, held: OutcomeClass, new: Evidence) -> Health:
     if known.held is not held:  # the timer starts anew
-        known = replace(known, held=held, since=new.at, probes=0, local=new.local)
+        known = replace(
+            known, held=held, since=new.at, last_probe=new.at, probes=0, local=new.local
+        )
         if held is OutcomeClass.GONE:
             return replace(known, probe_due=None)
         wait = 5.0 if held in _FREE else _STEPS[0]

@@ -94,6 +94,8 @@ def claim_probe(
         chosen = _first_try(db, by)
     else:
         chosen = _longest_waiting(db, by, free or spare_last, budget, avoid)
+        if free and chosen is not None:
+            chosen = _first_of_sender(db, by, chosen)
     due = _next_due(db, by)
     if chosen is None:
         return Claimed(next_due=None if due is None else max(due, by.now + 1000))
@@ -139,6 +141,16 @@ def _first_try(db: sqlite3.Connection, by: Claim) -> str | None:
         (by.endpoint_id, newest[0], by.strict),
     ).fetchone()
     return row[0] if row is not None and row[1] == 0 else None
+
+
+def _first_of_sender(db: sqlite3.Connection, by: Claim, delivery_id: str) -> str:
+    """Of the same sender, the first that waits: a conversation keeps its order."""
+    (first,) = db.execute(
+        "SELECT min(id) FROM deliveries WHERE endpoint_id = ?1 AND state = 'pending'"
+        " AND sender = (SELECT sender FROM deliveries WHERE id = ?2)",
+        (by.endpoint_id, delivery_id),
+    ).fetchone()
+    return str(first)
 
 
 def _longest_waiting(

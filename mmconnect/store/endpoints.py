@@ -17,6 +17,7 @@ from mmconnect.domain.models import (
     Secret,
 )
 from mmconnect.store.connection import Row
+from mmconnect.webhook.outcome import OutcomeClass
 
 _COLUMNS = (
     "id, name, url, state, held_class, held_reason, held_at, probe_asked_at, numbers, events,"
@@ -57,13 +58,18 @@ def get(db: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
 def hold(
     db: sqlite3.Connection, endpoint_id: str, held_class: str, reason: str, now: int, url: str
 ) -> None:
-    """Hold an endpoint because of what happened at `url`; a person's pause or change stands."""
+    """Hold an endpoint because of what happened at `url`; a person's pause or change stands.
+
+    Where a probe costs nothing, what waits is put back in the order it came in.
+    """
     db.execute(
         "UPDATE endpoints SET state = 'held', held_class = ?1, held_reason = ?2,"
         " held_at = iif(state = 'held', held_at, ?3)"
         " WHERE id = ?4 AND state <> 'paused' AND url = ?5",
         (held_class, reason, now, endpoint_id, url),
     )
+    if held_class in (OutcomeClass.NOT_REACHED, OutcomeClass.BLOCKED):
+        all_due(db, endpoint_id, now)
 
 
 def release(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
@@ -74,7 +80,7 @@ def release(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
         (endpoint_id,),
     ).rowcount
     if changed:
-        _all_due(db, endpoint_id, now)
+        all_due(db, endpoint_id, now)
     return bool(changed)
 
 
@@ -107,10 +113,10 @@ def resume(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
         "UPDATE age_gaps SET to_at = max(from_at, ?) WHERE endpoint_id = ? AND to_at IS NULL",
         (now, endpoint_id),
     )
-    _all_due(db, endpoint_id, now)
+    all_due(db, endpoint_id, now)
 
 
-def _all_due(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
+def all_due(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
     """Waiting deliveries are due whatever their own schedule said, in the order they came."""
     db.execute(
         "UPDATE deliveries SET due_at = min(coalesce(renewed_at, created_at), ?1)"

@@ -1,0 +1,350 @@
+"""Hold and drain, run: outages of minutes and of days on a fake clock, real sockets and files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from mmconnect.domain.models import DeliveryState, EndpointState
+from mmconnect.store import endpoints
+from mmconnect.webhook import outcome
+from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
+from tests.support.receiver import after, answer, free_port, receiver
+
+ANN, BOB = "+6581110000", "+6582220000"
+DAY = 86_400
+
+
+async def quiet(box: Appliance) -> None:
+    """Until the loop has come round and everything that it started is recorded."""
+
+    loop = box.dispatcher
+
+    def rests() -> bool:
+        return loop._resting.is_set() and not loop._awake.is_set() and not loop.in_flight
+
+    for _ in range(3):
+        await eventually(rests)
+        await asyncio.sleep(0)
+
+
+async def live(box: Appliance, clock: FakeClock, seconds: float, step: float) -> None:
+    """Let time pass, `step` seconds at a time."""
+    for _ in range(round(seconds / step)):
+        clock.advance(step)
+        box.dispatcher.wake()
+        await quiet(box)
+
+
+async def texts(box: Appliance, *names: str, sender: str = ANN) -> list[str]:
+    return [await box.text(name, sender) for name in names]
+
+
+def states(box: Appliance) -> Counter[str]:
+    return Counter(str(d.state) for d in box.deliveries())
+
+
+@asynccontextmanager
+async def nobody(tmp_path: Path):
+    """An appliance whose only receiver refuses connections, and a way to start that receiver."""
+    clock, port = FakeClock(), free_port()
+    async with appliance(tmp_path, clock=clock) as box:
+        endpoint_id = await box.endpoint(f"http://127.0.0.1:{port}/hook")
+        await box.text("first", ANN)
+        await quiet(box)
+        await live(box, clock, 5, 5)  # its second attempt: not reached again
+        assert box.endpoint_row(endpoint_id).held_class == "not_reached"
+        yield box, clock, endpoint_id, port
+
+
+async def test_who_is_not_reached_is_held_and_costs_nothing(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, endpoint_id, port):
+        held = box.endpoint_row(endpoint_id)
+        assert held.held_reason is not None
+        assert "refused" in held.held_reason
+        await texts(box, *map(str, range(20)))
+        await live(box, clock, 3600, 10)
+        first, *later = box.deliveries()
+        assert {(d.state, d.attempts) for d in later} == {("pending", 0)}
+        assert first.spent == 2, "the probes are free"
+        assert first.attempts == 2 + 360
+        *attempts, row = box.attempts(first.id)
+        assert [a.count for a in attempts] == [1, 1]
+        assert (row.count, row.probe, row.outcome) == (360, True, "not_reached")
+        assert row.last_at is not None
+        assert row.last_at - row.started_at == 3590_000
+
+        async with receiver(port=port) as there:
+            await live(box, clock, 60, 10)
+            await eventually(lambda: states(box) == {"delivered": 21})
+            assert there.texts == ["first", *map(str, range(20))]
+        assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
+
+
+async def test_three_days_unreachable_with_many_waiting(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, _, port):
+        for n in range(300):
+            await box.text(str(n), f"+65812300{n % 7:02}")
+        await live(box, clock, 3600, 30)
+        await live(box, clock, 3 * DAY, 600)
+        before = sum(d.attempts for d in box.deliveries())
+        assert before < 1000, "probes only"
+        assert {d.attempts for d in box.deliveries()[1:]} == {0}
+        async with receiver(port=port) as there:
+            await live(box, clock, 300, 300)
+            await eventually(lambda: states(box) == {"delivered": 301})
+            for sender in range(7):
+                of_one = [
+                    int(a.text)
+                    for a in there.arrivals
+                    if a.text != "first" and int(a.text) % 7 == sender
+                ]
+                assert of_one == sorted(of_one)
+            assert there.together <= 64
+
+
+async def test_it_drains_one_at_first_then_ever_more(tmp_path: Path):
+    async with nobody(tmp_path) as (box, _, _, _):
+        for n in range(100):
+            await box.text(str(n), f"+6581230{n:03}")
+        async with receiver(default=after(0.02, answer())) as there:
+            box.change(
+                lambda db: db.execute(
+                    "UPDATE endpoints SET url = ?, concurrency = 16", (there.url,)
+                )
+            )
+            await there.until(101)
+            begun = [a.at for a in there.arrivals]
+            assert begun[1] - begun[0] >= 0.015, "the first alone"
+            assert 8 <= there.together <= 16
+
+
+@pytest.mark.parametrize("count", [1, 3, 8])
+async def test_404_for_a_week_then_everything_arrives(tmp_path: Path, count: int):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(404)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        for n in range(max(count, 5)):
+            await box.text(str(n), f"+658123000{n}")
+        await quiet(box)
+        assert box.endpoint_row(endpoint_id).held_class == "refused"
+        if count < 5:  # the others are called off by somebody
+            box.change(
+                lambda db: db.execute(
+                    "UPDATE deliveries SET state = 'cancelled', due_at = NULL WHERE id IN"
+                    " (SELECT id FROM deliveries ORDER BY id LIMIT ?)",
+                    (5 - count,),
+                )
+            )
+        await live(box, clock, 7 * DAY, 600)
+        assert states(box)["pending"] == count
+        assert len(there.arrivals) <= 5 + 7 * 48 + 4
+        there.default = answer()
+        await live(box, clock, 1800, 600)
+        await eventually(lambda: states(box)["delivered"] == count)
+
+
+async def test_who_fails_gets_no_text_oftener_than_the_schedule_says(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        for n in range(4):
+            await box.text(str(n), f"+658123000{n}")
+        await quiet(box)
+        assert box.endpoint_row(endpoint_id).held_class == "failing"
+        await live(box, clock, 14 * DAY, 600)
+        assert max(Counter(there.texts).values()) == 10
+        assert states(box) == {"failed": 4}
+
+
+async def test_one_text_that_always_fails_holds_up_nobody(tmp_path: Path):
+    clock = FakeClock()
+
+    async def picky(exchange) -> None:
+        await answer(500 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=picky) as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text("bad", ANN)
+        for n in range(50):
+            await box.text(str(n), ANN)
+        await eventually(lambda: states(box) == {"delivered": 50, "pending": 1})
+        await live(box, clock, 4 * DAY, 3600)
+        assert states(box) == {"delivered": 50, "failed": 1}
+        assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
+        assert there.texts.count("bad") == 10
+
+
+async def test_a_restart_forgets_nothing(tmp_path: Path):
+    """Neither that it was held and when the next probe is due, nor what was counted before."""
+    clock = FakeClock()
+    async with receiver(default=answer(500)) as there:
+        async with appliance(tmp_path, clock=clock) as box:
+            endpoint_id = await box.endpoint(there.url)
+            await texts(box, "0", sender=ANN)
+            await texts(box, "1", sender=BOB)
+            await quiet(box)
+            assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
+        async with appliance(tmp_path, clock=clock, tokens=["second"]) as box:
+            await box.text("2", "+6583330000")
+            await eventually(lambda: box.endpoint_row(endpoint_id).held_class == "failing")
+            await live(box, clock, 30, 30)
+            assert len(there.arrivals) == 3
+        async with appliance(tmp_path, clock=clock, tokens=["third"]) as box:
+            await live(box, clock, 29, 29)
+            assert len(there.arrivals) == 3, "the timer goes on"
+            await live(box, clock, 1, 1)
+            await there.until(4)
+            there.default = answer()
+            await quiet(box)
+            await live(box, clock, 300, 300)
+            await eventually(lambda: states(box) == {"delivered": 3})
+
+
+async def test_a_new_text_finds_out_at_once(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
+        await box.endpoint(there.url)
+        for n in range(3):
+            await box.text(str(n), f"+658123000{n}")
+        await quiet(box)
+        there.default = answer()
+        clock.advance(4)
+        await box.text("early", ANN)
+        await quiet(box)
+        assert len(there.arrivals) == 3, "nothing was asked in five seconds"
+        clock.advance(1)
+        await box.text("now", ANN)
+        await eventually(lambda: states(box) == {"delivered": 5})
+        assert there.texts[3] == "early", "the first of its sender that was never tried"
+
+
+async def test_after_503_another_sender_is_tried(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(503)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text("a", ANN)
+        await quiet(box)
+        await live(box, clock, 5, 5)
+        assert box.endpoint_row(endpoint_id).held_class == "not_reached"
+        await box.text("b", BOB)
+        await quiet(box)
+        there.arrivals.clear()
+        await live(box, clock, 60, 5)
+        assert set(there.texts) == {"a", "b"}
+        assert all(x != y for x, y in zip(there.texts, there.texts[1:], strict=False))
+
+
+async def test_gone_waits_for_a_person(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(410)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text("0")
+        await quiet(box)
+        assert box.endpoint_row(endpoint_id).held_class == "gone"
+        await texts(box, "1", "2")
+        await live(box, clock, 5 * DAY, 3600)
+        assert len(there.arrivals) == 1
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        await there.until(2)
+        await eventually(lambda: box.endpoint_row(endpoint_id).held_class == "gone")
+        there.default = answer()
+        clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        await eventually(lambda: states(box) == {"delivered": 3})
+        assert there.texts[2:] == ["0", "1", "2"]
+
+
+async def test_an_edit_by_a_person_is_tried_at_once(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, endpoint_id, _), receiver() as there:
+        await live(box, clock, 3600, 60)
+        sql = "UPDATE endpoints SET url = ? WHERE id = ?"
+        box.change(lambda db: db.execute(sql, (there.url, endpoint_id)))
+        await eventually(lambda: states(box) == {"delivered": 1})
+
+
+async def test_a_success_seen_by_another_process_ends_a_hold(tmp_path: Path):
+    """`endpoint test` runs in a process of its own."""
+    async with nobody(tmp_path) as (box, clock, endpoint_id, port):
+        await texts(box, "1", "2")
+        async with receiver(port=port):
+            box.change(lambda db: endpoints.release(db, endpoint_id, clock.now()))
+            await eventually(lambda: states(box) == {"delivered": 3})
+
+
+async def test_paused_while_held(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, endpoint_id, port), receiver(port=port) as there:
+        box.change(lambda db: endpoints.pause(db, endpoint_id, clock.now()))
+        await box.watch.refresh()
+        await live(box, clock, 600, 60)
+        assert there.arrivals == []
+        box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
+        await eventually(lambda: states(box) == {"delivered": 1})
+
+
+async def test_strict_order_holds_the_later_texts_of_one_sender_only(tmp_path: Path):
+    clock = FakeClock()
+
+    async def picky(exchange) -> None:
+        await answer(500 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=picky) as there:
+        await box.endpoint(there.url, strict_order=True)
+        await texts(box, "bad", "a1", "a2", sender=ANN)
+        await texts(box, "b1", "b2", sender=BOB)
+        await eventually(lambda: states(box) == {"delivered": 2, "pending": 3})
+        await live(box, clock, 5, 5)
+        assert [t for t in there.texts if t != "bad"] == ["b1", "b2"]
+        there.default = answer()
+        await live(box, clock, 300, 300)
+        await eventually(lambda: states(box) == {"delivered": 5})
+        assert [t for t in there.texts if t[0] != "b"] == ["a1", "a2"]
+        assert there.texts.index("a1") > max(n for n, t in enumerate(there.texts) if t == "bad")
+
+
+async def test_strict_order_gives_way_when_a_text_has_failed_for_good(tmp_path: Path):
+    clock = FakeClock()
+
+    async def picky(exchange) -> None:
+        await answer(500 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=picky) as there:
+        await box.endpoint(there.url, strict_order=True, schedule=(0, 5))
+        await texts(box, "bad", "next")
+        await live(box, clock, 10, 5)
+        await eventually(lambda: states(box) == {"failed": 1, "delivered": 1})
+
+
+async def test_no_network_is_nobodys_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Every endpoint fails for want of a network: none is held, and nothing is spent."""
+    clock, real = FakeClock(), outcome.LOCAL
+    monkeypatch.setattr(outcome, "LOCAL", real | {outcome.Trouble.REFUSED})
+    ports = [free_port(), free_port()]
+    async with appliance(tmp_path, clock=clock) as box:
+        ids = [await box.endpoint(f"http://127.0.0.1:{port}/") for port in ports]
+        await texts(box, "0", "1")
+        await live(box, clock, 3600, 10)
+        assert {box.endpoint_row(one).state for one in ids} == {EndpointState.ACTIVE}
+        assert {(d.state, d.spent) for d in box.deliveries()} == {("pending", 0)}
+        async with receiver(port=ports[0]) as one, receiver(port=ports[1]) as two:
+            await live(box, clock, 60, 10)
+            await eventually(lambda: states(box) == {"delivered": 4})
+            assert one.texts == two.texts == ["0", "1"]
+
+
+async def test_what_has_grown_too_old_expires_instead_of_being_sent(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, _, port), receiver(port=port) as there:
+        await texts(box, "1")
+        border = clock.now()
+        clock.advance(1)
+        await texts(box, "young", sender=BOB)
+        box.dispatcher._claiming._too_old = lambda endpoint: border
+        await live(box, clock, 20, 10)
+        await eventually(lambda: states(box) == {"delivered": 1, "expired": 2})
+        assert there.texts == ["young"]
+        (expired, _) = (d for d in box.deliveries() if d.state is DeliveryState.EXPIRED)
+        assert "maximum age" in str(expired.note)
