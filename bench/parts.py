@@ -20,7 +20,7 @@ from pathlib import Path
 from aiohttp import web
 
 from mmconnect.delivery.flight import landing, sign
-from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import DEVICE, ENDPOINT, Ids
 from mmconnect.domain.models import (
@@ -171,7 +171,7 @@ async def post(url: str) -> None:
 
     async def some(count: int) -> None:
         for _ in range(count):
-            await sender.post(url, headers, BODY)
+            await sender.post(Way(url=url), headers, BODY)
 
     await some(50)
     begun = time.process_time()
