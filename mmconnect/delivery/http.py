@@ -192,9 +192,13 @@ class Connection(asyncio.BufferedProtocol):
         if last is not None and not head.should_close and not self._more:
             # more than the answer is the beginning of something that nobody asked for
             end = _END if head.chunked else _END + body
-            self.reusable = end.endswith(last[-4:])
+            self.reusable = end.endswith(last[-4:]) and self._is_all_sent()
         self.body = body[:EXCERPT]
         self._end(None)
+
+    def _is_all_sent(self) -> bool:
+        """Whether the request is out: a receiver may answer before it has read the whole of it."""
+        return self._transport is not None and self._transport.get_write_buffer_size() == 0
 
     def _end(self, trouble: Trouble | None) -> None:
         if self._waiter is not None and not self._waiter.done():

@@ -55,10 +55,13 @@ class Pool:
 
     def keep(self, key: Hashable, connection: Connection, rule: AddressRule) -> None:
         """Take it back after an answer; it is closed when it is not fit, or one too many."""
+        if self._closed or not connection.usable:
+            connection.abort()  # there may be more on its way in either direction
+            return
         waiting = self._idle.get(key)
         if waiting is None:
             waiting = self._idle[key] = []
-        if self._closed or not connection.usable or len(waiting) >= PER_DESTINATION:
+        if len(waiting) >= PER_DESTINATION:
             connection.close()
             return
         if self._count >= OVERALL:
