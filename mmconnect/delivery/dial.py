@@ -112,7 +112,8 @@ class Dialer:
                 )
                 return connection
         except TimeoutError:
-            raise NotConnected(Trouble.CONNECT_TIMEOUT) from None
+            detail = "TCP was there, TLS was not" if reached else ""
+            raise NotConnected(Trouble.CONNECT_TIMEOUT, detail) from None
         except (OSError, ssl.CertificateError) as error:
             trouble = Trouble.TLS if reached else _trouble(error)
             raise NotConnected(trouble, words(error)) from error
@@ -135,8 +136,9 @@ class Dialer:
             raise NotConnected(Trouble.DNS, "it is too long, or not a name") from None
         except OSError as error:
             raise NotConnected(Trouble.DNS, words(error)) from None
-        found = [(family, where) for family, *_, where in infos]
-        return list(dict.fromkeys(found))
+        if not infos:
+            raise NotConnected(Trouble.DNS, "it has no address")
+        return list(dict.fromkeys((family, where) for family, *_, where in infos))
 
     async def _context(self, ca: str | None) -> ssl.SSLContext:
         """TLS settings that trust the system's roots and `ca`. Raises NotConnected."""
@@ -146,7 +148,7 @@ class Dialer:
             context: ssl.SSLContext = await self._together(
                 ("context", ca), lambda: self._loop.run_in_executor(None, _make_context, ca)
             )
-        except (ssl.SSLError, ValueError):
+        except (ssl.SSLError, ValueError, TypeError):  # the last when it is not ASCII
             raise NotConnected(
                 Trouble.BLOCKED,
                 "The endpoint's CA certificate cannot be read. Enter it again, as PEM: the lines"
@@ -186,7 +188,7 @@ def _permitted(found: list[Found], route: Route, rule: AddressRule) -> list[Foun
         else:
             reasons.append(reason)
     if not permitted:
-        raise NotConnected(Trouble.BLOCKED, reasons[0] if reasons else "The name has no address")
+        raise NotConnected(Trouble.BLOCKED, reasons[0])
     return permitted
 
 
