@@ -90,24 +90,24 @@ class Dialer:
         reached = False
         try:
             async with asyncio.timeout(share):
-                with_socket = socket.socket(family, socket.SOCK_STREAM)
+                sock = socket.socket(family, socket.SOCK_STREAM)
                 try:
-                    with_socket.setblocking(False)
-                    await self._loop.sock_connect(with_socket, where)
-                    if with_socket.getsockname() == where:
+                    sock.setblocking(False)
+                    await self._loop.sock_connect(sock, where)
+                    if sock.getsockname() == where:
                         # TCP lets a port of our own choice connect to itself
                         raise ConnectionRefusedError(None, "Connection refused")
                 except BaseException:
-                    with_socket.close()
+                    sock.close()
                     raise
                 reached = True
                 connection = Connection(self._loop, self._buffer, _shown(where))
                 await self._loop.create_connection(
                     lambda: connection,
-                    sock=with_socket,
+                    sock=sock,
                     ssl=context,
                     server_hostname=_server_name(route.host) if context else None,
-                    ssl_handshake_timeout=share if context else None,
+                    ssl_handshake_timeout=CONNECT_TIMEOUT if context else None,
                     ssl_shutdown_timeout=1.0 if context else None,
                 )
                 return connection

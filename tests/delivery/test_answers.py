@@ -150,6 +150,17 @@ async def test_what_is_told_of_the_headers(sender: Sender):
         assert told.headers.splitlines()[:2] == [f"Date: {date}", "retry-after: 7"]
 
 
+@pytest.mark.parametrize("begun", [b"H", b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n", OK[:-1]])
+async def test_an_answer_that_had_begun_is_never_asked_for_again(sender: Sender, begun: bytes):
+    """The receiver has acted on it: the repeat is for what nobody has read."""
+    async with receiver(answer(), say(begun)) as there:
+        assert (await post(sender, there)).status == 200
+        told = await post(sender, there)
+        assert (told.status, told.trouble) == (None, Trouble.RESET)
+        assert told.address == f"127.0.0.1:{there.port}"
+        assert connections(there) == [1, 1]
+
+
 # -- bounds --------------------------------------------------------------------------------------
 
 

@@ -19,8 +19,8 @@ from tests.support.receiver import Receiver, after, answer, hang, receiver
 BODY = b'{"text":"hello"}'
 
 
-async def post(sender: Sender, there: Receiver, path: str = "", **way: bool) -> Answer:
-    return await sender.post(Way(url=there.url + path, **way), {}, BODY)
+async def post(sender: Sender, there: Receiver, path: str = "", *, consent: bool = False) -> Answer:
+    return await sender.post(Way(url=there.url + path, plain_http=consent), {}, BODY)
 
 
 def connections(there: Receiver) -> list[int]:
@@ -41,7 +41,7 @@ async def test_two_endpoints_on_one_host_share_connections(sender: Sender):
 async def test_consent_is_part_of_what_is_shared(sender: Sender):
     """A connection made with the owner's consent to plain http is none for who has not given it."""
     async with receiver() as there:
-        await post(sender, there, plain_http=True)
+        await post(sender, there, consent=True)
         await post(sender, there)
         assert connections(there) == [1, 2]
 
