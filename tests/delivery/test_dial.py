@@ -346,9 +346,11 @@ async def test_a_handshake_that_is_never_answered(monkeypatch: pytest.MonkeyPatc
     await sender.close()
 
 
-async def test_cancelling_a_handshake_closes_its_connection(sender: Sender):
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_cancelling_closes_the_connection(sender: Sender, scheme: str):
+    """While it shakes hands, and while it waits for an answer."""
     async with mute() as (port, gone):
-        task = asyncio.create_task(post(sender, f"https://127.0.0.1:{port}/"))
+        task = asyncio.create_task(post(sender, f"{scheme}://127.0.0.1:{port}/"))
         await asyncio.sleep(0.2)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
