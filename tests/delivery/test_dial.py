@@ -74,6 +74,24 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return tried
 
 
+async def test_a_new_connection_that_closes_before_anything_was_sent(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing can have been acted upon: not reached."""
+    connect = sender._dialer.connect
+
+    async def lost(*words: Any) -> Any:
+        connection = await connect(*words)
+        connection.abort()
+        return connection
+
+    monkeypatch.setattr(sender._dialer, "connect", lost)
+    async with receiver() as there:
+        told = await post(sender, there.url)
+        assert (told.status, told.trouble) == (None, Trouble.CONNECT_RESET)
+        assert there.arrivals == []
+
+
 # -- several addresses ---------------------------------------------------------------------------
 
 
