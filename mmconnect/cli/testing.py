@@ -35,7 +35,8 @@ async def send_test(store: Store, endpoint: Endpoint) -> tuple[Delivery, Attempt
     started_at = store.clock.now()
     try:
         headers = sign(endpoint, flight, started_at)
-        answer = await sender.post(Way(url=endpoint.url), headers, flight.body)
+        way = Way(url=endpoint.url, ca=endpoint.ca, plain_http=endpoint.plain_http)
+        answer = await sender.post(way, headers, flight.body)
     finally:
         await sender.close()
     now = store.clock.now()

@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.egress import Egress
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError
@@ -39,7 +40,6 @@ from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, settings
 from mmconnect.store.database import Database
 from mmconnect.web.connections import discreet_log
-from mmconnect.webhook.addresses import AddressRule, listeners
 
 log = logging.getLogger(__name__)
 
@@ -99,8 +99,8 @@ async def _run(
     watch = Watch(database, await database.read(configuration.load))
     presences = Presences(clock, await database.read(devices.presences))
     async with contextlib.AsyncExitStack() as stack:
-        rule = AddressRule(local=own_addresses)
-        sender = Sender(clock, rule=lambda: rule)
+        egress = Egress(watch.look, own_addresses)
+        sender = Sender(clock, rule=egress.rule)
         stack.push_async_callback(sender.close)
         dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new(BOOT))
         intake = Intake(database, watch.look, dispatcher, clock, ids)
@@ -120,7 +120,7 @@ async def _run(
         admin_at = await _listen(stack, admin, options.admin_listen, "--admin-listen")
         phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
-        rule = replace(rule, own=listeners([*admin_at, *phone_at]))
+        egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(_release_announcements(intake))
 

@@ -22,8 +22,8 @@ from ipaddress import (
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-ALLOWED = "allowed addresses"
-DENIED = "denied addresses"
+ALLOWED = "address_allow"
+DENIED = "address_deny"
 """What the two settings are called, for the sentences."""
 
 
