@@ -8,6 +8,7 @@ a connection is there within 5 s or not at all, over all addresses together.
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Hashable
@@ -33,6 +34,7 @@ _TELLING = (
     Trouble.REFUSED,
     Trouble.CONNECT_TIMEOUT,
     Trouble.UNREACHABLE,
+    Trouble.NO_NETWORK,
 )
 """Of several addresses' troubles the first of these is told: the one that got furthest."""
 
@@ -115,7 +117,7 @@ class Dialer:
             detail = "TCP was there, TLS was not" if reached else ""
             raise NotConnected(Trouble.CONNECT_TIMEOUT, detail) from None
         except (OSError, ssl.CertificateError) as error:
-            trouble = Trouble.TLS if reached else _trouble(error)
+            trouble = Trouble.TLS if reached else _trouble(error, family)
             raise NotConnected(trouble, words(error)) from error
 
     async def _resolve(self, host: str, port: int) -> list[Found]:
@@ -135,7 +137,10 @@ class Dialer:
         except UnicodeError:
             raise NotConnected(Trouble.DNS, "it is too long, or not a name") from None
         except OSError as error:
-            raise NotConnected(Trouble.DNS, words(error)) from None
+            # A name under .local is asked of the neighbours, not of a server.
+            nobody = error.errno == socket.EAI_AGAIN and not host.rstrip(".").endswith(".local")
+            trouble = Trouble.NO_DNS if nobody else Trouble.DNS
+            raise NotConnected(trouble, words(error)) from None
         if not infos:
             raise NotConnected(Trouble.DNS, "it has no address")
         return list(dict.fromkeys((family, where) for family, *_, where in infos))
@@ -210,7 +215,9 @@ def _shown(where: SocketAddress) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _trouble(error: OSError) -> Trouble:
+def _trouble(error: OSError, family: socket.AddressFamily) -> Trouble:
+    if error.errno in (errno.ENETUNREACH, errno.ENETDOWN) and family == socket.AF_INET:
+        return Trouble.NO_NETWORK  # over IPv6 it is how every network without IPv6 looks
     match error:
         case ConnectionRefusedError():
             return Trouble.REFUSED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 from collections.abc import AsyncIterator
@@ -154,6 +155,51 @@ async def test_a_name_server_that_does_not_answer(resolve: Any, monkeypatch: pyt
 async def test_a_name_without_addresses(sender: Sender, resolve: Any):
     resolve()
     assert (await post(sender, "http://empty.local/")).trouble is Trouble.DNS
+
+
+@pytest.mark.parametrize(
+    ("host", "number", "trouble"),
+    [
+        ("h.example", socket.EAI_AGAIN, Trouble.NO_DNS),
+        ("h.local", socket.EAI_AGAIN, Trouble.DNS),
+        ("h.example", socket.EAI_NONAME, Trouble.DNS),
+    ],
+)
+async def test_whose_trouble_a_name_is(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, host: str, number: int, trouble: Trouble
+):
+    async def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(number, "words")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    told = await post(sender, f"http://{host}/")
+    assert (told.trouble, told.detail) == (trouble, "words")
+
+
+@pytest.mark.parametrize(
+    ("ips", "trouble"),
+    [
+        (("10.1.1.1",), Trouble.NO_NETWORK),
+        (("10.1.1.1", "fd00::1"), Trouble.UNREACHABLE),
+        (("fd00::1",), Trouble.UNREACHABLE),
+        (("10.1.1.1", "127.0.0.1"), Trouble.REFUSED),
+    ],
+)
+async def test_whose_trouble_a_missing_network_is(
+    sender: Sender,
+    resolve: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    ips: tuple[str, ...],
+    trouble: Trouble,
+):
+    async def fail(sock: socket.socket, where: Any) -> None:
+        if where[0] == "127.0.0.1":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail)
+    resolve(*ips)
+    assert (await post(sender, "http://h.local/")).trouble is trouble
 
 
 # -- the address rule ----------------------------------------------------------------------------

@@ -21,6 +21,8 @@ PAGE = (ROOT / "docs" / "webhook-reference.md").read_text(encoding="utf-8")
 GOLDEN = ROOT / "tests" / "golden"
 
 TROUBLES = {
+    Trouble.NO_NETWORK: "has no network",
+    Trouble.NO_DNS: "no DNS server answers",
     Trouble.DNS: "does not resolve",
     Trouble.REFUSED: ", refused, ",
     Trouble.UNREACHABLE: "unreachable",
