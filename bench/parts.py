@@ -17,10 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from aiohttp import web
-
 from mmconnect.delivery.flight import landing, sign
-from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import DEVICE, ENDPOINT, Ids
 from mmconnect.domain.models import (
@@ -171,26 +169,36 @@ async def post(url: str) -> None:
 
     async def some(count: int) -> None:
         for _ in range(count):
-            await sender.post(url, headers, BODY)
+            await sender.post(Way(url=url), headers, BODY)
 
     await some(50)
     begun = time.process_time()
     await asyncio.gather(*(some(100) for _ in range(IN_FLIGHT)))
     spent = (time.process_time() - begun) / (100 * IN_FLIGHT) * 1e6
-    print(f"| POST it, {IN_FLIGHT} in flight (aiohttp and sockets included) | {spent:.1f} |")
+    print(f"| POST it, {IN_FLIGHT} in flight (sockets and event loop included) | {spent:.1f} |")
     await sender.close()
+
+
+class _Answers(asyncio.Protocol):
+    """As little of a receiver as there can be, so that it is never what is waited for."""
+
+    answer = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nok"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport, self.request = transport, b""
+
+    def data_received(self, data: bytes) -> None:
+        self.request += data
+        if self.request.endswith(BODY):
+            self.request = b""
+            self.transport.write(self.answer)  # type: ignore[attr-defined]
 
 
 def receiver(port: int) -> None:
     """A receiver in a process of its own."""
 
-    async def answer(_: web.BaseRequest) -> web.Response:
-        return web.Response(text="ok")
-
     async def serve() -> None:
-        runner = web.ServerRunner(web.Server(answer, access_log=None))
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", port).start()
+        await asyncio.get_running_loop().create_server(_Answers, "127.0.0.1", port)
         await asyncio.Event().wait()
 
     asyncio.run(serve())

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from mmconnect.cli.open import Store
 from mmconnect.delivery.flight import landing, sign
-from mmconnect.delivery.sender import Sender
+from mmconnect.delivery.sender import Sender, Way
 from mmconnect.domain.ids import DELIVERY, MESSAGE
 from mmconnect.domain.models import (
     Attempt,
@@ -34,7 +34,9 @@ async def send_test(store: Store, endpoint: Endpoint) -> tuple[Delivery, Attempt
     sender = Sender(store.clock)
     started_at = store.clock.now()
     try:
-        answer = await sender.post(endpoint.url, sign(endpoint, flight, started_at), flight.body)
+        headers = sign(endpoint, flight, started_at)
+        way = Way(url=endpoint.url, ca=endpoint.ca, plain_http=endpoint.plain_http)
+        answer = await sender.post(way, headers, flight.body)
     finally:
         await sender.close()
     now = store.clock.now()

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from mmconnect.delivery.flight import Landing, landing, sign
 from mmconnect.delivery.holding import Change, Holding
-from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, Flight
@@ -55,7 +55,8 @@ class Attempts:
         started_at = self._clock.now()
         try:
             headers = sign(endpoint, flight, started_at)
-            answer = await self._sender.post(endpoint.url, headers, flight.body)
+            way = Way(url=endpoint.url, ca=endpoint.ca, plain_http=endpoint.plain_http)
+            answer = await self._sender.post(way, headers, flight.body)
         except Exception:
             log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)
             answer = Answer(status=None, trouble=Trouble.INTERNAL, duration_ms=0, address=None)

@@ -1,4 +1,7 @@
-"""The addresses of this machine that a phone on the LAN can reach: never 0.0.0.0, bridges last."""
+"""The addresses of this machine: those that a phone on the LAN can reach, and all of them.
+
+What is shown to people is never 0.0.0.0, and bridges come last.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ import socket
 from collections.abc import Iterable
 
 import ifaddr
+
+from mmconnect.webhook.addresses import Address, parse
 
 _VIRTUAL = re.compile(r"(docker|br-|veth|virbr|lxc|lxd|podman|cni|flannel|tun|tap|wg|vmnet)")
 
@@ -26,6 +31,12 @@ def lan_addresses() -> list[str]:
             rank = 0 if ip.ip == outgoing else 2 if _VIRTUAL.match(adapter.name) else 1
             ranked.append((rank, ip.ip))
     return [ip for _, ip in sorted(ranked)] or ["127.0.0.1"]
+
+
+def own_addresses() -> frozenset[Address]:
+    """Every address of this machine, as it is now, for the address rule."""
+    ips = [ip.ip for adapter in ifaddr.get_adapters() for ip in adapter.ips]
+    return frozenset(parse(ip if isinstance(ip, str) else ip[0]) for ip in ips)
 
 
 def reachable(listening: Iterable[str]) -> list[str]:

@@ -26,6 +26,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.egress import Egress
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError
@@ -33,7 +34,7 @@ from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
-from mmconnect.service.addresses import reachable
+from mmconnect.service.addresses import own_addresses, reachable
 from mmconnect.service.lock import Lock, Running
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, settings
@@ -98,7 +99,8 @@ async def _run(
     watch = Watch(database, await database.read(configuration.load))
     presences = Presences(clock, await database.read(devices.presences))
     async with contextlib.AsyncExitStack() as stack:
-        sender = Sender(clock)
+        egress = Egress(watch.look, own_addresses)
+        sender = Sender(clock, rule=egress.rule)
         stack.push_async_callback(sender.close)
         dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new(BOOT))
         intake = Intake(database, watch.look, dispatcher, clock, ids)
@@ -118,6 +120,7 @@ async def _run(
         admin_at = await _listen(stack, admin, options.admin_listen, "--admin-listen")
         phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
+        egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(_release_announcements(intake))
 

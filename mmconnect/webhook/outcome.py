@@ -42,6 +42,9 @@ class Trouble(StrEnum):
     RESET = "reset"
     PROTOCOL = "protocol"
     BAD_URL = "bad_url"
+    BAD_HEADER = "bad_header"
+    BLOCKED = "blocked"
+    """Nothing was sent, for a reason of ours that the detail tells in a sentence."""
     INTERNAL = "internal"
 
 
@@ -85,6 +88,11 @@ _FAILING = {
     " text",
     Trouble.PROTOCOL: "The answer was not valid HTTP",
     Trouble.INTERNAL: "An unexpected error inside mmconnect while sending; its log says more",
+}
+_BLOCKED = {
+    Trouble.BAD_URL: "The endpoint's URL cannot be used; change it",
+    Trouble.BAD_HEADER: "A header of the endpoint cannot be sent; change it",
+    Trouble.BLOCKED: "The address rule does not let a text go there",
 }
 _REFUSED = {
     400: "The receiver found the request wrong (400); its answer may say why",
@@ -143,12 +151,10 @@ def judge_status(status: int, location: str | None = None) -> Outcome:
 
 def judge_trouble(trouble: Trouble, detail: str = "") -> Outcome:
     """The outcome when no answer came: what went wrong, and the system's own words for it."""
-    if trouble is Trouble.BAD_URL:
-        return Outcome(
-            result=OutcomeClass.BLOCKED,
-            sentence="The endpoint's URL cannot be used; change it",
-            detail=detail,
-        )
+    if trouble is Trouble.BLOCKED and detail:
+        return Outcome(result=OutcomeClass.BLOCKED, sentence=detail)
+    if trouble in _BLOCKED:
+        return Outcome(result=OutcomeClass.BLOCKED, sentence=_BLOCKED[trouble], detail=detail)
     if trouble in _FAILING:
         return Outcome(result=OutcomeClass.FAILING, sentence=_FAILING[trouble], detail=detail)
     return Outcome(result=OutcomeClass.NOT_REACHED, sentence=_NOT_REACHED[trouble], detail=detail)

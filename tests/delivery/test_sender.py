@@ -11,7 +11,7 @@ import pytest
 
 from mmconnect import __version__
 from mmconnect.delivery import sender as sending
-from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.outcome import Trouble
 from tests.support.receiver import (
@@ -32,7 +32,7 @@ BODY = b'{"text":"hello"}'
 
 
 async def post(sender: Sender, url: str) -> Answer:
-    return await sender.post(url, {"webhook-id": "msg_1"}, BODY)
+    return await sender.post(Way(url=url), {"webhook-id": "msg_1"}, BODY)
 
 
 async def test_what_is_sent(sender: Sender):
@@ -182,6 +182,6 @@ async def test_an_answer_before_the_whole_request_was_read(sender: Sender):
 
     server = await asyncio.start_server(early, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    told = await sender.post(url, {}, b"x" * 500_000)
+    told = await sender.post(Way(url=url), {}, b"x" * 500_000)
     server.close()
     assert told.status == 413

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mmconnect.delivery import sender as sending
-from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery import dial
+from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.outcome import Trouble, judge_trouble
 from tests.support.receiver import (
@@ -32,7 +32,7 @@ BODY = b'{"text":"hello"}'
 
 
 async def post(sender: Sender, url: str) -> Answer:
-    return await sender.post(url, {"webhook-id": "msg_1"}, BODY)
+    return await sender.post(Way(url=url), {"webhook-id": "msg_1"}, BODY)
 
 
 # -- broken connections --------------------------------------------------------------------------
@@ -148,14 +148,14 @@ async def test_no_route(sender: Sender, monkeypatch: pytest.MonkeyPatch):
     async def unreachable(*_: object, **__: object) -> None:
         raise OSError(113, "No route to host")
 
-    monkeypatch.setattr("aiohttp.connector.aiohappyeyeballs.start_connection", unreachable)
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", unreachable)
     told = await post(sender, "http://127.0.0.1:9/")
     assert told.trouble is Trouble.UNREACHABLE
     assert "Is it switched on" in words(told)
 
 
 async def test_a_connection_that_is_never_accepted(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sending, "CONNECT_TIMEOUT", 0.2)
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.2)
     sender = Sender(SystemClock())
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
@@ -236,8 +236,8 @@ async def test_urls_that_cannot_be_used_never_raise(sender: Sender, url: str):
 
 async def test_a_header_that_cannot_be_sent_never_raises(sender: Sender):
     async with receiver() as there:
-        told = await sender.post(there.url, {"X-A": "a\r\nX-B: b"}, BODY)
-        assert told.status is None
+        told = await sender.post(Way(url=there.url), {"X-A": "a\r\nX-B: b"}, BODY)
+        assert (told.status, told.trouble) == (None, Trouble.BAD_HEADER)
         assert there.arrivals == []
 
 

@@ -21,8 +21,10 @@ PAGE = (ROOT / "docs" / "webhook-reference.md").read_text(encoding="utf-8")
 GOLDEN = ROOT / "tests" / "golden"
 
 TROUBLES = {
+    Trouble.NO_NETWORK: "has no network",
+    Trouble.NO_DNS: "no DNS server answers",
     Trouble.DNS: "does not resolve",
-    Trouble.REFUSED: "refused",
+    Trouble.REFUSED: ", refused, ",
     Trouble.UNREACHABLE: "unreachable",
     Trouble.CONNECT_TIMEOUT: "silent while connecting",
     Trouble.CONNECT_RESET: "closed or silent while connecting",
@@ -31,6 +33,8 @@ TROUBLES = {
     Trouble.RESET: "closed after the request was sent",
     Trouble.PROTOCOL: "not HTTP",
     Trouble.BAD_URL: "the URL cannot be used",
+    Trouble.BAD_HEADER: "a header cannot be sent",
+    Trouble.BLOCKED: "refused by the address rule",
 }
 
 

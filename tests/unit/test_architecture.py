@@ -46,6 +46,7 @@ CLOCKS = {
     "datetime.today",
     "date.today",
 }
+CONNECTING = {"create_connection", "open_connection", "sock_connect", "start_connection"}
 OTHER_CLIENTS = {"urllib.request", "http.client", "requests", "httpx"}
 
 
@@ -115,16 +116,20 @@ def only_the_store_speaks_sql(module: Module) -> Iterator[str]:
             yield f"line {node.lineno} holds SQL: {node.value.strip()[:40]!r}"
 
 
-def only_the_sender_opens_connections(module: Module) -> Iterator[str]:
-    if module.room == "cli" or module.name == "delivery/sender.py":
+def only_the_dialer_opens_connections(module: Module) -> Iterator[str]:
+    """The address rule sits in delivery/dial.py, so nothing else there may connect at all."""
+    if module.room == "cli" or module.name.startswith("phones/client"):
         return
-    if module.name.startswith("phones/client"):
-        return
-    if any(name.endswith("ClientSession") for name in names(module)):
-        yield "opens a ClientSession: only delivery/sender.py and the phones' clients do"
+    if module.name != "delivery/dial.py":
+        for name in (*names(module), *imports(module)):
+            if name.rpartition(".")[2] in CONNECTING:
+                yield f"uses {name}: only delivery/dial.py and the phones' clients connect out"
+    for name in (*names(module), *imports(module)):
+        if name.rpartition(".")[2] in ("ClientSession", "TCPConnector"):
+            yield f"uses {name}: only the phones' clients do"
     for name in imports(module):
         if any(f"{name}.".startswith(f"{client}.") for client in OTHER_CLIENTS):
-            yield f"imports {name}: only delivery/sender.py and the phones' clients connect out"
+            yield f"imports {name}: only delivery/dial.py and the phones' clients connect out"
 
 
 def only_the_clock_tells_the_time(module: Module) -> Iterator[str]:
@@ -159,7 +164,7 @@ def it_fits_in_a_head(module: Module) -> Iterator[str]:
 RULES: tuple[Callable[[Module], Iterator[str]], ...] = (
     imports_go_down_only,
     only_the_store_speaks_sql,
-    only_the_sender_opens_connections,
+    only_the_dialer_opens_connections,
     only_the_clock_tells_the_time,
     only_the_cli_prints,
     only_paths_knows_that_it_is_frozen,
@@ -194,8 +199,14 @@ def test_house_rule(rule: Callable[[Module], Iterator[str]]) -> None:
         (only_the_store_speaks_sql, "api/x.py", "Q = 'SELECT 1'"),
         (only_the_store_speaks_sql, "api/x.py", "Q = f'''\n  INSERT INTO {table} VALUES (1)'''"),
         (only_the_store_speaks_sql, "api/x.py", "db.execute('BEGIN IMMEDIATE')"),
-        (only_the_sender_opens_connections, "admin/x.py", "s = aiohttp.ClientSession()"),
-        (only_the_sender_opens_connections, "admin/x.py", "from urllib.request import urlopen"),
+        (only_the_dialer_opens_connections, "admin/x.py", "s = aiohttp.ClientSession()"),
+        (only_the_dialer_opens_connections, "delivery/dial.py", "s = aiohttp.ClientSession()"),
+        (only_the_dialer_opens_connections, "admin/x.py", "from urllib.request import urlopen"),
+        (only_the_dialer_opens_connections, "delivery/x.py", "await loop.create_connection(P)"),
+        (only_the_dialer_opens_connections, "delivery/x.py", "await loop.sock_connect(s, a)"),
+        (only_the_dialer_opens_connections, "api/x.py", "await asyncio.open_connection(h, p)"),
+        (only_the_dialer_opens_connections, "api/x.py", "from asyncio import open_connection as o"),
+        (only_the_dialer_opens_connections, "api/x.py", "socket.create_connection((h, p))"),
         (only_the_clock_tells_the_time, "store/x.py", "now = time.time()"),
         (only_the_clock_tells_the_time, "store/x.py", "from time import time_ns"),
         (only_the_clock_tells_the_time, "store/x.py", "now = datetime.datetime.now(UTC)"),
@@ -217,7 +228,8 @@ def test_breaking_it_is_noticed(
         ("store/x.py", '"""Doc."""\nfrom mmconnect import __version__\nQ = "SELECT 1"'),
         ("admin/x.py", '"""Doc."""\nfrom ..web import errors\nfrom mmconnect.store import outbox'),
         ("api/x.py", '"""Doc."""\nMETHODS = ("DELETE", "Select a phone", "UPDATE the app first")'),
-        ("delivery/sender.py", '"""Doc."""\nfrom aiohttp import ClientSession\nClientSession()'),
+        ("delivery/dial.py", '"""Doc."""\nasync def f(loop):\n    await loop.create_connection(f)'),
+        ("phones/client.py", '"""Doc."""\nfrom aiohttp import ClientSession\nClientSession()'),
         ("domain/clock.py", '"""Doc."""\nimport time\nnow = time.time_ns()'),
         ("cli/x.py", '"""Doc."""\nfrom mmconnect.service import daemon\nprint(daemon)'),
     ],

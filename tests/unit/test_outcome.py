@@ -41,6 +41,8 @@ BY_TROUBLE = {
     Trouble.PROTOCOL: FAILING,
     Trouble.INTERNAL: FAILING,
     Trouble.BAD_URL: BLOCKED,
+    Trouble.BAD_HEADER: BLOCKED,
+    Trouble.BLOCKED: BLOCKED,
 }
 
 

@@ -1,0 +1,439 @@
+"""Getting a connection: names, several addresses, the address rule, and TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+
+from mmconnect.delivery import dial
+from mmconnect.delivery.sender import Answer, Sender, Way
+from mmconnect.domain.clock import SystemClock
+from mmconnect.webhook.addresses import AddressRule, listeners
+from mmconnect.webhook.outcome import OutcomeClass, Trouble, judge_trouble
+from tests.support.receiver import Receiver, answer, free_port, receiver
+from tests.support.tls import Authority, authority
+
+BODY = b'{"text":"hello"}'
+Info = tuple[Any, ...]
+
+
+async def post(sender: Sender, url: str, **way: Any) -> Answer:
+    return await sender.post(Way(url=url, **way), {}, BODY)
+
+
+def info(ip: str, port: int) -> Info:
+    if ":" in ip:
+        return socket.AF_INET6, socket.SOCK_STREAM, 6, "", (ip, port, 0, 0)
+    return socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)
+
+
+class Names:
+    """A resolver that knows what a test tells it."""
+
+    def __init__(self, *ips: str, delay: float = 0.0) -> None:
+        self.ips, self.delay, self.asked = ips, delay, 0
+
+    async def __call__(self, host: str, port: int, **_: Any) -> list[Info]:
+        self.asked += 1
+        await asyncio.sleep(self.delay)
+        return [info(ip, port) for ip in self.ips]
+
+
+@pytest.fixture
+def resolve(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def use(*ips: str, delay: float = 0.0) -> Names:
+        names = Names(*ips, delay=delay)
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", names)
+        return names
+
+    return use
+
+
+@pytest.fixture
+def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The addresses to which a connection was tried."""
+    tried: list[str] = []
+    connect = asyncio.selector_events.BaseSelectorEventLoop.sock_connect
+
+    async def note(self: Any, sock: socket.socket, where: Any) -> None:
+        tried.append(where[0])
+        if where[0].startswith("127."):
+            return await connect(self, sock, where)
+        if where[0].startswith("10.99."):  # a hole in the network
+            await asyncio.sleep(3600)
+        raise OSError(113, "No route to host")
+
+    monkeypatch.setattr(asyncio.selector_events.BaseSelectorEventLoop, "sock_connect", note)
+    return tried
+
+
+async def test_a_new_connection_that_closes_before_anything_was_sent(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing can have been acted upon: not reached."""
+    connect = sender._dialer.connect
+
+    async def lost(*words: Any) -> Any:
+        connection = await connect(*words)
+        connection.abort()
+        return connection
+
+    monkeypatch.setattr(sender._dialer, "connect", lost)
+    async with receiver() as there:
+        told = await post(sender, there.url)
+        assert (told.status, told.trouble) == (None, Trouble.CONNECT_RESET)
+        assert there.arrivals == []
+
+
+# -- several addresses ---------------------------------------------------------------------------
+
+
+async def test_the_addresses_are_tried_in_order(sender: Sender, resolve: Any, dialled: list[str]):
+    resolve("10.1.1.1", "127.0.0.2", "127.0.0.1")
+    async with receiver() as there:
+        told = await post(sender, f"http://many.local:{there.port}/")
+        assert (told.status, told.address) == (200, f"127.0.0.1:{there.port}")
+        assert dialled == ["10.1.1.1", "127.0.0.2", "127.0.0.1"]
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_the_most_telling_trouble_is_told(
+    sender: Sender, resolve: Any, dialled: list[str], order: int
+):
+    resolve(*["10.1.1.1", "127.0.0.1", "10.1.1.2"][::order])
+    told = await post(sender, f"http://many.local:{free_port()}/")
+    assert (told.trouble, told.address) == (Trouble.REFUSED, None)
+    assert len(dialled) == 3
+
+
+async def test_an_address_that_is_silent_leaves_time_for_the_next(
+    sender: Sender, resolve: Any, dialled: list[str]
+):
+    resolve("10.99.0.1", "127.0.0.1")
+    async with receiver() as there:
+        told = await post(sender, f"http://many.local:{there.port}/")
+        assert told.status == 200
+        assert told.duration_ms >= 150
+
+
+async def test_together_they_have_five_seconds(
+    resolve: Any, dialled: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.4)
+    sender = Sender(SystemClock())
+    resolve("10.99.0.1", "10.99.0.2", "10.99.0.3", "10.99.0.4")
+    told = await post(sender, "http://many.local/")
+    assert told.trouble is Trouble.CONNECT_TIMEOUT
+    assert len(dialled) == 4
+    assert 350 <= told.duration_ms < 3000
+
+
+async def test_a_name_server_that_does_not_answer(resolve: Any, monkeypatch: pytest.MonkeyPatch):
+    """All who wait for one name share the one thread that asks."""
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.2)
+    sender = Sender(SystemClock())
+    names = resolve("127.0.0.1", delay=0.5)
+    all_told = await asyncio.gather(*(post(sender, "http://slow.local:9/") for _ in range(20)))
+    assert {told.trouble for told in all_told} == {Trouble.DNS}
+    assert "in time" in all_told[0].detail
+    assert names.asked == 1
+    await asyncio.sleep(0.5)
+    async with receiver() as there:  # and later it is asked again
+        resolve("127.0.0.1")
+        assert (await post(sender, f"http://slow.local:{there.port}/")).status == 200
+    await sender.close()
+
+
+async def test_a_name_without_addresses(sender: Sender, resolve: Any):
+    resolve()
+    assert (await post(sender, "http://empty.local/")).trouble is Trouble.DNS
+
+
+@pytest.mark.parametrize(
+    ("host", "number", "trouble"),
+    [
+        ("h.example", socket.EAI_AGAIN, Trouble.NO_DNS),
+        ("h.local", socket.EAI_AGAIN, Trouble.DNS),
+        ("h.example", socket.EAI_NONAME, Trouble.DNS),
+    ],
+)
+async def test_whose_trouble_a_name_is(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, host: str, number: int, trouble: Trouble
+):
+    async def fail(*_: object, **__: object) -> None:
+        raise socket.gaierror(number, "words")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", fail)
+    told = await post(sender, f"http://{host}/")
+    assert (told.trouble, told.detail) == (trouble, "words")
+
+
+@pytest.mark.parametrize(
+    ("ips", "trouble"),
+    [
+        (("10.1.1.1",), Trouble.NO_NETWORK),
+        (("10.1.1.1", "fd00::1"), Trouble.UNREACHABLE),
+        (("fd00::1",), Trouble.UNREACHABLE),
+        (("10.1.1.1", "127.0.0.1"), Trouble.REFUSED),
+    ],
+)
+async def test_whose_trouble_a_missing_network_is(
+    sender: Sender,
+    resolve: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    ips: tuple[str, ...],
+    trouble: Trouble,
+):
+    async def fail(sock: socket.socket, where: Any) -> None:
+        if where[0] == "127.0.0.1":
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "Connection refused")
+        raise OSError(errno.ENETUNREACH, "Network is unreachable")
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", fail)
+    resolve(*ips)
+    assert (await post(sender, "http://h.local/")).trouble is trouble
+
+
+# -- the address rule ----------------------------------------------------------------------------
+
+
+async def test_a_refused_address_among_several_is_skipped(
+    sender: Sender, resolve: Any, dialled: list[str]
+):
+    """`homeassistant.local` often resolves to fe80:: first."""
+    resolve("fe80::1", "169.254.3.4", "127.0.0.1")
+    async with receiver() as there:
+        assert (await post(sender, f"http://homeassistant.local:{there.port}/")).status == 200
+        assert dialled == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("169.254.169.254", "169.254.169.254"),
+        ("2852039166", "169.254.169.254"),
+        ("0xa9.0xfe.0xa9.0xfe", "169.254.169.254"),
+        ("0251.0376.0251.0376", "169.254.169.254"),
+        ("[::ffff:169.254.169.254]", "169.254.169.254"),
+        ("[64:ff9b::169.254.169.254]", "64:ff9b::a9fe:a9fe leads to 169.254.169.254"),
+        ("0", "0.0.0.0"),
+        ("[::]", ":: "),
+        ("[fe80::1]", "fe80::1"),
+        ("[ff02::1]", "ff02::1"),
+    ],
+)
+async def test_a_refused_literal_opens_no_socket(
+    sender: Sender, dialled: list[str], monkeypatch: pytest.MonkeyPatch, host: str, address: str
+):
+    def none(*_: object, **__: object) -> None:
+        raise AssertionError("a socket was opened")
+
+    monkeypatch.setattr(socket, "socket", none)
+    told = await post(sender, f"https://{host}/")
+    assert (told.status, told.trouble, told.address) == (None, Trouble.BLOCKED, None)
+    assert dialled == []
+    judged = judge_trouble(Trouble.BLOCKED, told.detail)
+    assert judged.result is OutcomeClass.BLOCKED
+    assert judged.sentence is not None
+    assert judged.sentence.startswith(address)
+
+
+@pytest.mark.parametrize("host", ["0x7f.1", "2130706433", "127.1", "[::ffff:127.0.0.1]"])
+async def test_odd_notations_of_a_good_address_work(sender: Sender, host: str):
+    async with receiver() as there:
+        told = await post(sender, f"http://{host}:{there.port}/")
+        assert told.status == 200
+
+
+async def test_names_are_judged_by_what_they_resolve_to(
+    sender: Sender, resolve: Any, dialled: list[str]
+):
+    resolve("169.254.169.254", "fe80::1")
+    told = await post(sender, "https://innocent.example/")
+    assert told.trouble is Trouble.BLOCKED
+    assert "169.254.169.254" in told.detail
+    assert dialled == []
+
+
+async def test_mmconnects_own_listeners_are_no_receivers():
+    async with receiver() as there:
+        rule = AddressRule(own=listeners([f"0.0.0.0:{there.port}"]))
+        sender = Sender(SystemClock(), rule=lambda: rule)
+        for host in ("127.0.0.1", "localhost", "127.0.0.5"):
+            told = await post(sender, f"http://{host}:{there.port}/")
+            assert told.trouble is Trouble.BLOCKED
+            assert "mmconnect itself" in told.detail
+        assert there.arrivals == []
+        await sender.close()
+
+
+async def test_the_owner_may_allow_what_is_refused(dialled: list[str]):
+    rule = AddressRule(allow=(ip_network("169.254.7.7/32"),))
+    sender = Sender(SystemClock(), rule=lambda: rule)
+    assert (await post(sender, "http://169.254.7.7/")).trouble is Trouble.UNREACHABLE
+    assert (await post(sender, "http://169.254.7.8/")).trouble is Trouble.BLOCKED
+    assert dialled == ["169.254.7.7"]
+
+
+async def test_plain_http_does_not_leave_home_without_consent(
+    sender: Sender, resolve: Any, dialled: list[str]
+):
+    told = await post(sender, "http://93.184.216.34/")
+    assert told.trouble is Trouble.BLOCKED
+    assert "https" in told.detail
+    assert dial.PLAIN_HTTP in told.detail
+    assert dialled == []
+    resolve("93.184.216.34", "127.0.0.1")
+    async with receiver() as there:
+        assert (await post(sender, f"http://both.example:{there.port}/")).status == 200
+    assert dialled == ["127.0.0.1"], "the private one of the two"
+    for url, way in (
+        ("http://93.184.216.34/", {"plain_http": True}),
+        ("https://93.184.216.34/", {}),
+    ):
+        assert (await post(sender, url, **way)).trouble is Trouble.UNREACHABLE
+    assert dialled[1:] == ["93.184.216.34"] * 2
+
+
+# -- TLS -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture
+async def over_tls(ours: Authority) -> AsyncIterator[Receiver]:
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    async with receiver(tls=ours.server) as there:
+        yield there
+
+
+async def test_a_private_authority_is_trusted_where_it_is_given(
+    sender: Sender, over_tls: Receiver, ours: Authority
+):
+    for url in (over_tls.url, over_tls.url.replace("127.0.0.1", "localhost")):
+        for _ in range(2):
+            told = await post(sender, url, ca=ours.pem)
+            assert (told.status, told.body) == (200, "ok")
+    assert [one.connection for one in over_tls.arrivals] == [1, 1, 2, 2]
+    told = await post(sender, over_tls.url)
+    assert told.trouble is Trouble.TLS, "nor does a connection made with it serve the others"
+
+
+async def test_the_name_is_checked(sender: Sender, over_tls: Receiver, ours: Authority):
+    told = await post(sender, over_tls.url.replace("127.0.0.1", "127.0.0.2"), ca=ours.pem)
+    if told.trouble is not Trouble.REFUSED:
+        assert told.trouble is Trouble.TLS
+    sender._dialer._resolve = lambda *_: _found(over_tls.port)  # type: ignore[method-assign]
+    told = await post(sender, f"https://other.example:{over_tls.port}/", ca=ours.pem)
+    assert told.trouble is Trouble.TLS
+    assert "other.example" in told.detail
+    assert over_tls.arrivals == []
+
+
+async def _found(port: int) -> list[dial.Found]:
+    return [(socket.AF_INET, ("127.0.0.1", port))]
+
+
+@pytest.mark.parametrize("ca", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nx\n", "\u20ac"])
+async def test_a_certificate_that_cannot_be_read_blocks(
+    sender: Sender, over_tls: Receiver, ca: str
+):
+    told = await post(sender, over_tls.url, ca=ca)
+    assert told.trouble is Trouble.BLOCKED
+    assert "CA certificate" in told.detail
+    assert "PEM" in told.detail
+
+
+async def test_settings_are_made_once(
+    sender: Sender, over_tls: Receiver, ours: Authority, monkeypatch: pytest.MonkeyPatch
+):
+    made = 0
+    make = dial._make_context
+
+    def count(ca: str | None) -> Any:
+        nonlocal made
+        made += 1
+        return make(ca)
+
+    monkeypatch.setattr(dial, "_make_context", count)
+    await asyncio.gather(*(post(sender, over_tls.url, ca=ours.pem) for _ in range(5)))
+    await post(sender, over_tls.url, ca=ours.pem)
+    assert made == 1
+
+
+async def test_a_kept_tls_connection_that_was_closed_meanwhile(
+    sender: Sender, over_tls: Receiver, ours: Authority
+):
+    over_tls.default = answer(close=True)
+    for _ in range(3):
+        assert (await post(sender, over_tls.url, ca=ours.pem)).status == 200
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def mute() -> AsyncIterator[tuple[int, asyncio.Queue[None]]]:
+    """Accepts, says nothing, and tells when the other side has closed: its port, and a queue."""
+    gone: asyncio.Queue[None] = asyncio.Queue()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while await reader.read(1000):
+                pass
+        except ConnectionError:
+            pass
+        gone.put_nowait(None)
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1], gone
+    server.close()
+
+
+async def test_a_handshake_that_is_never_answered(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.5)
+    sender = Sender(SystemClock())
+    async with mute() as (port, gone):
+        told = await post(sender, f"https://127.0.0.1:{port}/")
+        assert told.trouble is Trouble.CONNECT_TIMEOUT
+        await asyncio.wait_for(gone.get(), 5)
+    await sender.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_cancelling_closes_the_connection(sender: Sender, scheme: str):
+    """While it shakes hands, and while it waits for an answer."""
+    async with mute() as (port, gone):
+        task = asyncio.create_task(post(sender, f"{scheme}://127.0.0.1:{port}/"))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await asyncio.wait_for(gone.get(), 5)
+
+
+async def test_a_port_that_connects_to_itself_is_no_receiver(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+):
+    """TCP lets it, about once in 28,000 tries of a port that the system gives out itself."""
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+
+    async def from_there(sock: socket.socket, where: Any) -> None:
+        sock.bind(where)
+        await connect(sock, where)
+        assert sock.getpeername() == sock.getsockname()
+
+    monkeypatch.setattr(loop, "sock_connect", from_there)
+    told = await post(sender, f"http://127.0.0.1:{free_port()}/")
+    assert told.trouble is Trouble.REFUSED
