@@ -19,8 +19,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from mmconnect.delivery.flight import landing, sign
+from mmconnect.delivery.flight import landing
 from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery.signed import sign
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import DEVICE, ENDPOINT, Ids
 from mmconnect.domain.models import (

@@ -53,7 +53,7 @@ def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
     """The attempts of a delivery, first to last."""
     rows = db.execute(
         "SELECT delivery_id, number, started_at, duration_ms, outcome, status, error, address,"
-        " response_headers, response_body, probe, count, last_at FROM attempts"
+        " response_headers, response_body, probe, count, last_at, note FROM attempts"
         " WHERE delivery_id = ? ORDER BY number",
         (delivery_id,),
     )
@@ -169,4 +169,5 @@ def _attempt(row: Row) -> Attempt:
         probe=bool(row[10]),
         count=row[11],
         last_at=row[12],
+        note=row[13],
     )
