@@ -26,6 +26,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError
@@ -119,6 +120,7 @@ async def _run(
         phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
+        loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(_release_announcements(intake))
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
