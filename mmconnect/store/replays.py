@@ -60,7 +60,7 @@ class Replay:
     done: int = 0
     """How many were offered again."""
     skipped: int = 0
-    """How many could not be, as their text was wiped."""
+    """How many could not be, as their text was wiped, or they changed between look and offer."""
     finished_at: int | None = None
     cancelled_at: int | None = None
 
