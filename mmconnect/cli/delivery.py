@@ -11,7 +11,7 @@ from mmconnect.cli import output, replay, shown
 from mmconnect.cli.instants import instant
 from mmconnect.domain.errors import NotFound, UsageError
 from mmconnect.domain.models import DeliveryState
-from mmconnect.store import deliveries, endpoints
+from mmconnect.store import deliveries
 from mmconnect.store.connection import transaction
 
 CHUNK = 1000
@@ -105,10 +105,7 @@ def _cancel(args: argparse.Namespace) -> int:
                     raise NotFound(f"There is no delivery {delivery_id}")
             count = _cancel_in_chunks(store, args.ids)
         else:
-            if endpoints.get(store.db, args.endpoint) is None:
-                raise NotFound(
-                    f"There is no endpoint {args.endpoint}. `mmconnect endpoint list` shows them"
-                )
+            opening.endpoint(store, args.endpoint)
             now = store.clock.now()
             before = None if args.before is None else instant("--before", args.before, now)
             count = 0

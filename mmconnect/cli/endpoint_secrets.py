@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.domain.clock import iso, parse_duration
-from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.domain.errors import Refused, UsageError
 from mmconnect.domain.models import Endpoint
-from mmconnect.store import endpoints, secrets
+from mmconnect.store import secrets
 from mmconnect.webhook import signing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _rotate(args: argparse.Namespace) -> int:
     if brought is not None:
         _usable(brought, plain=True)
     with opening.opened(args, write=True) as store:
-        endpoint = _get(store, args.id)
+        endpoint = opening.endpoint(store, args.id)
         secret = brought or signing.new_secret()
         try:
             signing.check_brought(secret, plain=endpoint.plain_headers)
@@ -90,7 +90,7 @@ def _rotate(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
-        found = asyncio.run(_checks(store, _get(store, args.id)))
+        found = asyncio.run(_checks(store, opening.endpoint(store, args.id)))
     if args.json:
         output.document([_shown(one) for one in found])
     else:
@@ -120,13 +120,6 @@ def _shown(check: Check) -> dict[str, Any]:
         "ms": check.duration_ms,
         "deliveryId": check.delivery_id,
     }
-
-
-def _get(store: opening.Store, endpoint_id: str) -> Endpoint:
-    endpoint = endpoints.get(store.db, endpoint_id)
-    if endpoint is None:
-        raise NotFound(f"There is no endpoint {endpoint_id}. `mmconnect endpoint list` shows them")
-    return endpoint
 
 
 def _usable(secret: str, *, plain: bool) -> None:

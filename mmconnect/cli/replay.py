@@ -73,10 +73,8 @@ def _retry(args: argparse.Namespace) -> int:
 def _matching(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
         now = store.clock.now()
-        if args.endpoint is not None and endpoints.get(store.db, args.endpoint) is None:
-            raise NotFound(
-                f"There is no endpoint {args.endpoint}. `mmconnect endpoint list` shows them"
-            )
+        if args.endpoint is not None:
+            opening.endpoint(store, args.endpoint)
         wanted = Filter(
             state=DeliveryState(args.state),
             endpoint_id=args.endpoint,

@@ -314,7 +314,7 @@ def test_a_check_that_is_broken_off_leaves_nothing_that_is_sent_later(desk: Desk
         db = connect(desk.directory / FILE)
         with transaction(db):
             db.execute("UPDATE deliveries SET state = 'in_flight', boot_id = 'trial'")
-            outbox.sweep(db, boot_id="boot_next", now=1, budget=10)
+            outbox.sweep(db, boot_id="boot_next", now=1, budgets={}, budget=10)
         (state,) = db.execute("SELECT state FROM deliveries").fetchone()
         db.close()
         assert state == "failed"

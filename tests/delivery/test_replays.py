@@ -124,7 +124,7 @@ async def test_a_dead_one_has_its_whole_schedule_again(tmp_path: Path):
         (one,) = await failed(box, endpoint_id, 1)
         await order(box, Filter(state=DeliveryState.FAILED, endpoint_id=endpoint_id))
         await loop(box).turn()
-        box.change(lambda db: endpoints.set_state(db, endpoint_id, EndpointState.ACTIVE))
+        box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
         await box.watch.refresh()
         await eventually(lambda: box.attempts(one))
         (found,) = [d for d in box.deliveries() if d.id == one]
