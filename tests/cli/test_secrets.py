@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import hmac
@@ -303,18 +302,28 @@ def test_a_paused_endpoint_is_checked_too(desk: Desk):
         assert len(there.arrivals) == 3
 
 
-def test_a_check_that_is_broken_off_leaves_nothing_that_is_sent_later(desk: Desk):
+def test_a_check_that_is_killed_leaves_nothing_that_is_sent_later(desk: Desk):
     with endpoint(desk) as (its, _, there):
 
-        async def never(exchange: Exchange) -> None:
-            raise asyncio.CancelledError
+        async def killed(exchange: Exchange) -> None:
+            """Keep the file as it is while the POST is under way: what a kill leaves."""
+            with sqlite3.connect(desk.directory / FILE) as db:
+                left = list(db.execute("SELECT state, boot_id, due_at FROM deliveries"))
+            seen.append(left)
+            await answer(204)(exchange)
 
-        there.default = never
-        assert check(desk, its)[0] == 1
+        seen: list[list[tuple[str, str, int]]] = []
+        there.default = killed
+        assert desk("endpoint", "test", its).code == 0
+        ((state, boot_id, due_at),) = seen[0]
+        assert (state, boot_id) == ("in_flight", "trial")
         db = connect(desk.directory / FILE)
         with transaction(db):
-            db.execute("UPDATE deliveries SET state = 'in_flight', boot_id = 'trial'")
-            outbox.sweep(db, boot_id="boot_next", now=1, budgets={}, budget=10)
-        (state,) = db.execute("SELECT state FROM deliveries").fetchone()
+            db.execute(
+                "UPDATE deliveries SET state = ?, boot_id = ?, due_at = ?", (state, boot_id, due_at)
+            )
+            outbox.mark(db, "dlv_~")  # as a service that goes on beside it
+            assert outbox.sweep(db, boot_id="boot_next", now=1, budgets={}, budget=10) == 1
+        (after,) = db.execute("SELECT state FROM deliveries").fetchone()
         db.close()
-        assert state == "failed"
+        assert after == "failed"
