@@ -17,8 +17,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from mmconnect.delivery.flight import landing, sign
+from mmconnect.delivery.flight import landing
 from mmconnect.delivery.sender import Answer, Sender, Way
+from mmconnect.delivery.signed import sign
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import DEVICE, ENDPOINT, Ids
 from mmconnect.domain.models import (

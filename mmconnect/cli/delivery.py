@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import argparse
-from datetime import datetime
+import time
+from collections.abc import Sequence
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, shown
-from mmconnect.domain.clock import parse_duration
-from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.cli import output, replay, shown
+from mmconnect.cli.instants import instant
+from mmconnect.domain.errors import NotFound, UsageError
 from mmconnect.domain.models import DeliveryState
-from mmconnect.store import deliveries, endpoints
+from mmconnect.store import deliveries
+from mmconnect.store.connection import transaction
+
+CHUNK = 1000
+"""Deliveries that one transaction cancels: some milliseconds, so that a phone never waits long."""
+PAUSE = 0.01
+"""Seconds between two of them."""
+FOUND_AT_ONCE = 50_000
+"""Ids that are held in memory."""
 
 
 def add_parser(
@@ -32,16 +41,7 @@ def add_parser(
     show.add_argument("id", metavar="ID")
     show.set_defaults(run=_show)
 
-    retry = verbs.add_parser(
-        "retry", parents=parents, help="send again: these, or all that match --state and --since"
-    )
-    retry.add_argument("ids", metavar="ID", nargs="*")
-    retry.add_argument(
-        "--state", choices=[s for s in states if s != "in_flight"], help="all of these"
-    )
-    retry.add_argument("--since", metavar="T", help="2h (ago), or 2026-06-12T14:00:00Z")
-    retry.add_argument("--endpoint", metavar="ID", help="only this endpoint's")
-    retry.set_defaults(run=_retry)
+    replay.add_verbs(verbs, parents)
 
     cancel = verbs.add_parser(
         "cancel", parents=parents, help="no longer send what waits: these, or an endpoint's"
@@ -95,49 +95,27 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _retry(args: argparse.Namespace) -> int:
-    if bool(args.ids) == bool(args.state):
-        raise UsageError(
-            "Name deliveries by id, or choose them with --state (and --since, --endpoint)"
-        )
-    with opening.opened(args, write=True) as store:
-        now = store.clock.now()
-        if args.ids:
-            for delivery_id in args.ids:
-                _check(store, delivery_id)
-            count = deliveries.retry(store.db, args.ids, now)
-        else:
-            count = deliveries.retry_matching(
-                store.db,
-                now,
-                state=DeliveryState(args.state),
-                endpoint_id=args.endpoint,
-                since=None if args.since is None else instant("--since", args.since, now),
-            )
-    if args.json:
-        output.document({"retried": count})
-    else:
-        print(f"{count} deliveries are sent again, as soon as the service runs.")
-    return 0
-
-
 def _cancel(args: argparse.Namespace) -> int:
     if bool(args.ids) == bool(args.endpoint):
         raise UsageError("Name deliveries by id, or all that wait for an --endpoint (and --before)")
-    with opening.opened(args, write=True) as store:
-        now = store.clock.now()
+    with opening.opened(args) as store:
         if args.ids:
             for delivery_id in args.ids:
                 if deliveries.get(store.db, delivery_id) is None:
                     raise NotFound(f"There is no delivery {delivery_id}")
-            count = deliveries.cancel(store.db, args.ids, now)
+            count = _cancel_in_chunks(store, args.ids)
         else:
-            if endpoints.get(store.db, args.endpoint) is None:
-                raise NotFound(
-                    f"There is no endpoint {args.endpoint}. `mmconnect endpoint list` shows them"
-                )
+            opening.endpoint(store, args.endpoint)
+            now = store.clock.now()
             before = None if args.before is None else instant("--before", args.before, now)
-            count = deliveries.cancel_waiting(store.db, args.endpoint, now, before=before)
+            count = 0
+            while found := deliveries.waiting(
+                store.db, args.endpoint, before=before, limit=FOUND_AT_ONCE
+            ):
+                cancelled = _cancel_in_chunks(store, found)
+                count += cancelled
+                if not cancelled:  # all of them took off meanwhile
+                    break
     if args.json:
         output.document({"cancelled": count})
     else:
@@ -145,26 +123,13 @@ def _cancel(args: argparse.Namespace) -> int:
     return 0
 
 
-def _check(store: opening.Store, delivery_id: str) -> None:
-    """Refuse what cannot be sent again, with the reason."""
-    delivery = deliveries.get(store.db, delivery_id)
-    if delivery is None:
-        raise NotFound(f"There is no delivery {delivery_id}. `mmconnect delivery list` shows them")
-    if delivery.trigger == "test":
-        raise Refused(f"{delivery_id} was a test. Make another: mmconnect endpoint test")
-    if endpoints.get(store.db, delivery.endpoint_id) is None:
-        raise Refused(f"The endpoint of {delivery_id} was removed")
-
-
-def instant(option: str, text: str, now: int) -> int:
-    """UTC ms of a time, or of so long ago. Raises UsageError naming the option."""
-    try:
-        return max(0, now - parse_duration(text) * 1000)
-    except ValueError:
-        pass
-    except OverflowError:
-        return 0
-    try:
-        return round(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
-    except (ValueError, OverflowError):
-        raise UsageError(f"{option} {text!r}: write 2h, or 2026-06-12T14:00:00Z") from None
+def _cancel_in_chunks(store: opening.Store, ids: Sequence[str]) -> int:
+    """Cancel these in short transactions, with room between them for the service's own."""
+    count = 0
+    for start in range(0, len(ids), CHUNK):
+        if start:
+            time.sleep(PAUSE)
+        with transaction(store.db):
+            chunk = ids[start : start + CHUNK]
+            count += deliveries.cancel(store.db, chunk, store.clock.now())
+    return count

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from urllib.parse import urlsplit
 
-from mmconnect.cli import endpoint_state, output, shown
+from mmconnect.cli import endpoint_secrets, endpoint_state, output, shown
 from mmconnect.cli import open as opening
 from mmconnect.domain.clock import parse_duration
 from mmconnect.domain.errors import UsageError
@@ -59,6 +59,7 @@ def add_parser(
         verb.set_defaults(run=run)
 
     endpoint_state.add_verbs(verbs, parents)
+    endpoint_secrets.add_verbs(verbs, parents)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -152,6 +153,7 @@ def _test(args: argparse.Namespace) -> int:
                 ("Address", attempt.address),
                 ("Answer", output.shortened(attempt.response_body or "", 200) or None),
                 ("Why", attempt.error),
+                ("Note", attempt.note),
             ]
         )
     return 0 if attempt.error is None else 1

@@ -6,7 +6,7 @@ import argparse
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output, shown
-from mmconnect.cli.delivery import instant
+from mmconnect.cli.instants import instant
 from mmconnect.domain.errors import Refused
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import deliveries, endpoints, outbox

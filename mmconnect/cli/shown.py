@@ -102,6 +102,7 @@ def attempt(value: Attempt) -> dict[str, Any]:
         "outcome": value.outcome,
         "status": value.status,
         "error": value.error,
+        "note": value.note,
         "address": value.address,
         "responseHeaders": value.response_headers,
         "responseBody": value.response_body,

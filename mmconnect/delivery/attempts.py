@@ -13,9 +13,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
-from mmconnect.delivery.flight import Landing, landing, sign
+from mmconnect.delivery.flight import Landing, landing
 from mmconnect.delivery.holding import Change, Holding
-from mmconnect.delivery.sender import Answer, Sender, Way
+from mmconnect.delivery.sender import Answer, Sender
+from mmconnect.delivery.signed import Sent, send_signed
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, Flight
@@ -54,15 +55,19 @@ class Attempts:
         """POST once, and judge the answer. Never raises."""
         started_at = self._clock.now()
         try:
-            headers = sign(endpoint, flight, started_at)
-            way = Way(url=endpoint.url, ca=endpoint.ca, plain_http=endpoint.plain_http)
-            answer = await self._sender.post(way, headers, flight.body)
+            sent = await send_signed(self._sender, endpoint, flight, self._clock)
         except Exception:
             log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)
             answer = Answer(status=None, trouble=Trouble.INTERNAL, duration_ms=0, address=None)
-        now = self._clock.now()
+            sent = Sent(answer=answer)
         return landing(
-            endpoint, flight, answer, started_at=started_at, now=now, jitter=self._jitter()
+            endpoint,
+            flight,
+            sent.answer,
+            started_at=started_at,
+            now=self._clock.now(),
+            jitter=self._jitter(),
+            note=sent.remark,
         )
 
     async def record(

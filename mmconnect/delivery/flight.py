@@ -1,4 +1,4 @@
-"""What one attempt sends, and what follows from its answer: pure, for service and CLI alike."""
+"""What follows from the answer to an attempt: pure, for service and CLI alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from mmconnect.delivery.sender import Answer
 from mmconnect.domain.models import Attempt, DeliveryState, Endpoint, Flight, Trigger
-from mmconnect.webhook import outcome, schedule, signing
+from mmconnect.webhook import outcome, schedule
 from mmconnect.webhook.outcome import OutcomeClass
 
 
@@ -29,20 +29,6 @@ class Landing:
     """Seconds that the receiver asked to be left alone."""
 
 
-def sign(endpoint: Endpoint, flight: Flight, now: int) -> dict[str, str]:
-    """The headers of one attempt at `now` (UTC ms), signatures included."""
-    headers = signing.signature_headers(
-        signing.signing_secrets(endpoint.secrets, now),
-        flight.message_id,
-        now // 1000,
-        flight.body,
-        plain=endpoint.plain_headers,
-    )
-    headers[signing.ATTEMPT] = str(flight.number)
-    headers[signing.DELIVERY] = flight.delivery_id
-    return headers
-
-
 def landing(
     endpoint: Endpoint,
     flight: Flight,
@@ -51,8 +37,12 @@ def landing(
     started_at: int,
     now: int,
     jitter: float,
+    note: str | None = None,
 ) -> Landing:
-    """Judge an answer by the contract's outcome rules and the endpoint's schedule."""
+    """Judge an answer by the contract's outcome rules and the endpoint's schedule.
+
+    `note` is what else the attempt's record says, whatever came of it.
+    """
     if answer.trouble is not None:
         judged = outcome.judge_trouble(answer.trouble, answer.detail)
     else:
@@ -69,6 +59,7 @@ def landing(
         response_headers=answer.headers,
         response_body=answer.body,
         probe=flight.probe,
+        note=note,
     )
     if judged.result is OutcomeClass.DELIVERED:
         return Landing(

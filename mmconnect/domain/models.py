@@ -272,3 +272,5 @@ class Attempt:
     """More than one for a row of failed probes: `started_at` is the first's."""
     last_at: int | None = None
     """When the last of such a row began."""
+    note: str | None = None
+    """What else is worth knowing, also of a success: which secret the receiver knows, say."""

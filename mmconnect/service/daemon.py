@@ -27,6 +27,7 @@ from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.egress import Egress
+from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError
@@ -122,6 +123,7 @@ async def _run(
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
         egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
+        loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(_release_announcements(intake))
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again

@@ -53,7 +53,7 @@ def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
     """The attempts of a delivery, first to last."""
     rows = db.execute(
         "SELECT delivery_id, number, started_at, duration_ms, outcome, status, error, address,"
-        " response_headers, response_body, probe, count, last_at FROM attempts"
+        " response_headers, response_body, probe, count, last_at, note FROM attempts"
         " WHERE delivery_id = ? ORDER BY number",
         (delivery_id,),
     )
@@ -64,34 +64,45 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
     """Make deliveries due now, with a fresh budget and the same id and body; how many.
 
     One that waits already is only brought forward, and one in flight is left alone. Tests are never
-    repeated, and what was meant for a removed endpoint stays as it is.
+    repeated, a text that was wiped is gone, and what was meant for a removed endpoint stays.
     """
-    count = 0
-    for delivery_id in delivery_ids:
-        count += db.execute(
-            "UPDATE deliveries SET due_at = ?, state = 'pending', finished_at = NULL,"
-            " trigger = CASE state WHEN 'pending' THEN trigger ELSE 'replay' END,"
-            " spent = CASE state WHEN 'pending' THEN spent ELSE 0 END"
-            " WHERE id = ? AND state <> 'in_flight' AND trigger <> 'test'"
-            " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)",
-            (now, delivery_id),
-        ).rowcount
-    _touch(db)
+    count = sum(offer(db, delivery_id, now) for delivery_id in delivery_ids)
+    touch(db)
     return count
 
 
-def retry_matching(
-    db: sqlite3.Connection,
-    now: int,
-    *,
-    state: DeliveryState,
-    endpoint_id: str | None,
-    since: int | None,
-) -> int:
-    """retry() for everything that matches; how many."""
-    where, values = _filter(state, endpoint_id, since)
-    rows = db.execute(f"SELECT id FROM deliveries WHERE {where}", values).fetchall()
-    return retry(db, [row[0] for row in rows], now)
+def offer(
+    db: sqlite3.Connection, delivery_id: str, now: int, *, only: DeliveryState | None = None
+) -> bool:
+    """retry() for one delivery, and only in that state; False when it was left as it is.
+
+    Tells nobody: whoever calls this wakes the dispatcher.
+    """
+    changed = db.execute(
+        "UPDATE deliveries SET due_at = ?1, state = 'pending', finished_at = NULL, note = NULL,"
+        " trigger = iif(state = 'pending', trigger, 'replay'),"
+        " spent = iif(state = 'pending', spent, 0),"
+        " renewed_at = iif(state = 'pending', renewed_at, ?1)"
+        " WHERE id = ?2 AND state <> 'in_flight' AND state = coalesce(?3, state)"
+        " AND trigger <> 'test'"
+        " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)"
+        " AND NOT EXISTS"
+        " (SELECT 1 FROM messages m WHERE m.id = message_id AND m.wiped_at IS NOT NULL)",
+        (now, delivery_id, None if only is None else only.value),
+    ).rowcount
+    return changed == 1
+
+
+def wiped_at(db: sqlite3.Connection, delivery_id: str) -> int | None:
+    """When the text of a delivery was wiped (UTC ms); None while it is there."""
+    row = db.execute(
+        "SELECT m.wiped_at FROM deliveries d JOIN messages m ON m.id = d.message_id WHERE d.id = ?",
+        (delivery_id,),
+    ).fetchone()
+    return None if row is None else row[0]
+
+
+BY_HAND = "Cancelled by hand"
 
 
 def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
@@ -99,25 +110,45 @@ def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int
     count = 0
     for delivery_id in delivery_ids:
         count += db.execute(
-            "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?"
+            "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?, note = ?"
             " WHERE id = ? AND state = 'pending'",
-            (now, delivery_id),
+            (now, BY_HAND, delivery_id),
         ).rowcount
     return count
 
 
+def waiting(
+    db: sqlite3.Connection, endpoint_id: str, *, before: int | None = None, limit: int
+) -> list[str]:
+    """Up to `limit` ids of what waits for an endpoint, or of those made `before` (UTC ms)."""
+    rows = db.execute(
+        "SELECT id FROM deliveries WHERE endpoint_id = ? AND state = 'pending' AND created_at < ?"
+        " LIMIT ?",
+        (endpoint_id, (1 << 62) if before is None else before, limit),
+    )
+    return [row[0] for row in rows]
+
+
 def cancel_waiting(
-    db: sqlite3.Connection, endpoint_id: str, now: int, *, before: int | None = None
+    db: sqlite3.Connection,
+    endpoint_id: str,
+    now: int,
+    *,
+    before: int | None = None,
+    note: str = BY_HAND,
 ) -> int:
-    """Cancel what waits for an endpoint, or those made `before` (UTC ms); how many."""
+    """Cancel what waits for an endpoint, or those made `before` (UTC ms); how many.
+
+    All in one write: for many rows beside a running service, cancel() in chunks.
+    """
     return db.execute(
-        "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?"
+        "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?, note = ?"
         " WHERE endpoint_id = ? AND state = 'pending' AND created_at < ?",
-        (now, endpoint_id, (1 << 62) if before is None else before),
+        (now, note, endpoint_id, (1 << 62) if before is None else before),
     ).rowcount
 
 
-def _touch(db: sqlite3.Connection) -> None:
+def touch(db: sqlite3.Connection) -> None:
     """Let a running service notice a change that another process made."""
     db.execute("UPDATE revision SET number = number + 1")
 
@@ -169,4 +200,5 @@ def _attempt(row: Row) -> Attempt:
         probe=bool(row[10]),
         count=row[11],
         last_at=row[12],
+        note=row[13],
     )

@@ -123,8 +123,8 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
     """The attempt's own row."""
     db.execute(
         "INSERT OR REPLACE INTO attempts (delivery_id, number, started_at, duration_ms, outcome,"
-        " status, error, address, response_headers, response_body, probe)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " status, error, address, response_headers, response_body, probe, note)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.delivery_id,
             attempt.number,
@@ -137,6 +137,7 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
             attempt.response_headers,
             attempt.response_body,
             int(attempt.probe),
+            attempt.note,
         ),
     )
 

@@ -27,6 +27,37 @@ PREVIOUS_SIGNATURE = "X-MMConnect-Signature-Previous"
 ATTEMPT = "X-MMConnect-Attempt"
 DELIVERY = "X-MMConnect-Delivery"
 
+MOST = 3
+"""Secrets that sign at once: the current one and the two newest before it. A header stays short,
+and three are as many as somebody who rotates twice in a day has handed out."""
+
+_OURS = frozenset(
+    "webhook-id webhook-timestamp webhook-signature content-type user-agent host content-length"
+    " transfer-encoding connection keep-alive te trailer upgrade expect".split()
+)
+_OUR_FAMILIES = ("x-mmconnect-", "x-mac-signature")
+
+
+def is_ours(header: str) -> bool:
+    """Whether a header is one that an owner's own headers never set, sent or not."""
+    name = header.strip().lower()
+    return name in _OURS or name.startswith(_OUR_FAMILIES)
+
+
+def check_brought(secret: str, *, plain: bool = True) -> None:
+    """Raise ValueError, with a sentence, for a secret that cannot sign.
+
+    `plain` is whether the endpoint sends the plain headers, the only ones that any string signs.
+    """
+    size = len(secret.encode())
+    if size < MIN_SECRET_BYTES:
+        raise ValueError(f"The secret has {size} bytes; {MIN_SECRET_BYTES} are the least")
+    if not plain and standard_key(secret) is None:
+        raise ValueError(
+            "The secret is not whsec_ + base64, so it makes no webhook-signature, and the plain"
+            " headers are off: nothing would be signed. Leave --secret out to have one made"
+        )
+
 
 def new_secret() -> str:
     """A fresh `whsec_` secret: base64 of 32 random bytes."""
@@ -59,9 +90,20 @@ def plain_signature(secret: str, body: bytes) -> str:
     return hmac.digest(secret.encode(), body, "sha256").hex()
 
 
-def signing_secrets(known: Sequence[Secret], now: int) -> list[str]:
-    """The secrets that sign at `now` (UTC ms): the current one, then those in their overlap."""
-    return [s.value for s in known if s.expires_at is None or s.expires_at > now]
+def valid(known: Sequence[Secret], now: int, *, trusted: bool = True) -> list[Secret]:
+    """Those that sign at `now` (UTC ms): the current one, then the newest in their overlap.
+
+    While the clock is not `trusted` to be right nothing has ended: better a signature too many
+    than a receiver that is locked out by a clock.
+    """
+    return [s for s in known if s.expires_at is None or s.expires_at > now or not trusted][:MOST]
+
+
+def signing_secrets(known: Sequence[Secret], now: int, *, trusted: bool = True) -> list[str]:
+    """The values of valid()."""
+    if len(known) == 1:
+        return [known[0].value]
+    return [s.value for s in valid(known, now, trusted=trusted)]
 
 
 def signature_headers(

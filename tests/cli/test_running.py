@@ -88,7 +88,7 @@ def test_a_retry_is_the_same_request_with_a_new_signature(desk: Desk, service: S
         of_it = ("delivery", "list", "--endpoint", added, "--state", "delivered", "--json")
         until(lambda: bool(desk(*of_it).json), "it is recorded")
         (delivery,) = desk(*of_it).json
-        assert desk("delivery", "retry", delivery["id"], "--json").json == {"retried": 1}
+        assert desk("delivery", "retry", delivery["id"], "--json").json["retried"] == 1
         until(lambda: len(receiver.arrivals) == 2, "it arrives again", within=5)
         one, two = receiver.arrivals
         assert one.body == two.body

@@ -26,7 +26,7 @@ from tests.support.service import Service, until
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
 KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
-AN_ID = re.compile(r"(dev|msg|ep|dlv|ten)_[0-9A-HJKMNP-TV-Z]{26}")
+AN_ID = re.compile(r"(dev|msg|ep|dlv|ten|rpl)_[0-9A-HJKMNP-TV-Z]{26}")
 A_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -94,12 +94,20 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     delivery = take("delivery list")[0]["id"]
     take("delivery show", delivery)
     take("delivery retry", delivery)
+    its = ("--state", "delivered", "--endpoint", endpoint, "--since", "1h", "--until", "0s")
+    until(lambda: desk("delivery", "retry", *its, "--json").json["replay"], "one is delivered")
+    until(lambda: desk("delivery", "replays", "--json").json[0]["finishedAt"], "it is through")
+    take("delivery replays")
     take("delivery cancel", delivery)
     take("endpoint test", endpoint)
     take("endpoint list")
     take("endpoint show", endpoint)
     take("endpoint pause", endpoint)
     take("endpoint resume", endpoint)
+    take("endpoint rotate-secret", endpoint)
+    told = desk("endpoint", "check", endpoint, "--json")
+    assert (told.code, told.err) == (1, ""), "it is pleased with everything"
+    seen["endpoint check"] = json.loads(told.out)
     assert service.stop() == 0  # now it is written down when the phone was heard
     take("device list")
     take("device new-token", device)

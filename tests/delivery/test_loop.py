@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmconnect.delivery import dispatcher as dispatching
-from mmconnect.delivery.flight import sign
+from mmconnect.delivery.signed import sign
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import claims, database, deliveries, endpoints
@@ -99,14 +99,14 @@ async def test_a_mistake_while_sending_is_recorded_and_tried_again(
 ):
     calls = 0
 
-    def broken(*args):
+    def broken(*args, **kwargs):
         nonlocal calls
         calls += 1
         if calls == 1:
             raise ValueError("a mistake of ours")
-        return sign(*args)
+        return sign(*args, **kwargs)
 
-    monkeypatch.setattr("mmconnect.delivery.attempts.sign", broken)
+    monkeypatch.setattr("mmconnect.delivery.signed.sign", broken)
     async with appliance(tmp_path) as box, receiver() as there:
         await box.endpoint(there.url)
         message_id = await box.text()
@@ -124,14 +124,14 @@ async def test_a_mistake_while_sending_frees_its_place(
 ):
     calls = 0
 
-    def broken(*args):
+    def broken(*args, **kwargs):
         nonlocal calls
         calls += 1
         if calls == 1:
             raise ValueError("a mistake of ours")
-        return sign(*args)
+        return sign(*args, **kwargs)
 
-    monkeypatch.setattr("mmconnect.delivery.attempts.sign", broken)
+    monkeypatch.setattr("mmconnect.delivery.signed.sign", broken)
     async with appliance(tmp_path) as box, receiver() as there:
         await box.endpoint(there.url, concurrency=1)
         await box.text("1")

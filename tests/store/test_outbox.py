@@ -310,26 +310,37 @@ def test_a_test_is_not_sent_again(house: House) -> None:
     assert retry(house, delivery_id) == 0
 
 
-def test_many_are_sent_again_by_state_endpoint_and_time(house: House) -> None:
-    other = second_endpoint(house)
-    old = waiting(house, "old", received_at=NOW - DAY)
-    new = waiting(house, "new")
-    its = waiting(house, "its", to=other)
-    fine = waiting(house, "fine")
-    for delivery_id in (old, new, its):
-        house.db.execute("UPDATE deliveries SET state='failed' WHERE id = ?", (delivery_id,))
-    house.db.execute("UPDATE deliveries SET state='delivered' WHERE id = ?", (fine,))
-    with transaction(house.db):
-        count = deliveries.retry_matching(
-            house.db,
-            NOW,
-            state=DeliveryState.FAILED,
-            endpoint_id=house.endpoint.id,
-            since=NOW - MINUTE,
-        )
-    assert count == 1
-    assert state(house, new) is DeliveryState.PENDING
-    assert {state(house, old), state(house, its)} == {DeliveryState.FAILED}
+def test_a_wiped_text_is_not_sent_again(house: House) -> None:
+    delivery_id = waiting(house)
+    house.db.execute("UPDATE deliveries SET state = 'failed'")
+    assert deliveries.wiped_at(house.db, delivery_id) is None
+    house.db.execute("UPDATE messages SET wiped_at = ?", (NOW,))
+    assert retry(house, delivery_id) == 0
+    assert state(house, delivery_id) is DeliveryState.FAILED
+    assert deliveries.wiped_at(house.db, delivery_id) == NOW
+
+
+@pytest.mark.parametrize("ended", ["delivered", "failed", "expired", "cancelled"])
+def test_what_has_ended_begins_anew_in_budget_and_age(house: House, ended: str) -> None:
+    delivery_id = waiting(house, received_at=NOW - DAY)
+    house.db.execute(
+        "UPDATE deliveries SET state = ?, attempts = 10, spent = 10, finished_at = 1, note = 'why'",
+        (ended,),
+    )
+    assert retry(house, delivery_id) == 1
+    found = deliveries.get(house.db, delivery_id)
+    assert found is not None
+    assert (found.attempts, found.spent, found.trigger) == (10, 0, Trigger.REPLAY)
+    assert (found.renewed_at, found.finished_at, found.note) == (NOW + DAY, None, None)
+
+
+def test_what_waits_is_brought_forward_and_keeps_its_age(house: House) -> None:
+    delivery_id = waiting(house)
+    house.db.execute("UPDATE deliveries SET spent = 3, due_at = due_at + 99")
+    assert retry(house, delivery_id) == 1
+    found = deliveries.get(house.db, delivery_id)
+    assert found is not None
+    assert (found.due_at, found.spent, found.renewed_at) == (NOW + DAY, 3, None)
 
 
 def test_a_running_service_notices_that_something_is_sent_again(house: House) -> None:
@@ -384,11 +395,6 @@ def test_what_was_meant_for_a_removed_endpoint_is_not_sent_again(house: House) -
     delivery_id = waiting(house)
     remove(house)
     assert retry(house, delivery_id) == 0
-    with transaction(house.db):
-        count = deliveries.retry_matching(
-            house.db, NOW, state=DeliveryState.CANCELLED, endpoint_id=None, since=None
-        )
-    assert count == 0
     assert state(house, delivery_id) is DeliveryState.CANCELLED
 
 

@@ -58,8 +58,10 @@ CREATE TABLE replays (
 CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
 
 -- A row of failed probes is one attempt: how many there were, and when the last one was.
+-- `note` is what else is worth knowing, also of a success (which secret the receiver knows).
 ALTER TABLE attempts ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE attempts ADD COLUMN last_at INTEGER;
+ALTER TABLE attempts ADD COLUMN note TEXT;
 ALTER TABLE attempts ADD COLUMN probe INTEGER NOT NULL DEFAULT 0 CHECK (probe IN (0, 1));
 
 -- An operational event is a message of its own kind; a message's text can be wiped while its row stays.

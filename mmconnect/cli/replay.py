@@ -1,0 +1,192 @@
+"""`mmconnect delivery retry|replays`: sending again, one delivery or all that match.
+
+What is named by id is due at once. What is found by a filter is counted and written down as one
+order, which the service works through at a rate that leaves room for new texts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from mmconnect.cli import open as opening
+from mmconnect.cli import output
+from mmconnect.cli.instants import instant
+from mmconnect.domain.clock import iso
+from mmconnect.domain.errors import NotFound, Refused, UsageError
+from mmconnect.domain.ids import REPLAY
+from mmconnect.domain.models import DeliveryState
+from mmconnect.service.lock import poke, running
+from mmconnect.store import deliveries, endpoints, preferences, replays
+from mmconnect.store.connection import transaction
+from mmconnect.store.replays import Filter, Replay, ReplayState
+
+
+def add_verbs(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add the verbs to the delivery family."""
+    states = [s.value for s in DeliveryState if s is not DeliveryState.IN_FLIGHT]
+    retry = verbs.add_parser(
+        "retry", parents=parents, help="send again: these, or all that match --state and --since"
+    )
+    retry.add_argument("ids", metavar="ID", nargs="*")
+    retry.add_argument("--state", choices=states, help="all of these")
+    retry.add_argument("--since", metavar="T", help="2h (ago), or 2026-06-12T14:00:00Z")
+    retry.add_argument("--until", metavar="T", help="only those made before then")
+    retry.add_argument("--endpoint", metavar="ID", help="only this endpoint's")
+    retry.add_argument("--dry-run", action="store_true", help="count them, and change nothing")
+    retry.set_defaults(run=_retry)
+
+    listed = verbs.add_parser(
+        "replays", parents=parents, help="how far sending many again has come, or cancel it"
+    )
+    listed.add_argument("word", metavar="cancel", nargs="?", choices=["cancel"])
+    listed.add_argument("id", metavar="RPL", nargs="?")
+    listed.set_defaults(run=_replays)
+
+
+def _retry(args: argparse.Namespace) -> int:
+    if bool(args.ids) == bool(args.state):
+        raise UsageError(
+            "Name deliveries by id, or choose them with --state (and --since, --until, --endpoint)"
+        )
+    if args.state:
+        return _matching(args)
+    if args.since or args.until or args.endpoint or args.dry_run:
+        raise UsageError("--since, --until, --endpoint and --dry-run go with --state, not with ids")
+    with opening.opened(args, write=True) as store:
+        for delivery_id in args.ids:
+            _check(store, delivery_id)
+        count = deliveries.retry(store.db, args.ids, store.clock.now())
+    if args.json:
+        output.document({"retried": count, "matching": len(args.ids), "replay": None})
+    elif count < len(args.ids):
+        print(f"{count} deliveries are sent again; {len(args.ids) - count} are in flight just now.")
+    else:
+        print(f"{count} deliveries are sent again, as soon as the service runs.")
+    return 0
+
+
+def _matching(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        now = store.clock.now()
+        if args.endpoint is not None:
+            opening.endpoint(store, args.endpoint)
+        wanted = Filter(
+            state=DeliveryState(args.state),
+            endpoint_id=args.endpoint,
+            since=None if args.since is None else instant("--since", args.since, now),
+            until=None if args.until is None else instant("--until", args.until, now),
+        )
+        total, last = replays.count(store.db, wanted)
+        if args.dry_run or not total:
+            return _told(args, total, None, f"{total} deliveries match; nothing was changed.")
+        if sys.stdin.isatty() and not args.json:
+            question = f"{total} deliveries match. Send them all again?"
+            if not opening.confirm(question, yes=False):
+                raise Refused("Nothing was changed")
+        replay = Replay(
+            id=store.ids.new(REPLAY),
+            created_at=now,
+            filter=wanted,
+            cursor="",
+            last=last,
+            total=total,
+        )
+        with transaction(store.db):
+            replays.add(store.db, replay)
+        poke(store.directory)
+        rate = preferences.load(store.db).replay_rate
+        if running(store.directory) is None:
+            when = "as soon as the service runs, which it does not"
+        else:
+            when = f"{rate} a second at the most"
+    see = f"{output.program()} delivery replays"
+    return _told(args, total, replay.id, f"{total} deliveries are sent again, {when}. See: {see}")
+
+
+def _told(args: argparse.Namespace, total: int, replay_id: str | None, sentence: str) -> int:
+    if args.json:
+        retried = 0 if replay_id is None else total
+        output.document({"retried": retried, "matching": total, "replay": replay_id})
+    else:
+        print(sentence)
+    return 0
+
+
+def _replays(args: argparse.Namespace) -> int:
+    if args.word is not None:
+        return _cancel(args)
+    with opening.opened(args) as store:
+        found = replays.latest(store.db, 50)
+        up = running(store.directory) is not None
+    if args.json:
+        output.document([_shown(one) for one in found])
+        return 0
+    output.table(
+        ("ID", "STATE", "DONE", "SKIPPED", "OF", "ORDERED"),
+        [
+            (r.id, r.state.value, r.done, r.skipped, r.total, output.local(r.created_at))
+            for r in found
+        ],
+        "Nothing was sent again in bulk yet.",
+    )
+    if not up and any(r.state is ReplayState.RUNNING for r in found):
+        print("\nThe service does not run; they go on when it does.")
+    return 0
+
+
+def _cancel(args: argparse.Namespace) -> int:
+    if args.id is None:
+        raise UsageError("Name the replay to cancel: `mmconnect delivery replays` shows them")
+    with opening.opened(args, write=True) as store:
+        if replays.get(store.db, args.id) is None:
+            raise NotFound(f"There is no replay {args.id}. `mmconnect delivery replays` shows them")
+        replays.cancel(store.db, args.id, store.clock.now())
+        after = replays.get(store.db, args.id)
+        assert after is not None  # noqa: S101 (it was there two lines above)
+    if args.json:
+        output.document([_shown(after)])
+    elif after.state is ReplayState.CANCELLED:
+        print(f"{after.id} offers no more; {after.done} of {after.total} were offered before.")
+    else:
+        print(f"{after.id} was finished already: {after.done} of {after.total} were offered.")
+    return 0
+
+
+def _shown(replay: Replay) -> dict[str, Any]:
+    f = replay.filter
+    return {
+        "id": replay.id,
+        "state": replay.state.value,
+        "total": replay.total,
+        "done": replay.done,
+        "skipped": replay.skipped,
+        "filter": {
+            "state": None if f.state is None else f.state.value,
+            "endpointId": f.endpoint_id,
+            "since": None if f.since is None else iso(f.since),
+            "until": None if f.until is None else iso(f.until),
+        },
+        "createdAt": iso(replay.created_at),
+        "finishedAt": None if replay.finished_at is None else iso(replay.finished_at),
+    }
+
+
+def _check(store: opening.Store, delivery_id: str) -> None:
+    """Refuse what cannot be sent again, with the reason."""
+    delivery = deliveries.get(store.db, delivery_id)
+    if delivery is None:
+        raise NotFound(f"There is no delivery {delivery_id}. `mmconnect delivery list` shows them")
+    if delivery.trigger == "test":
+        raise Refused(f"{delivery_id} was a test. Make another: mmconnect endpoint test")
+    if endpoints.get(store.db, delivery.endpoint_id) is None:
+        raise Refused(f"The endpoint of {delivery_id} was removed")
+    wiped_at = deliveries.wiped_at(store.db, delivery_id)
+    if wiped_at is not None:
+        raise Refused(
+            f"The text of {delivery_id} was wiped at {iso(wiped_at)}: there is nothing to send"
+        )
