@@ -180,8 +180,6 @@ def _test(args: argparse.Namespace) -> int:
     return 0 if attempt.error is None else 1
 
 
-
-
 def _secret(text: str | None) -> str:
     if text is None:
         return signing.new_secret()

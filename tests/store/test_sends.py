@@ -20,7 +20,7 @@ from mmconnect.domain.models import (
     Routing,
     Trigger,
 )
-from mmconnect.store import configuration, deliveries, endpoints, messages, outbox, sends
+from mmconnect.store import claims, configuration, deliveries, endpoints, messages, sends
 from mmconnect.store.connection import transaction
 from mmconnect.store.sends import Sent, Skip
 from mmconnect.webhook import headers
@@ -49,7 +49,7 @@ CHANGED: dict[str, Any] = {
     "plain_http": True,
 }
 OTHERS = {"id", "state", "held_class", "held_reason", "held_at", "alert", "created_at"} | {
-    *("removed_at", "secrets")
+    *("removed_at", "secrets", "probe_asked_at")
 }
 
 
@@ -74,7 +74,9 @@ def test_each_alone_too_and_the_service_notices(house: House, name: str) -> None
 def test_what_the_service_has_learnt_meanwhile_stays(house: House) -> None:
     """Somebody's form is open while the endpoint is held."""
     with transaction(house.db):
-        endpoints.hold(house.db, house.endpoint.id, "gone", "It answered 410")
+        endpoints.hold(
+            house.db, house.endpoint.id, "gone", "It answered 410", NOW, house.endpoint.url
+        )
         endpoints.update(house.db, replace(house.endpoint, name="New", alert=True, secrets=()))
     found = endpoints.get(house.db, house.endpoint.id)
     assert found is not None
@@ -135,9 +137,8 @@ def send(house: House, *chosen: Message, own: bytes | None = None) -> list[Sent]
 
 def body(house: House) -> bytes:
     """What the one waiting delivery would send."""
-    (flight,), _ = outbox.claim(
-        house.db, endpoint_id=house.endpoint.id, now=NOW + 5, slots=9, busy=[], boot_id=BOOT
-    )
+    by = claims.Claim(endpoint_id=house.endpoint.id, boot_id=BOOT, now=NOW + 5, too_old=0)
+    (flight,) = claims.claim(house.db, by, slots=9, busy=[]).flights
     return flight.body
 
 
