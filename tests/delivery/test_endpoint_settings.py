@@ -70,7 +70,9 @@ async def test_another_url_gets_what_waits(tmp_path: Path):
         assert (old.texts, new.texts) == (["moves"], ["moves"])
 
 
-@pytest.mark.parametrize("column", ['{"X-A": "a\\r\\nX-B: b"}', '{"X-A": 5}', "nonsense"])
+@pytest.mark.parametrize(
+    "column", ['{"X-A": "a\\r\\nX-B: b"}', '{"X-A": 5}', '{"Host": "x"}', "nonsense"]
+)
 async def test_a_header_that_was_broken_by_hand_holds_its_endpoint_and_nobody_else(
     tmp_path: Path, column: str
 ):
