@@ -96,7 +96,7 @@ def changed(
     made = replace(endpoint, **changes)
     if {"url", "plain_http"} & set(changes):
         _may_be_plain(made)
-    if not made.plain_headers and signing.standard_key(made.secrets[0].value) is None:
+    if changes.get("plain_headers") is False and signing.standard_key(made.secrets[0].value) is None:
         raise Refused(
             "The endpoint's secret is not whsec_ + base64, so there is no webhook-signature:"
             " without the plain headers nothing would sign its texts"
