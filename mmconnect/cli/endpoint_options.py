@@ -96,7 +96,8 @@ def changed(
     made = replace(endpoint, **changes)
     if {"url", "plain_http"} & set(changes):
         _may_be_plain(made)
-    if changes.get("plain_headers") is False and signing.standard_key(made.secrets[0].value) is None:
+    silent = signing.standard_key(made.secrets[0].value) is None
+    if silent and changes.get("plain_headers") is False:
         raise Refused(
             "The endpoint's secret is not whsec_ + base64, so there is no webhook-signature:"
             " without the plain headers nothing would sign its texts"

@@ -9,13 +9,11 @@ from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.ids import DELIVERY
-from mmconnect.domain.models import Endpoint, EndpointState, Message, Numbers
+from mmconnect.domain.models import Endpoint, EndpointState
 from mmconnect.service.lock import poke
 from mmconnect.store import endpoints, sends, settings
 from mmconnect.store.connection import transaction
 from mmconnect.store.sends import Sent, Skip
-from mmconnect.webhook import routing
-from mmconnect.webhook.payload import Tenant, message_received
 
 REASONS = {
     Skip.UNDER_WAY: "it is on its way to that endpoint already",
@@ -59,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
                     endpoint.id,
                     now=store.clock.now(),
                     new_id=lambda: store.ids.new(DELIVERY),
-                    write=lambda message, kept: _own(endpoint, tenant, message, kept),
+                    write=lambda message, kept: sends.own_form(endpoint, tenant, message, kept),
                 )
             poke(store.directory)
     refused = [one for one in sent if one.skip not in (None, Skip.UNDER_WAY)]
@@ -70,14 +68,6 @@ def run(args: argparse.Namespace) -> int:
     else:
         _tell(endpoint, sent)
     return 0
-
-
-def _own(endpoint: Endpoint, tenant: Tenant, message: Message, kept: bytes | None) -> bytes | None:
-    """The endpoint's own form of a message; None where it is the general one, which was `kept`."""
-    rule = routing.compile(endpoint.routing).rule_id(message)
-    if rule is None and endpoint.numbers is Numbers.E164 and kept is not None:
-        return None
-    return message_received(message, tenant, endpoint.numbers, rule_id=rule)
 
 
 def _document(endpoint: Endpoint, sent: Sequence[Sent]) -> dict[str, object]:

@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mmconnect.domain.models import Kind, Message, Trigger
+from mmconnect.domain.models import Endpoint, Kind, Message, Numbers, Trigger
 from mmconnect.store import messages, outbox
 from mmconnect.store.outbox import NewDelivery
+from mmconnect.webhook import routing
+from mmconnect.webhook.payload import Tenant, message_received
 
 CHUNK = 500
 """Messages a transaction: a few milliseconds in which the service's own writes wait."""
@@ -46,6 +48,19 @@ def unknown(db: sqlite3.Connection, message_ids: Sequence[str]) -> list[str]:
         for message_id in message_ids
         if db.execute("SELECT 1 FROM messages WHERE id = ?", (message_id,)).fetchone() is None
     ]
+
+
+def own_form(
+    endpoint: Endpoint, tenant: Tenant, message: Message, kept: bytes | None
+) -> bytes | None:
+    """An endpoint's own form of a message; None where it is the general one, which was `kept`.
+
+    For send(). The routing is named where it would have matched, though it was not asked.
+    """
+    rule = routing.compile(endpoint.routing).rule_id(message)
+    if rule is None and endpoint.numbers is Numbers.E164 and kept is not None:
+        return None
+    return message_received(message, tenant, endpoint.numbers, rule_id=rule)
 
 
 def send(
