@@ -6,19 +6,20 @@ import argparse
 import asyncio
 from urllib.parse import urlsplit
 
-from mmconnect.cli import endpoint_secrets, endpoint_state, output, shown
+from mmconnect.cli import (
+    endpoint_options,
+    endpoint_routing,
+    endpoint_secrets,
+    endpoint_state,
+    output,
+    shown,
+)
 from mmconnect.cli import open as opening
-from mmconnect.domain.clock import parse_duration
-from mmconnect.domain.errors import UsageError
-from mmconnect.domain.ids import ENDPOINT
+from mmconnect.domain.errors import Refused, UsageError
+from mmconnect.domain.ids import ENDPOINT, RULE
 from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
-from mmconnect.store import endpoints, outbox
+from mmconnect.store import devices, endpoints, outbox
 from mmconnect.webhook import payload, schedule, signing
-
-CONCURRENCY = 64
-"""POSTs in flight to one endpoint at the most, unless set otherwise."""
-
-LONGEST_AGE = 3650 * 86_400
 
 
 def add_parser(
@@ -31,23 +32,25 @@ def add_parser(
 
     add = verbs.add_parser("add", parents=parents, help="send texts to a URL")
     add.add_argument("url", metavar="URL")
-    add.add_argument("--name", help="for people; the URL's host when left out")
     add.add_argument(
         "--secret",
         metavar="S",
         help="bring your own signing secret, of 16 bytes or more (or @FILE, or - for stdin)",
     )
-    add.add_argument(
-        "--numbers",
-        choices=[n.value for n in Numbers],
-        default="e164",
-        help="with + (e164, the default) or without (digits)",
-    )
-    add.add_argument("--events", metavar="E,…", help=f"what it gets (default {payload.RECEIVED})")
-    add.add_argument(
-        "--max-age", metavar="D", help="how long a text is worth delivering (default 14d)"
-    )
+    endpoint_options.add_flags(add)
     add.set_defaults(run=_add)
+
+    change = verbs.add_parser("set", parents=parents, help="change what an endpoint gets, and how")
+    change.add_argument("id", metavar="ID")
+    change.add_argument("--url", metavar="URL", help="where its texts go")
+    endpoint_options.add_flags(change)
+    change.add_argument(
+        "--routing", choices=["everything"], help="want every text again, before other flags count"
+    )
+    change.add_argument(
+        "--preview", action="store_true", help="change nothing; only try the routing on past texts"
+    )
+    change.set_defaults(run=_set)
 
     verbs.add_parser("list", parents=parents, help="all endpoints").set_defaults(run=_list)
     for name, run, text in (
@@ -64,27 +67,26 @@ def add_parser(
 
 def _add(args: argparse.Namespace) -> int:
     secret = _secret(args.secret)
-    url = _url(args.url)
-    name = opening.name_argument(args.name or urlsplit(url).hostname or url)
-    events = _events(args.events)
-    max_age = _max_age(args.max_age)
+    url = endpoint_options.url(args.url)
+    name = opening.name_argument(urlsplit(url).hostname or url)
     with opening.opened(args, write=True) as store:
         now = store.clock.now()
-        endpoint = Endpoint(
+        fresh = Endpoint(
             id=store.ids.new(ENDPOINT),
             name=name,
             url=url,
             state=EndpointState.ACTIVE,
             held_class=None,
             held_reason=None,
-            numbers=Numbers(args.numbers),
-            events=events,
-            max_age=max_age,
+            numbers=Numbers.E164,
+            events=frozenset({payload.RECEIVED}),
+            max_age=schedule.DEFAULT_MAX_AGE,
             plain_headers=True,
-            concurrency=CONCURRENCY,
+            concurrency=endpoint_options.CONCURRENCY,
             created_at=now,
             secrets=(Secret(value=secret, created_at=now, expires_at=None),),
         )
+        endpoint = endpoint_options.changed(fresh, args, store.db, lambda: store.ids.new(RULE))
         endpoints.add(store.db, endpoint)
     if args.json:
         output.document({"id": endpoint.id, "url": url, "name": endpoint.name, "secret": secret})
@@ -99,6 +101,37 @@ def _add(args: argparse.Namespace) -> int:
             f" {signing.SIGNATURE} and {signing.HOSTED_SIGNATURE} are."
         )
     print(f"Try it: {output.program()} endpoint test {endpoint.id}")
+    return 0
+
+
+def _set(args: argparse.Namespace) -> int:
+    with opening.opened(args, write=not args.preview) as store:
+        endpoint = opening.endpoint(store, args.id)
+        if endpoint.alert:
+            raise Refused(
+                f"{endpoint.name} is the alert URL; change it with"
+                " `mmconnect settings set alert_url`"
+            )
+        changed = endpoint_options.changed(endpoint, args, store.db, lambda: store.ids.new(RULE))
+        matched, of = endpoint_routing.preview(store.db, changed.routing)
+        if not args.preview:
+            endpoints.update(store.db, changed)
+        waiting = outbox.waiting(store.db, endpoint.id)
+    if args.preview:
+        if args.json:
+            output.document({"id": endpoint.id, "matched": matched, "of": of})
+        else:
+            print(endpoint_routing.preview_words(matched, of))
+        return 0
+    if args.json:
+        output.document(shown.endpoint(changed, waiting))
+        return 0
+    same = changed == endpoint
+    print(f"{changed.name} {'stays as it is' if same else 'is changed, from the next attempt on'}.")
+    if changed.routing != endpoint.routing:
+        print(endpoint_routing.preview_words(matched, of))
+    if changed.state is EndpointState.HELD:
+        print(f"It is held. Try again: {output.program()} endpoint resume {endpoint.id}")
     return 0
 
 
@@ -120,12 +153,12 @@ def _show(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
         endpoint = opening.endpoint(store, args.id)
         waiting = outbox.waiting(store.db, endpoint.id)
+        names = {d.id: d.name for d in devices.known(store.db)}
     facts = shown.endpoint(endpoint, waiting)
     if args.json:
         output.document(facts)
     else:
-        facts["events"] = ", ".join(facts["events"])
-        output.fields(list(facts.items()))
+        output.fields(list((facts | endpoint_options.in_words(endpoint, names)).items()))
     return 0
 
 
@@ -159,19 +192,6 @@ def _test(args: argparse.Namespace) -> int:
     return 0 if attempt.error is None else 1
 
 
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(c.isspace() for c in text):
-        raise UsageError(
-            f"{text!r} is not a URL that webhooks can go to: write http://HOST/… or https://HOST/…"
-        )
-    return text
-
-
 def _secret(text: str | None) -> str:
     if text is None:
         return signing.new_secret()
@@ -181,30 +201,3 @@ def _secret(text: str | None) -> str:
             f"The secret has {len(secret.encode())} bytes; {signing.MIN_SECRET_BYTES} are the least"
         )
     return secret
-
-
-def _events(text: str | None) -> frozenset[str]:
-    if text is None:
-        return frozenset({payload.RECEIVED})
-    names = frozenset(name.strip() for name in text.split(",") if name.strip())
-    unknown = sorted(names - set(payload.EVENTS))
-    if unknown or not names:
-        raise UsageError(
-            f"There is no event {', '.join(unknown) or repr(text)}; there are"
-            f" {', '.join(payload.EVENTS)}"
-        )
-    return names
-
-
-def _max_age(text: str | None) -> int:
-    if text is None:
-        return schedule.DEFAULT_MAX_AGE
-    try:
-        seconds = parse_duration(text)
-    except OverflowError:
-        seconds = LONGEST_AGE + 1
-    except ValueError as error:
-        raise UsageError(f"--max-age {error}") from error
-    if not 0 < seconds <= LONGEST_AGE:
-        raise UsageError(f"--max-age {text!r}: choose more than nothing and at most ten years")
-    return seconds

@@ -6,12 +6,15 @@ import argparse
 import asyncio
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, shown
+from mmconnect.cli import output, sending, shown
 from mmconnect.cli.simulated import as_pushed
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Kind
 from mmconnect.service.lock import running
 from mmconnect.store import deliveries, devices, messages
+from mmconnect.store.messages import StoredMessage
+
+NOBODY = "nobody wanted it"
 
 
 def add_parser(
@@ -30,6 +33,10 @@ def add_parser(
     show.add_argument("id", metavar="ID")
     show.set_defaults(run=_show)
 
+    sending.add_parser(
+        verbs.add_parser("send", parents=parents, help="send texts to an endpoint that lacks them")
+    )
+
     simulate = verbs.add_parser(
         "simulate", parents=parents, help="push a text through the phone listener, as a phone would"
     )
@@ -43,24 +50,33 @@ def _list(args: argparse.Namespace) -> int:
     limit = output.limit(args.limit)
     with opening.opened(args) as store:
         found = messages.latest(store.db, limit)
+        counts = [deliveries.count_of(store.db, m.message.id) for m in found]
     if args.json:
-        output.document([shown.message(m) for m in found])
+        output.document([shown.message(m, n) for m, n in zip(found, counts, strict=True)])
     else:
         output.table(
-            ("ID", "RECEIVED", "FROM", "PHONE", "TEXT"),
+            ("ID", "RECEIVED", "FROM", "PHONE", "DELIVERIES", "TEXT"),
             [
                 (
                     m.message.id,
                     output.local(m.message.received_at),
                     m.message.sender,
                     m.message.device_name,
+                    _where(m, count),
                     output.shortened(m.message.text or m.note or f"({m.message.kind.value})"),
                 )
-                for m in found
+                for m, count in zip(found, counts, strict=True)
             ],
             f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi",
         )
     return 0
+
+
+def _where(found: StoredMessage, count: int) -> str:
+    """How many deliveries a message has, or why none."""
+    if count:
+        return str(count)
+    return "not understood" if found.message.kind is Kind.UNRECOGNISED else NOBODY
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -73,7 +89,7 @@ def _show(args: argparse.Namespace) -> int:
             for d in deliveries.of_message(store.db, args.id)
         ]
     if args.json:
-        facts = shown.message(found)
+        facts = shown.message(found, len(sent))
         facts["raw"] = None if found.raw is None else found.raw.decode("utf-8", "replace")
         facts["rawHeaders"] = found.raw_headers
         facts["payload"] = None if found.payload is None else found.payload.decode()
@@ -83,7 +99,9 @@ def _show(args: argparse.Namespace) -> int:
         ]
         output.document(facts)
         return 0
-    output.fields(list(shown.message(found).items()))
+    output.fields(list(shown.message(found, len(sent)).items()))
+    if not sent:
+        print(f"\n{_where(found, 0).capitalize()}.")
     for delivery, attempts in sent:
         print(f"\n{delivery.id} to {delivery.endpoint_id}: {delivery.state.value}")
         for a in attempts:

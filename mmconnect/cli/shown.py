@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mmconnect.domain.clock import iso
-from mmconnect.domain.models import Attempt, Delivery, Device, Endpoint
+from mmconnect.domain.models import Attempt, Condition, Delivery, Device, Endpoint, Routing
 from mmconnect.store.devices import Presence
 from mmconnect.store.messages import StoredMessage
+from mmconnect.webhook import schedule, trust
+
+MASKED = "***"
+"""What stands for the values of an endpoint's own headers, which may be secret."""
 
 
 def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:
-    """An endpoint, without its secrets."""
+    """An endpoint, without its secrets; `schedule` is the one that applies, in seconds."""
     return {
         "id": value.id,
         "name": value.name,
@@ -19,14 +24,40 @@ def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:
         "state": value.state.value,
         "heldClass": value.held_class,
         "heldReason": value.held_reason,
+        "heldAt": _time(value.held_at),
         "numbers": value.numbers.value,
         "events": sorted(value.events),
         "maxAge": value.max_age,
         "plainHeaders": value.plain_headers,
         "concurrency": value.concurrency,
+        "schedule": list(value.schedule or schedule.DEFAULT),
+        "strictOrder": value.strict_order,
+        "headers": {name: MASKED for name, _ in value.headers},
+        "routing": _routing(value.routing),
+        "ca": None if value.ca is None else _authority(value.ca),
+        "plainHttp": value.plain_http,
+        "alert": value.alert,
         "waiting": waiting,
         "createdAt": iso(value.created_at),
     }
+
+
+def _routing(value: Routing) -> dict[str, Any]:
+    def conditions(them: Iterable[Condition]) -> list[dict[str, str]]:
+        return [{"match": c.match.value, "value": c.value} for c in them]
+
+    return {
+        "id": value.id,
+        "devices": sorted(value.devices),
+        "sims": sorted(value.sims),
+        "senders": conditions(value.senders),
+        "texts": conditions(value.texts),
+    }
+
+
+def _authority(pem: str) -> dict[str, Any]:
+    described = trust.authority(pem)
+    return {"subject": described.subject, "expiresAt": _time(described.expires_at)}
 
 
 def device(value: Device, presence: Presence | None) -> dict[str, Any]:
@@ -49,8 +80,8 @@ def device(value: Device, presence: Presence | None) -> dict[str, Any]:
     }
 
 
-def message(stored: StoredMessage) -> dict[str, Any]:
-    """A message, with the names of the webhook."""
+def message(stored: StoredMessage, deliveries: int) -> dict[str, Any]:
+    """A message, with the names of the webhook, and how many deliveries it has."""
     value = stored.message
     shown: dict[str, Any] = {
         "id": value.id,
@@ -68,6 +99,7 @@ def message(stored: StoredMessage) -> dict[str, Any]:
         "test": value.test,
         "duplicates": stored.duplicates,
         "note": stored.note,
+        "deliveryCount": deliveries,
     }
     if value.attachments is not None:
         shown["subject"] = value.subject

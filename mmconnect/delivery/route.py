@@ -15,17 +15,13 @@ from functools import lru_cache
 from yarl import URL
 
 from mmconnect import __version__
+from mmconnect.webhook.headers import FIXED
 from mmconnect.webhook.outcome import Trouble
 
 USER_AGENT = f"mmconnect/{__version__}"
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2
 _HOST = re.compile(r"[^\x00-\x20\x7f-\uffff/?#@\\]+")
-_OURS = frozenset(
-    "host user-agent content-type content-length transfer-encoding connection keep-alive upgrade"
-    " expect te trailer proxy-connection".split()
-)
-"""Say how the request is to be read, or are said already: nobody else's to send."""
 
 
 class Unsendable(Exception):
@@ -120,7 +116,7 @@ def route(way: Way) -> Route:
 
 @lru_cache(maxsize=1024)
 def _is_good_name(name: str) -> bool:
-    return _TOKEN.fullmatch(name) is not None and name.lower() not in _OURS
+    return _TOKEN.fullmatch(name) is not None and name.lower() not in FIXED
 
 
 def _culprit(headers: Mapping[str, str], *unwanted: str) -> str:

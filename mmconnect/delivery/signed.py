@@ -17,6 +17,7 @@ from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import Clock, iso
 from mmconnect.domain.models import Endpoint, Flight
 from mmconnect.webhook import signing
+from mmconnect.webhook.headers import is_ours
 
 log = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ def sign(endpoint: Endpoint, flight: Flight, now: int, *, trusted: bool = True) 
 @lru_cache(maxsize=256)
 def _owners(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     """The owner's own headers, without any that is ours."""
-    return {name: value for name, value in headers if not signing.is_ours(name)}
+    return {name: value for name, value in headers if not is_ours(name)}
 
 
 async def _post(sender: Sender, endpoint: Endpoint, headers: dict[str, str], body: bytes) -> Answer:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from mmconnect.domain.clock import Clock
 
-DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT = (
+DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT, RULE = (
     "dev_",
     "msg_",
     "ep_",
@@ -22,6 +22,7 @@ DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT = (
     "key_",
     "ten_",
     "boot_",
+    "rule_",
 )
 REPLAY = "rpl_"
 

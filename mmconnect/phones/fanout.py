@@ -14,6 +14,7 @@ from mmconnect.domain.models import Endpoint, Flight, Message, Numbers, Trigger
 from mmconnect.store.configuration import Configuration
 from mmconnect.store.messages import Keys, NewMessage
 from mmconnect.store.outbox import NewDelivery
+from mmconnect.webhook import routing
 from mmconnect.webhook.payload import RECEIVED, message_received
 
 
@@ -52,6 +53,15 @@ class Plan:
     """Endpoints that were asked and had no place."""
 
 
+def wants(endpoint: Endpoint, message: Message) -> bool:
+    """Whether an endpoint gets a delivery of this message."""
+    return (
+        RECEIVED in endpoint.events
+        and not endpoint.alert
+        and routing.compile(endpoint.routing).wants(message)
+    )
+
+
 def plan(
     message: Message,
     configuration: Configuration,
@@ -69,11 +79,12 @@ def plan(
     waiting: list[str] = []
     deliveries: list[NewDelivery] = []
     for endpoint in configuration.endpoints.values():
-        if RECEIVED not in endpoint.events:
+        if not wants(endpoint, message):
             continue
         own = None
-        if endpoint.numbers is not Numbers.E164:
-            own = message_received(message, configuration.tenant, endpoint.numbers)
+        rule = routing.compile(endpoint.routing).rule
+        if rule is not None or endpoint.numbers is not Numbers.E164:
+            own = message_received(message, configuration.tenant, endpoint.numbers, rule_id=rule)
         delivery_id = ids.new(DELIVERY)
         boot_id = None
         if outlet is not None:

@@ -32,6 +32,14 @@ def of_message(db: sqlite3.Connection, message_id: str) -> list[Delivery]:
     return [_delivery(row) for row in rows]
 
 
+def count_of(db: sqlite3.Connection, message_id: str) -> int:
+    """How many deliveries a message has; none when nobody wanted it."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM deliveries WHERE message_id = ?", (message_id,)
+    ).fetchone()
+    return int(count)
+
+
 def latest(
     db: sqlite3.Connection,
     *,

@@ -25,6 +25,11 @@ _COLUMNS = (
     " plain_http, alert, created_at, removed_at"
 )
 
+_SETTABLE = (
+    *("name", "url", "numbers", "events", "max_age", "plain_headers", "concurrency", "schedule"),
+    *("strict_order", "headers", "routing", "ca", "plain_http"),
+)
+
 
 def add(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Add an endpoint with its secrets."""
@@ -53,6 +58,16 @@ def known(db: sqlite3.Connection) -> list[Endpoint]:
 def get(db: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
     """One endpoint that has not been removed, or None."""
     return next((e for e in known(db) if e.id == endpoint_id), None)
+
+
+def update(db: sqlite3.Connection, endpoint: Endpoint) -> None:
+    """Write what an owner can set. Its state, its hold and its secrets stay as they are."""
+    row = dict(zip(_COLUMNS.split(", "), _row(endpoint), strict=True))
+    changes = ", ".join(f"{column} = ?" for column in _SETTABLE)
+    db.execute(
+        f"UPDATE endpoints SET {changes} WHERE id = ?",
+        (*(row[column] for column in _SETTABLE), endpoint.id),
+    )
 
 
 def hold(
@@ -176,7 +191,7 @@ def _endpoint(row: Row, secrets: tuple[Secret, ...]) -> Endpoint:
         concurrency=row[12],
         schedule=None if row[13] is None else tuple(json.loads(str(row[13]))),
         strict_order=bool(row[14]),
-        headers=tuple(json.loads(str(row[15])).items()),
+        headers=_headers(str(row[15])),
         routing=routing_from(str(row[16])),
         ca=row[17],
         plain_http=bool(row[18]),
@@ -210,6 +225,19 @@ def routing_from(text: str) -> Routing:
         sims=frozenset(held.get("sims", ())),
         senders=_conditions(held.get("senders", ())),
         texts=_conditions(held.get("texts", ())),
+    )
+
+
+def _headers(text: str) -> tuple[tuple[str, str], ...]:
+    """Headers as the column holds them; what somebody broke by hand is one that cannot be sent."""
+    try:
+        held = json.loads(text)
+    except ValueError:
+        held = None
+    if not isinstance(held, dict):
+        return (("", text),)
+    return tuple(
+        (name, value if isinstance(value, str) else f"\n{value}") for name, value in held.items()
     )
 
 

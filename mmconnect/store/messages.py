@@ -182,6 +182,16 @@ def latest(db: sqlite3.Connection, limit: int) -> list[StoredMessage]:
     return [_stored(row) for row in rows]
 
 
+def recent(db: sqlite3.Connection, limit: int) -> list[Message]:
+    """The newest messages that endpoints could want: no tests, no events, none that is wiped."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS}{_FROM} WHERE m.kind NOT IN ('unrecognised', 'event') AND m.test = 0"
+        " AND m.wiped_at IS NULL ORDER BY m.id DESC LIMIT ?",
+        (limit,),
+    )
+    return [_message(row) for row in rows]
+
+
 def _stored(row: Row) -> StoredMessage:
     *columns, payload, raw, raw_headers, duplicates, note = row
     return StoredMessage(

@@ -43,8 +43,14 @@ class Tenant:
     """The site's name, or the host's until it has one."""
 
 
-def message_received(message: Message, tenant: Tenant, numbers: Numbers = Numbers.E164) -> bytes:
-    """The `message.received` body for one message."""
+def message_received(
+    message: Message,
+    tenant: Tenant,
+    numbers: Numbers = Numbers.E164,
+    *,
+    rule_id: str | None = None,
+) -> bytes:
+    """The `message.received` body for one message; `rule_id` is the routing's that matched."""
     sender, recipient = message.sender, message.recipient
     if numbers is Numbers.DIGITS:
         sender, recipient = sender and digits(sender), recipient and digits(recipient)
@@ -59,6 +65,8 @@ def message_received(message: Message, tenant: Tenant, numbers: Numbers = Number
         f',"tenantId":{_text(tenant.id)},"tenantName":{_text(tenant.name)}'
         f',"test":{"true" if message.test else "false"}'
     )
+    if rule_id is not None:
+        body += f',"matchedRuleId":{_text(rule_id)}'
     if message.sender_raw is not None:
         body += f',"fromRaw":{_text(message.sender_raw)}'
     if message.kind is Kind.MMS:

@@ -31,18 +31,6 @@ MOST = 3
 """Secrets that sign at once: the current one and the two newest before it. A header stays short,
 and three are as many as somebody who rotates twice in a day has handed out."""
 
-_OURS = frozenset(
-    "webhook-id webhook-timestamp webhook-signature content-type user-agent host content-length"
-    " transfer-encoding connection keep-alive te trailer upgrade expect".split()
-)
-_OUR_FAMILIES = ("x-mmconnect-", "x-mac-signature")
-
-
-def is_ours(header: str) -> bool:
-    """Whether a header is one that an owner's own headers never set, sent or not."""
-    name = header.strip().lower()
-    return name in _OURS or name.startswith(_OUR_FAMILIES)
-
 
 def check_brought(secret: str, *, plain: bool = True) -> None:
     """Raise ValueError, with a sentence, for a secret that cannot sign.

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -27,10 +29,14 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
     device = desk("device", "add", "--name", "Reception", "--json").json["id"]
     old = desk("device", "add", "--name", "Old", "--json").json["id"]
     test = desk("endpoint", "test", endpoint, "--json").json
+    text = desk("endpoint", "test", endpoint, "--json").json
+    with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db, db:
+        db.execute("UPDATE messages SET test = 0 WHERE id = ?", (text["messageId"],))
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
     body.write_bytes(b"x")
     return {
         "endpoint add": [hook],
+        "endpoint set": [endpoint, "--name", "CRM"],
         "endpoint show": [endpoint],
         "endpoint pause": [endpoint],
         "endpoint resume": [endpoint],
@@ -41,6 +47,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "device remove": [old],
         "device new-token": [device],
         "message show": [test["messageId"]],
+        "message send": [text["messageId"], "--endpoint", endpoint],
         "delivery show": [test["id"]],
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],

@@ -26,7 +26,7 @@ from tests.support.service import Service, until
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
 KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
-AN_ID = re.compile(r"(dev|msg|ep|dlv|ten|rpl)_[0-9A-HJKMNP-TV-Z]{26}")
+AN_ID = re.compile(r"(dev|msg|ep|dlv|ten|rpl|rule)_[0-9A-HJKMNP-TV-Z]{26}")
 A_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -87,12 +87,15 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
 
     endpoint = take("endpoint add", hook, "--name", "CRM")["id"]
     device = take("device add", "--name", "Reception", "--country", "SG")["id"]
+    wanted = ("--device", device, "--from", "+65*", "--text", "hello")
+    take("endpoint set", endpoint, "--header", "X-Api-Key: k", *wanted)
     message = take("message simulate", "--from", "81230000", "--text", "hello")["id"]
     until(delivered, "the text is delivered")
     take("message list")
     take("message show", message)
     delivery = take("delivery list")[0]["id"]
     take("delivery show", delivery)
+    take("message send", message, "--endpoint", endpoint)
     take("delivery retry", delivery)
     its = ("--state", "delivered", "--endpoint", endpoint, "--since", "1h", "--until", "0s")
     until(lambda: desk("delivery", "retry", *its, "--json").json["replay"], "one is delivered")

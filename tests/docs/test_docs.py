@@ -173,6 +173,7 @@ def agree(shown: Any, real: Any, where: str) -> None:
 EXAMPLES = dict(re.findall(r'^```json title="([^"]+)"\n(.*?)^```$', CLI, re.MULTILINE | re.DOTALL))
 SHAPES = json.loads((GOLDEN / "cli.json").read_text(encoding="utf-8"))
 SAME = {  # told in words: "as `show`"
+    "endpoint set": "endpoint show",
     "endpoint list": "endpoint show",
     "endpoint pause": "endpoint show",
     "endpoint resume": "endpoint show",

@@ -59,8 +59,8 @@ def code(cell: str) -> str:
 def test_every_field_is_listed_in_the_order_of_the_body():
     listed = [code(row[0]) for row in table("field")]
     mms = json.loads((GOLDEN / "webhook-mms.json").read_bytes())
-    raw = json.loads((GOLDEN / "webhook-sms-from-raw.json").read_bytes())
-    assert listed == list(dict.fromkeys([*raw, *mms]))
+    rule = json.loads((GOLDEN / "webhook-sms-rule.json").read_bytes())
+    assert listed == list(dict.fromkeys([*rule, *mms]))
 
 
 def test_a_field_that_may_be_null_says_when():

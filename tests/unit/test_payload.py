@@ -63,7 +63,10 @@ CASES: dict[str, tuple[Message, Numbers]] = {
     "mms": (MMS, Numbers.E164),
     "mms-empty": (replace(MMS, subject=None, attachments=None), Numbers.E164),
     "data": (replace(SMS, kind=Kind.DATA, text="AQID/w=="), Numbers.E164),
+    "sms-rule": (replace(SMS, sender_raw="8123 0000"), Numbers.E164),
 }
+RULES = {"sms-rule": "rule_01JD0000000000000000000003"}
+"""Which routing matched."""
 REQUIRED = (
     "event id kind from to text ref sentAt receivedAt deviceId deviceName sim"
     " tenantId tenantName test"
@@ -76,6 +79,11 @@ def golden(case: str) -> Path:
     return GOLDEN / f"webhook-{case}.json"
 
 
+def written(case: str) -> bytes:
+    message, numbers = CASES[case]
+    return message_received(message, ACME, numbers, rule_id=RULES.get(case))
+
+
 def headers_of(body: bytes) -> str:
     headers = signing.signature_headers(SECRETS, SMS.id, 1_781_274_720, body)
     return "".join(f"{name}: {value}\n" for name, value in headers.items())
@@ -83,8 +91,7 @@ def headers_of(body: bytes) -> str:
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_bytes_are_the_ones_receivers_know(case: str):
-    message, numbers = CASES[case]
-    assert message_received(message, ACME, numbers) == golden(case).read_bytes()
+    assert written(case) == golden(case).read_bytes()
 
 
 def test_no_golden_file_is_left_over():
@@ -136,6 +143,6 @@ def test_times_have_milliseconds():
 
 
 if __name__ == "__main__":
-    for case, (message, numbers) in CASES.items():
+    for case in CASES:
         if not golden(case).exists():
-            golden(case).write_bytes(message_received(message, ACME, numbers))
+            golden(case).write_bytes(written(case))
