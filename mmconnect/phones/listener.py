@@ -10,8 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
-
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones import answers, tokens
@@ -23,7 +21,8 @@ from mmconnect.store import devices
 from mmconnect.store.configuration import Entry, Look
 from mmconnect.store.database import Database
 from mmconnect.web.body import BodyReader, Broken, TooLarge, TooSlow
-from mmconnect.web.connections import BoundedServer
+from mmconnect.web.http import Answer, Request, media_type
+from mmconnect.web.server import Server
 from mmconnect.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ RETRYING_APP_WINDOW = 120
 """Seconds in which an app that retries may send the same body again."""
 _WRONG_TOKENS = 20
 """Wrong tokens that one address may try in a minute."""
-KEEP_ALIVE = 60.0
 LARGE = 256 * 2**10
 """Bytes of a body that is read on a thread."""
 
@@ -54,11 +52,11 @@ class Listener:
         self._bodies = BodyReader()
         self._throttle = Throttle(most=_WRONG_TOKENS, window=60.0)
 
-    def server(self) -> BoundedServer:
+    def server(self) -> Server:
         """A server for one listening address."""
-        return BoundedServer(self.handle, keepalive_timeout=KEEP_ALIVE)
+        return Server(self.handle)
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request) -> Answer:
         """Answer one request."""
         try:
             return await self._answer(request)
@@ -66,15 +64,15 @@ class Listener:
             log.exception("A push could not be handled; the phone is asked to try again")
             return answers.unavailable()
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
+    async def _answer(self, request: Request) -> Answer:
+        path = request.url.path
         if path == tokens.PATH or path.startswith(tokens.PATH + "/"):
             return await self._in(request)
         if path == "/healthz":
             return answers.text(200, "ok\n")
         return answers.error(404, "not_found", "Phones push to /in/ followed by their token.")
 
-    async def _in(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _in(self, request: Request) -> Answer:
         token = tokens.from_request(request)
         entry = tokens.find(self._look(), token, self._clock.now())
         if entry is None:
@@ -95,7 +93,7 @@ class Listener:
             case _:
                 return answers.method_not_allowed()
 
-    async def _push(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
+    async def _push(self, request: Request, entry: Entry) -> Answer:
         device = entry.device
         try:
             push = await self._received(request)
@@ -122,16 +120,17 @@ class Listener:
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
         return answer
 
-    async def _received(self, request: web.BaseRequest) -> Push:
+    async def _received(self, request: Request) -> Push:
         body = await self._bodies.read(request)
+        content_type, charset = media_type(request.headers.get("Content-Type"))
         query = {}
-        if request.query_string:
-            query = {k: v for k, v in request.query.items() if k != "token"}
+        if request.url.raw_query_string:
+            query = {k: v for k, v in request.url.query.items() if k != "token"}
         return Push(
             headers=request.headers,
             body=body,
-            content_type=request.content_type if "Content-Type" in request.headers else "",
-            charset=request.charset or "utf-8",
+            content_type=content_type,
+            charset=charset,
             query=query,
         )
 
@@ -144,7 +143,7 @@ class Listener:
             return await asyncio.to_thread(read, device.app, push, device.mapping)
         return read(device.app, push, device.mapping)
 
-    async def _store(self, entry: Entry, push: Push, reading: Reading) -> web.StreamResponse:
+    async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:
         device = entry.device
         match reading:
             case Texts(app=app, texts=texts):
@@ -164,7 +163,7 @@ class Listener:
         if entry.replaces:
             await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
 
-    def _refuse_token(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _refuse_token(self, request: Request) -> Answer:
         log.warning("A push from %s was refused: unknown token", request.remote)
         return answers.error(
             401, "unknown_token", "No device has this token. `mmconnect device list` shows them."
