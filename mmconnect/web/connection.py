@@ -155,7 +155,7 @@ class Connection(BaseProtocol):
             if self._task is None:
                 self.deadline = inf
                 self._task = self._loop.create_task(self._work())
-            elif len(self._queue) >= PIPELINED and not self._buffer_paused:
+            if len(self._queue) >= PIPELINED and not self._buffer_paused:
                 self._pause_reading_for_buffer()
         elif self._task is None and not self._begun:
             self._begun = True
@@ -189,9 +189,8 @@ class Connection(BaseProtocol):
         self._close()
 
     def _next(self) -> tuple[RawRequestMessage, StreamReader]:
-        assert self._parser is not None
         taken = self._queue.popleft()
-        self._parser.message_consumed()
+        self._parser.message_consumed()  # type: ignore[union-attr]  # still connected
         if self._buffer_paused and len(self._queue) <= PIPELINED // 2:
             self._buffer_paused = False
             self.data_received(b"")  # what the parser held back

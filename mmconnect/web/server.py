@@ -8,6 +8,7 @@ of them costs a bounded amount of memory.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from email.utils import formatdate
 
 from mmconnect.web.connection import Connection
@@ -35,10 +36,12 @@ class Server:
         self._emptied = asyncio.Event()
         self._second, self._date = 0, b""
 
-    async def start(self, host: str, port: int, backlog: int = 100) -> None:
+    async def start(
+        self, host: str, port: int, backlog: int = 100, tls: ssl.SSLContext | None = None
+    ) -> None:
         """Listen at an address; port 0 is any free one. Raises OSError when that cannot be had."""
         self._listening = await self._loop.create_server(
-            lambda: Connection(self, self._loop), host, port, backlog=backlog
+            lambda: Connection(self, self._loop), host, port, backlog=backlog, ssl=tls
         )
 
     @property

@@ -4,32 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 
 from mmconnect.web import server as servers
-from mmconnect.web.http import Answer, Handler, Request, head
-from mmconnect.web.server import Server
+from mmconnect.web.http import Answer, Request
 from tests.support.inprocess import eventually
+from tests.support.serving import PLAIN, ok, serving
 from tests.support.wire import Line, request
-
-PLAIN = head(200, "text/plain")
-
-
-@asynccontextmanager
-async def serving(handler: Handler, **options: float) -> AsyncIterator[tuple[Server, int]]:
-    server = Server(handler, **options)
-    try:
-        await server.start("127.0.0.1", 0)
-        yield server, server.addresses[0][1]
-    finally:
-        await server.close(0.5)
-
-
-async def ok(_: Request) -> Answer:
-    return Answer(head=PLAIN, body=b"ok")
 
 
 async def test_the_oldest_makes_room_after_finishing_what_it_has_under_way(
