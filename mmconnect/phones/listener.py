@@ -96,7 +96,7 @@ class Listener:
     async def _push(self, request: Request, entry: Entry) -> Answer:
         device = entry.device
         try:
-            push = await self._received(request)
+            push = _push_of(request, await self._bodies.read(request))
         except TooLarge:
             log.warning("A push of %s was larger than 10 MiB and was refused", device.name)
             return answers.error(413, "too_large", "A push may have 10 MiB.", close=True)
@@ -104,44 +104,26 @@ class Listener:
             return answers.error(408, "too_slow", "The body took longer than 30 s.", close=True)
         except Broken:
             return answers.error(400, "broken_body", "The body is incomplete.", close=True)
-        key, app = device.signing_key, APPS.get(device.app, APPS["auto"])
-        if key is not None and app.verify(push, key) is not True:
+        key = device.signing_key
+        if key is not None and APPS.get(device.app, APPS["auto"]).verify(push, key) is not True:
             self._presences.rejected(device.id, "bad_signature")
             log.warning("A push of %s was refused: its signature does not match", device.name)
             return answers.error(
                 401, "bad_signature", "The signature does not match the device's signing key."
             )
         try:
-            await self._retire_old_tokens(entry)
-            answer = await self._store(entry, push, await self._read(entry, push))
+            if entry.replaces:
+                await self._retire_old_tokens(entry)
+            if len(push.body) > LARGE:  # pictures; their reading must not hold up other phones
+                reading = await asyncio.to_thread(read, device.app, push, device.mapping)
+            else:
+                reading = read(device.app, push, device.mapping)
+            answer = await self._store(entry, push, reading)
         except StoreUnavailable as error:
             log.error("A push of %s could not be stored: %s", device.name, error)
             return answers.unavailable()
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
         return answer
-
-    async def _received(self, request: Request) -> Push:
-        body = await self._bodies.read(request)
-        content_type, charset = media_type(request.headers.get("Content-Type"))
-        query = {}
-        if request.url.raw_query_string:
-            query = {k: v for k, v in request.url.query.items() if k != "token"}
-        return Push(
-            headers=request.headers,
-            body=body,
-            content_type=content_type,
-            charset=charset,
-            query=query,
-        )
-
-    @staticmethod
-    async def _read(entry: Entry, push: Push) -> Reading:
-        device = entry.device
-        if (
-            len(push.body) > LARGE
-        ):  # an MMS with pictures; its reading must not hold up other phones
-            return await asyncio.to_thread(read, device.app, push, device.mapping)
-        return read(device.app, push, device.mapping)
 
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:
         device = entry.device
@@ -160,11 +142,24 @@ class Listener:
 
     async def _retire_old_tokens(self, entry: Entry) -> None:
         """A new token is in use: the ones it replaced have done their time."""
-        if entry.replaces:
-            await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
+        await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
 
     def _refuse_token(self, request: Request) -> Answer:
         log.warning("A push from %s was refused: unknown token", request.remote)
         return answers.error(
             401, "unknown_token", "No device has this token. `mmconnect device list` shows them."
         )
+
+
+def _push_of(request: Request, body: bytes) -> Push:
+    content_type, charset = media_type(request.headers.get("Content-Type"))
+    query = {}
+    if request.url.raw_query_string:
+        query = {name: value for name, value in request.url.query.items() if name != "token"}
+    return Push(
+        headers=request.headers,
+        body=body,
+        content_type=content_type,
+        charset=charset,
+        query=query,
+    )

@@ -223,23 +223,12 @@ class Connection(BaseProtocol):
         return not close and body.is_eof()
 
     def _write(self, answer: Answer, message: RawRequestMessage | None, *, close: bool) -> None:
-        if self.transport is None:
-            return
-        old = message is not None and message.version == HttpVersion10
-        connection = b"Connection: close\r\n" if close else b""
-        if old and not close:
-            connection = b"Connection: keep-alive\r\n"
-        self.transport.write(
-            b"HTTP/1.%d %bContent-Length: %d\r\nDate: %b\r\n%b\r\n%b"
-            % (
-                0 if old else 1,
-                answer.head,
-                len(answer.body),
-                self._keeper.date(),
-                connection,
-                b"" if message is not None and message.method == "HEAD" else answer.body,
-            )
-        )
+        """Send an answer to a request, or to what was none."""
+        if self.transport is not None:
+            old = message is not None and message.version == HttpVersion10
+            bare = message is not None and message.method == "HEAD"
+            data = answer.encoded(self._keeper.date(), close=close, old=old, bare=bare)
+            self.transport.write(data)
 
     def _send_continue(self) -> None:
         if self.transport is not None:

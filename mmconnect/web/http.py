@@ -47,6 +47,21 @@ class Answer:
         """Its status code."""
         return int(self.head[:3])
 
+    def encoded(self, date: bytes, *, close: bool, old: bool, bare: bool) -> bytes:
+        """As it is sent at `date`. `old`: to HTTP/1.0; `bare`: to HEAD, which gets no body."""
+        if close:
+            connection = b"Connection: close\r\n"
+        else:
+            connection = b"Connection: keep-alive\r\n" if old else b""
+        return b"HTTP/1.%d %bContent-Length: %d\r\nDate: %b\r\n%b\r\n%b" % (
+            0 if old else 1,
+            self.head,
+            len(self.body),
+            date,
+            connection,
+            b"" if bare else self.body,
+        )
+
 
 Handler = Callable[[Request], Awaitable[Answer]]
 """Answers a request; whatever it raises becomes a 500."""
