@@ -117,6 +117,34 @@ async def test_who_asks_without_end_and_reads_nothing_is_not_read_either():
         line.writer.transport.abort()
 
 
+async def test_requests_are_taken_apart_only_a_few_ahead():
+    gate = asyncio.Event()
+
+    async def wait(_: Request) -> Answer:
+        await gate.wait()
+        return Answer(head=PLAIN, body=b"")
+
+    async with serving(wait) as (server, port):
+        line = await Line.open(port)
+        await line.send(request("/", close=False) * 1000)
+        await asyncio.sleep(0.1)
+        (one,) = server.connections
+        assert len(one._queue) <= PIPELINED
+        gate.set()
+        for _ in range(1000):
+            assert (await line.answer()).status == 200
+        line.close()
+
+
+async def test_who_leaves_in_mid_body_is_not_waited_for():
+    async with serving(echo) as (server, port):
+        line = await Line.open(port)
+        await line.send(request("/", {}, b"x" * 1000, close=False)[:-1])
+        await eventually(lambda: server.connections)
+        line.writer.transport.abort()
+        await eventually(lambda: not server.connections, 5)
+
+
 async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(connection, "UNREAD_PATIENCE", 0.1)
 
@@ -124,11 +152,14 @@ async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch):
         return Answer(head=PLAIN, body=b"x" * 2**23)
 
     async with serving(large, keep_alive=0.6) as (server, port):
-        for close in (False, True):
+        for close, much in ((False, False), (True, False), (False, True), (True, True)):
             line = await Line.open(port)
             line.writer.transport.pause_reading()  # type: ignore[attr-defined]
-            await line.send(request("/", close=close))
             await eventually(lambda: len(server.connections) == 1)
+            if much:  # what the loop keeps for a client, beyond the socket's own buffers
+                (one,) = server.connections
+                one.transport.set_write_buffer_limits(2**30)  # type: ignore[union-attr]
+            await line.send(request("/", close=close))
             await eventually(lambda: len(server.connections) == 0)
             line.writer.transport.abort()
 
