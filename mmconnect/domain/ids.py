@@ -7,7 +7,7 @@ a process's ids is the order of making.
 
 from __future__ import annotations
 
-import secrets
+import random
 import threading
 from collections.abc import Callable
 
@@ -28,14 +28,17 @@ REPLAY = "rpl_"
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
+_TIME, _TAIL = range(40, -1, -10), range(70, -1, -10)
+"""Where each pair of letters begins among the 48 (written as 50) and the 80 bits."""
 
 
 class Ids:
     """Makes ids; one per process, for all its threads."""
 
-    def __init__(self, clock: Clock, randbits: Callable[[int], int] = secrets.randbits) -> None:
-        self._clock, self._randbits = clock, randbits
-        self._ms, self._tail = -1, 0
+    def __init__(self, clock: Clock, randbits: Callable[[int], int] | None = None) -> None:
+        # an id is no secret: asking the kernel for its bits every millisecond would be for nothing
+        self._clock, self._randbits = clock, randbits or random.Random().getrandbits  # noqa: S311
+        self._ms, self._time, self._tail = -1, "", 0
         self._lock = threading.Lock()
 
     def new(self, prefix: str) -> str:
@@ -47,6 +50,10 @@ class Ids:
                 self._tail += 1
             else:
                 # 79 random bits leave room to count up within the millisecond
-                self._ms, self._tail = ms, self._randbits(79)
-            value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
-        return prefix + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+                self._ms, self._time, self._tail = ms, _base32(ms, _TIME), self._randbits(79)
+            time, tail = self._time, self._tail
+        return prefix + time + _base32(tail, _TAIL)
+
+
+def _base32(value: int, shifts: range) -> str:
+    return "".join([_PAIRS[value >> shift & 1023] for shift in shifts])

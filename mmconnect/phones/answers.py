@@ -6,18 +6,16 @@ Compact, as one app looks for `"ok":true` in it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-
-from aiohttp import web
+from collections.abc import Mapping, Sequence
 
 from mmconnect.store.messages import Taken
+from mmconnect.web.http import Answer, head
 
 RETRY_AFTER = 10
 """Seconds after which a phone may try again while the database cannot commit."""
 
-_DISCREET = {"Server": "mmconnect"}
-"""Instead of the versions of what it is made of."""
-_HEADERS = {"Content-Type": "application/json; charset=utf-8", **_DISCREET}
+_JSON = "application/json; charset=utf-8"
+_OK = head(200, _JSON)
 
 _TAKEN = (
     b'{"ok":true,"id":"%s","duplicate":%s,"events":[],'
@@ -29,67 +27,64 @@ _NOTED = (
 )
 
 
-def taken(texts: Sequence[Taken]) -> web.Response:
+def taken(texts: Sequence[Taken]) -> Answer:
     """Committed. Of several texts in one push, the first speaks; duplicate when all of them are."""
     if not texts:
         return noted()
     duplicate = all(one.duplicate for one in texts)
-    return _json(200, _TAKEN % (texts[0].message_id.encode(), b"true" if duplicate else b"false"))
+    return Answer(
+        head=_OK, body=_TAKEN % (texts[0].message_id.encode(), b"true" if duplicate else b"false")
+    )
 
 
-def kept(message_id: str) -> web.Response:
+def kept(message_id: str) -> Answer:
     """Not understood, but kept as it came."""
-    return _json(200, _TAKEN % (message_id.encode(), b"false"))
+    return Answer(head=_OK, body=_TAKEN % (message_id.encode(), b"false"))
 
 
-def noted() -> web.Response:
+def noted() -> Answer:
     """About the phone, not a text."""
-    return _json(200, _NOTED)
+    return Answer(head=_OK, body=_NOTED)
 
 
-def token_is_good(device: str) -> web.Response:
+def token_is_good(device: str) -> Answer:
     """For a person who opens the push URL in the phone's browser."""
     return text(200, f"The token is good: texts pushed here arrive as {device}.\n")
 
 
-def text(status: int, sentence: str) -> web.Response:
+def text(status: int, sentence: str) -> Answer:
     """Plain text."""
-    return web.Response(status=status, text=sentence, headers=_DISCREET)
+    return Answer(head=head(status, "text/plain; charset=utf-8"), body=sentence.encode())
 
 
-def error(status: int, code: str, message: str, *, close: bool = False) -> web.Response:
+def error(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    close: bool = False,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
     """Refused, with the reason for programs and for people."""
-    response = _json(status, _encoded(code, message))
-    if close:
-        response.force_close()
-    return response
-
-
-def method_not_allowed() -> web.Response:
-    """Neither a push nor a person's look."""
-    response = error(405, "method_not_allowed", "Push with POST, PUT or PATCH.")
-    response.headers["Allow"] = "GET, HEAD, POST, PUT, PATCH"
-    return response
-
-
-def unavailable() -> web.Response:
-    """The database cannot commit: nothing of the push was kept, the phone tries again."""
-    response = error(503, "unavailable", "The text could not be stored just now; try again.")
-    response.headers["Retry-After"] = str(RETRY_AFTER)
-    return response
-
-
-def slow_down(seconds: float) -> web.Response:
-    """Too many wrong tokens from one address."""
-    response = error(429, "unknown_token", "Too many pushes with unknown tokens.")
-    response.headers["Retry-After"] = str(round(seconds))
-    return response
-
-
-def _encoded(code: str, message: str) -> bytes:
     fields = {"ok": False, "error": code, "message": message}
-    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+    body = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+    return Answer(head=head(status, _JSON, headers), body=body, close=close)
 
 
-def _json(status: int, body: bytes) -> web.Response:
-    return web.Response(status=status, body=body, headers=_HEADERS)
+def method_not_allowed() -> Answer:
+    """Neither a push nor a person's look."""
+    allowed = {"Allow": "GET, HEAD, POST, PUT, PATCH"}
+    return error(405, "method_not_allowed", "Push with POST, PUT or PATCH.", headers=allowed)
+
+
+def unavailable() -> Answer:
+    """The database cannot commit: nothing of the push was kept, the phone tries again."""
+    again = {"Retry-After": str(RETRY_AFTER)}
+    what = "The text could not be stored just now; try again."
+    return error(503, "unavailable", what, headers=again)
+
+
+def slow_down(seconds: float) -> Answer:
+    """Too many wrong tokens from one address."""
+    again = {"Retry-After": str(round(seconds))}
+    return error(429, "unknown_token", "Too many pushes with unknown tokens.", headers=again)

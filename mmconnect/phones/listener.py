@@ -10,8 +10,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from aiohttp import web
-
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones import answers, tokens
@@ -23,7 +21,8 @@ from mmconnect.store import devices
 from mmconnect.store.configuration import Entry, Look
 from mmconnect.store.database import Database
 from mmconnect.web.body import BodyReader, Broken, TooLarge, TooSlow
-from mmconnect.web.connections import BoundedServer
+from mmconnect.web.http import Answer, Request, media_type
+from mmconnect.web.server import Server
 from mmconnect.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
@@ -32,7 +31,6 @@ RETRYING_APP_WINDOW = 120
 """Seconds in which an app that retries may send the same body again."""
 _WRONG_TOKENS = 20
 """Wrong tokens that one address may try in a minute."""
-KEEP_ALIVE = 60.0
 LARGE = 256 * 2**10
 """Bytes of a body that is read on a thread."""
 
@@ -54,11 +52,11 @@ class Listener:
         self._bodies = BodyReader()
         self._throttle = Throttle(most=_WRONG_TOKENS, window=60.0)
 
-    def server(self) -> BoundedServer:
+    def server(self) -> Server:
         """A server for one listening address."""
-        return BoundedServer(self.handle, keepalive_timeout=KEEP_ALIVE)
+        return Server(self.handle)
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def handle(self, request: Request) -> Answer:
         """Answer one request."""
         try:
             return await self._answer(request)
@@ -66,15 +64,15 @@ class Listener:
             log.exception("A push could not be handled; the phone is asked to try again")
             return answers.unavailable()
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.path
+    async def _answer(self, request: Request) -> Answer:
+        path = request.url.path
         if path == tokens.PATH or path.startswith(tokens.PATH + "/"):
             return await self._in(request)
         if path == "/healthz":
             return answers.text(200, "ok\n")
         return answers.error(404, "not_found", "Phones push to /in/ followed by their token.")
 
-    async def _in(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _in(self, request: Request) -> Answer:
         token = tokens.from_request(request)
         entry = tokens.find(self._look(), token, self._clock.now())
         if entry is None:
@@ -95,10 +93,10 @@ class Listener:
             case _:
                 return answers.method_not_allowed()
 
-    async def _push(self, request: web.BaseRequest, entry: Entry) -> web.StreamResponse:
+    async def _push(self, request: Request, entry: Entry) -> Answer:
         device = entry.device
         try:
-            push = await self._received(request)
+            push = _push_of(request, await self._bodies.read(request))
         except TooLarge:
             log.warning("A push of %s was larger than 10 MiB and was refused", device.name)
             return answers.error(413, "too_large", "A push may have 10 MiB.", close=True)
@@ -106,45 +104,28 @@ class Listener:
             return answers.error(408, "too_slow", "The body took longer than 30 s.", close=True)
         except Broken:
             return answers.error(400, "broken_body", "The body is incomplete.", close=True)
-        key, app = device.signing_key, APPS.get(device.app, APPS["auto"])
-        if key is not None and app.verify(push, key) is not True:
+        key = device.signing_key
+        if key is not None and APPS.get(device.app, APPS["auto"]).verify(push, key) is not True:
             self._presences.rejected(device.id, "bad_signature")
             log.warning("A push of %s was refused: its signature does not match", device.name)
             return answers.error(
                 401, "bad_signature", "The signature does not match the device's signing key."
             )
         try:
-            await self._retire_old_tokens(entry)
-            answer = await self._store(entry, push, await self._read(entry, push))
+            if entry.replaces:
+                await self._retire_old_tokens(entry)
+            if len(push.body) > LARGE:  # pictures; their reading must not hold up other phones
+                reading = await asyncio.to_thread(read, device.app, push, device.mapping)
+            else:
+                reading = read(device.app, push, device.mapping)
+            answer = await self._store(entry, push, reading)
         except StoreUnavailable as error:
             log.error("A push of %s could not be stored: %s", device.name, error)
             return answers.unavailable()
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
         return answer
 
-    async def _received(self, request: web.BaseRequest) -> Push:
-        body = await self._bodies.read(request)
-        query = {}
-        if request.query_string:
-            query = {k: v for k, v in request.query.items() if k != "token"}
-        return Push(
-            headers=request.headers,
-            body=body,
-            content_type=request.content_type if "Content-Type" in request.headers else "",
-            charset=request.charset or "utf-8",
-            query=query,
-        )
-
-    @staticmethod
-    async def _read(entry: Entry, push: Push) -> Reading:
-        device = entry.device
-        if (
-            len(push.body) > LARGE
-        ):  # an MMS with pictures; its reading must not hold up other phones
-            return await asyncio.to_thread(read, device.app, push, device.mapping)
-        return read(device.app, push, device.mapping)
-
-    async def _store(self, entry: Entry, push: Push, reading: Reading) -> web.StreamResponse:
+    async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:
         device = entry.device
         match reading:
             case Texts(app=app, texts=texts):
@@ -161,11 +142,24 @@ class Listener:
 
     async def _retire_old_tokens(self, entry: Entry) -> None:
         """A new token is in use: the ones it replaced have done their time."""
-        if entry.replaces:
-            await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
+        await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
 
-    def _refuse_token(self, request: web.BaseRequest) -> web.StreamResponse:
+    def _refuse_token(self, request: Request) -> Answer:
         log.warning("A push from %s was refused: unknown token", request.remote)
         return answers.error(
             401, "unknown_token", "No device has this token. `mmconnect device list` shows them."
         )
+
+
+def _push_of(request: Request, body: bytes) -> Push:
+    content_type, charset = media_type(request.headers.get("Content-Type"))
+    query = {}
+    if request.url.raw_query_string:
+        query = {name: value for name, value in request.url.query.items() if name != "token"}
+    return Push(
+        headers=request.headers,
+        body=body,
+        content_type=content_type,
+        charset=charset,
+        query=query,
+    )

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from mmconnect.store.configuration import Configuration, Entry, digest
 
 if TYPE_CHECKING:  # the CLI needs tokens, but no web server
-    from aiohttp import web
+    from mmconnect.web.http import Request
 
 PATH = "/in"
 
@@ -25,9 +25,9 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def from_request(request: web.BaseRequest) -> str | None:
+def from_request(request: Request) -> str | None:
     """The token that a request carries, or None."""
-    path = request.rel_url.raw_path
+    path = request.url.raw_path
     if path.startswith(PATH + "/") and len(path) > len(PATH) + 1:
         return unquote(path[len(PATH) + 1 :].rstrip("/"))
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
@@ -36,7 +36,7 @@ def from_request(request: web.BaseRequest) -> str | None:
             return credentials.strip()
         case "basic":
             return _basic_password(credentials)
-    return request.headers.get("X-Api-Key") or request.query.get("token")
+    return request.headers.get("X-Api-Key") or request.url.query.get("token")
 
 
 def find(configuration: Configuration, token: str | None, now: int) -> Entry | None:

@@ -14,7 +14,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ from mmconnect.service.lock import Lock, Running
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, settings
 from mmconnect.store.database import Database
-from mmconnect.web.connections import discreet_log
+from mmconnect.web.discretion import discreet_log
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +118,16 @@ async def _run(
         admin = web.AppRunner(
             make_site(status), access_log=None, logger=discreet_log(), shutdown_timeout=2.0
         )
-        admin_at = await _listen(stack, admin, options.admin_listen, "--admin-listen")
-        phones = web.ServerRunner(listener.server(), shutdown_timeout=5.0)
-        phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
+        await admin.setup()
+        stack.push_async_callback(admin.cleanup)
+        with _opening(options.admin_listen, "--admin-listen") as at:
+            await web.TCPSite(admin, at.host, at.port, backlog=BACKLOG).start()
+        admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
+        phones = listener.server()
+        stack.push_async_callback(phones.close)
+        with _opening(options.phone_listen, "--phone-listen") as at:
+            await phones.start(at.host, at.port, BACKLOG)
+        phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
         egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
@@ -143,20 +150,16 @@ async def _run(
         log.info("Stopping: no new texts are taken, what is in flight finishes")
 
 
-async def _listen(
-    stack: contextlib.AsyncExitStack, runner: web.BaseRunner, at: Listen, flag: str
-) -> list[str]:
-    """Open a listener, to be closed by the stack; the actual `host:port` it has."""
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
+@contextlib.contextmanager
+def _opening(at: Listen, flag: str) -> Iterator[Listen]:
+    """While a listener is opened: what stands in its way is told in a sentence."""
     try:
-        await web.TCPSite(runner, at.host, at.port, backlog=BACKLOG).start()
+        yield at
     except OSError as error:
         raise ConfigError(
             f"{flag} {at} cannot be opened: {error.strerror or error}. Is another program using the"
             f" port? Choose another with {flag}"
         ) from error
-    return [str(Listen(host=host, port=port)) for host, port, *_ in runner.addresses]
 
 
 @contextlib.asynccontextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from aiohttp import web
+from mmconnect.web.http import Request
 
 LIMIT = 10 * 2**20
 """Bytes: an MMS with its pictures as base64 fits; more is answered with 413."""
@@ -32,31 +32,23 @@ class BodyReader:
     def __init__(self) -> None:
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
 
-    async def read(self, request: web.BaseRequest) -> bytes:
+    async def read(self, request: Request) -> bytes:
         """The whole body. Raises TooLarge, TooSlow or Broken."""
-        try:
-            return await self._read(request)
-        except (ConnectionError, web.RequestPayloadError) as error:
-            raise Broken from error
-
-    async def _read(self, request: web.BaseRequest) -> bytes:
-        if (request.content_length or 0) > LIMIT:
-            raise TooLarge
         content = request.content
-        start = content.read_nowait()
-        if content.at_eof():  # a text: it came with its headers
-            return start
+        if content.is_eof():  # a text: it came with its headers
+            return content.read_nowait()
+        if int(request.headers.get("Content-Length", 0)) > LIMIT:
+            raise TooLarge
         if request.headers.get("Expect", "").lower() == "100-continue":
-            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
+            request.send_continue()
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._rest(request, start)
+                return await self._rest(request)
         except TimeoutError:
             raise TooSlow from None
 
-    async def _rest(self, request: web.BaseRequest, start: bytes) -> bytes:
-        parts, size, large = [start], len(start), False
+    async def _rest(self, request: Request) -> bytes:
+        parts, size, large = [], 0, False
         try:
             async for chunk in request.content.iter_any():
                 size += len(chunk)

@@ -226,7 +226,7 @@ def test_the_alert_url_is_changed_in_the_settings(desk: Desk) -> None:
         db.execute("UPDATE endpoints SET alert = 1")
     told = desk("endpoint", "set", endpoint, "--name", "x")
     assert told.code == 1
-    assert "changed in the settings" in told.err
+    assert "settings set alert_url" in told.err
 
 
 # -- what is refused, by both alike ---

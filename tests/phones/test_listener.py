@@ -12,7 +12,7 @@ import pytest
 
 from mmconnect.phones import tokens as tokens_module
 from mmconnect.store import devices
-from mmconnect.web import connections
+from mmconnect.web import server
 from tests.support.inprocess import FakeClock, appliance, eventually
 from tests.support.phones import FORM, JSON, SENDER, TEXT, generic_json, smsgate, smsgate_sms
 from tests.support.wire import Line, ask, request
@@ -289,7 +289,7 @@ async def test_a_phone_that_is_heard_is_noted(tmp_path: Path):
 async def test_connections_are_kept_alive_and_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(connections, "MOST", 3)
+    monkeypatch.setattr(server, "MOST", 3)
     async with appliance(tmp_path) as box:
         lines = [await Line.open(box.port) for _ in range(3)]
         for line in lines:

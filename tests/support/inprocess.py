@@ -16,8 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiohttp import web
-
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.sender import TOTAL_TIMEOUT, Sender
 from mmconnect.domain.clock import Clock, SystemClock
@@ -254,10 +252,9 @@ async def appliance(
         running = asyncio.create_task(dispatcher.run())
         stack.push_async_callback(_ended, running)
         stack.push_async_callback(dispatcher.stop, 0.0)
-        runner = web.ServerRunner(listener.server(), shutdown_timeout=0.5)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        server = listener.server()
+        stack.push_async_callback(server.close, 0.5)
+        await server.start("127.0.0.1", 0)
         made = Appliance(
             directory=directory,
             clock=clock,
@@ -269,7 +266,7 @@ async def appliance(
             intake=intake,
             presences=presences,
             listener=listener,
-            port=runner.addresses[0][1],
+            port=server.addresses[0][1],
         )
         for token in tokens:
             await made.device(token=token)

@@ -4,43 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
-from aiohttp import web
 
-from mmconnect.web import connections
-from mmconnect.web.connections import BoundedServer
+from mmconnect.web import server as servers
+from mmconnect.web.http import Answer, Request
 from tests.support.inprocess import eventually
+from tests.support.serving import PLAIN, ok, serving
 from tests.support.wire import Line, request
-
-
-@asynccontextmanager
-async def serving(handler, **options: float) -> AsyncIterator[tuple[BoundedServer, int]]:
-    server = BoundedServer(handler, **options)
-    runner = web.ServerRunner(server, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield server, runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
-
-
-async def ok(_: web.BaseRequest) -> web.Response:
-    return web.Response(text="ok")
 
 
 async def test_the_oldest_makes_room_after_finishing_what_it_has_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ):
-    monkeypatch.setattr(connections, "MOST", 2)
+    monkeypatch.setattr(servers, "MOST", 2)
     gate = asyncio.Event()
 
-    async def slow(_: web.BaseRequest) -> web.Response:
+    async def slow(_: Request) -> Answer:
         await gate.wait()
-        return web.Response(text="finished")
+        return Answer(head=PLAIN, body=b"finished")
 
     async with serving(slow) as (_, port):
         first = await Line.open(port)
@@ -56,7 +38,7 @@ async def test_the_oldest_makes_room_after_finishing_what_it_has_under_way(
 
 
 async def test_a_flood_of_connections_leaves_a_bounded_number(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connections, "MOST", 20)
+    monkeypatch.setattr(servers, "MOST", 20)
     async with serving(ok) as (server, port):
         lines = [await Line.open(port) for _ in range(200)]
         ended = [asyncio.create_task(line.at_end(60)) for line in lines]
@@ -74,7 +56,7 @@ async def test_a_flood_of_connections_leaves_a_bounded_number(monkeypatch: pytes
 
 
 async def test_a_connection_that_asks_nothing_is_closed():
-    async with serving(ok, keepalive_timeout=0.1) as (_, port):
+    async with serving(ok, keep_alive=0.1) as (_, port):
         line = await Line.open(port)
         await line.send(request("/", close=False))
         assert (await line.answer()).status == 200

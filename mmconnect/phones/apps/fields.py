@@ -20,7 +20,7 @@ _LOST_PLUS = re.compile(r" \d{5,15}")
 
 def scalar(value: object) -> str | None:
     """A string as it is, a number as its digits; None for anything else."""
-    if isinstance(value, str):
+    if value is None or isinstance(value, str):  # nearly always
         return value
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -46,7 +46,7 @@ def sender_of(fields: Fields, names: Iterable[str], *, spaced: bool = False) -> 
     become a space; no phone writes a number with a space before it, so the plus is put back.
     """
     for name in names:
-        value = scalar(fields.get(name))
+        value = name in fields and scalar(fields[name])
         if value and not value.isspace():
             return "+" + value[1:] if spaced and _LOST_PLUS.fullmatch(value) else value
     return None
@@ -68,9 +68,17 @@ def time_of(fields: Fields, names: Iterable[str]) -> When:
 def id_of(fields: Fields, names: Iterable[str]) -> str | None:
     """The first of `names` that is an id: not blank, not 0, not a document of its own."""
     for name in names:
-        value = scalar(fields.get(name))
+        value = name in fields and scalar(fields[name])
         if value and value != "0" and len(value) <= MAX_ID and not value.isspace():
             return value
+    return None
+
+
+def sim_of(fields: Fields, names: Iterable[str]) -> int | None:
+    """The first of `names` that is a SIM slot."""
+    for name in names:
+        if name in fields and (found := slot(fields[name])):
+            return found
     return None
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from mmconnect.domain.models import Kind
 from mmconnect.phones.apps.body import decode
-from mmconnect.phones.apps.fields import attachments, first, id_of, sender_of, slot, time_of
+from mmconnect.phones.apps.fields import attachments, first, id_of, sender_of, sim_of, time_of
 from mmconnect.phones.apps.names import (
     FIELDS,
     ID,
@@ -101,7 +101,7 @@ def _text(sender: str, text: str, seen: Fields, outer: Fields, decoded: Decoded)
     sent_at, mark = time_of(seen, TIME)
     if mark is None and seen is not outer:
         sent_at, mark = time_of(outer, TIME)
-    both = {**outer, **seen}
+    both = outer if seen is outer else {**outer, **seen}
     listed = decoded.files or attachments(both.get("attachments"))
     mms = bool(listed) or outer.get("message_type") == "mms"
     return IncomingText(
@@ -111,9 +111,9 @@ def _text(sender: str, text: str, seen: Fields, outer: Fields, decoded: Decoded)
         recipient=sender_of(both, RECIPIENT, spaced=decoded.spaced),
         sent_at=sent_at,
         time_mark=mark,
-        sim=next((found for name in SIM if (found := slot(both.get(name)))), None),
+        sim=sim_of(both, SIM),
         # the id of the envelope is that of the event
-        event_id=id_of(outer, ID) or id_of(seen, ID),
+        event_id=id_of(outer, ID) or (None if seen is outer else id_of(seen, ID)),
         subject=first(both, SUBJECT) or None if mms else None,
         attachments=listed if mms else None,
     )

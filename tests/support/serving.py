@@ -1,0 +1,33 @@
+"""The phone listener's HTTP server with a handler of the test's own."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from mmconnect.web.http import Answer, Handler, Request, head
+from mmconnect.web.server import Server
+
+PLAIN = head(200, "text/plain")
+
+
+@asynccontextmanager
+async def serving(
+    handler: Handler,
+    host: str = "127.0.0.1",
+    tls: ssl.SSLContext | None = None,
+    **options: float,
+) -> AsyncIterator[tuple[Server, int]]:
+    """A server, and its port."""
+    server = Server(handler, **options)
+    try:
+        await server.start(host, 0, tls=tls)
+        yield server, server.addresses[0][1]
+    finally:
+        await server.close(0.5)
+
+
+async def ok(_: Request) -> Answer:
+    """The handler for tests that want any answer."""
+    return Answer(head=PLAIN, body=b"ok")
