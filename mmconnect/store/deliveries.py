@@ -69,10 +69,11 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
     count = 0
     for delivery_id in delivery_ids:
         count += db.execute(
-            "UPDATE deliveries SET due_at = ?, state = 'pending', finished_at = NULL,"
+            "UPDATE deliveries SET due_at = ?1, state = 'pending', finished_at = NULL, note = NULL,"
+            " renewed_at = CASE state WHEN 'pending' THEN renewed_at ELSE ?1 END,"
             " trigger = CASE state WHEN 'pending' THEN trigger ELSE 'replay' END,"
             " spent = CASE state WHEN 'pending' THEN spent ELSE 0 END"
-            " WHERE id = ? AND state <> 'in_flight' AND trigger <> 'test'"
+            " WHERE id = ?2 AND state <> 'in_flight' AND trigger <> 'test'"
             " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)",
             (now, delivery_id),
         ).rowcount
