@@ -1,6 +1,7 @@
 #!/bin/sh
 # The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, and a clock that
-# jumps (faketime). Installs what is missing when it may; what stays missing is said here, and its tests skip with the same reason.
+# jumps (faketime). Installs what is missing when it may; what stays missing is said here, and its
+# tests skip with the same reason.
 set -eu
 python=$1
 

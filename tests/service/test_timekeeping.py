@@ -17,7 +17,7 @@ from mmconnect.domain.models import Endpoint, EndpointState
 from mmconnect.service.clock_sync import Dates
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.watch import Watch
-from mmconnect.store import configuration, devices, endpoints, jumps, settings
+from mmconnect.store import configuration, devices, endpoints, gaps, jumps, settings
 from mmconnect.store.database import Database
 from mmconnect.store.messages import take
 from tests.store.making import delivery, device, endpoint, message, new_message
@@ -464,6 +464,61 @@ async def test_a_pause_stops_the_age(machine: Machine) -> None:
         assert not await kept.too_old(made)
         await kept.turn(1)
         assert await kept.too_old(made)
+
+
+async def test_a_pause_that_is_over_moves_with_a_jump(machine: Machine) -> None:
+    async with machine.running() as kept:
+        made = await kept.text()
+        await kept.change(
+            lambda db: db.execute(
+                "INSERT INTO age_gaps (endpoint_id, from_at, to_at, reason)"
+                " VALUES (?, ?, ?, 'paused')",
+                (kept.endpoint.id, NOW, NOW + 600_000),
+            )
+        )
+        await kept.turn(1000)
+        machine.clock.set_by(DAY)
+        await kept.turn(499)
+        assert not await kept.too_old(made)
+        await kept.turn(1)
+        assert await kept.too_old(made)
+
+
+async def test_what_was_too_old_a_moment_ago_is_asked_anew_after_a_jump(machine: Machine) -> None:
+    async with machine.running() as kept:
+        before = kept.time.too_old(kept.endpoint)
+        assert kept.time.too_old(kept.endpoint) == before
+        machine.clock.set_by(-DAY)
+        kept.time.now()
+        assert kept.time.too_old(kept.endpoint) == before - DAY * 1000
+
+
+async def test_the_database_knows_which_time_is_in_doubt(machine: Machine) -> None:
+    """So that the next start knows, also after a power cut."""
+
+    async def doubtful(kept: Kept) -> list[tuple[int, int | None]]:
+        return [(g.from_at, g.to_at) for g in await kept.database.read(gaps.load)]
+
+    async with machine.running() as kept:
+        await kept.turn(10)
+    stopped = machine.clock.now()
+    machine.clock.set_by(3600)
+    async with machine.running() as kept:
+        assert await doubtful(kept) == [(stopped, stopped + 3_600_000)]
+        await kept.turn(100)
+        machine.clock.set_by(DAY)
+        await kept.turn(0)
+        assert await doubtful(kept) == [(stopped, stopped + 3_600_000 + DAY * 1000)]
+        machine.clock.set_by(-DAY - 3600)
+        await kept.turn(0)
+        assert await doubtful(kept) == []  # it was not off at all
+        machine.clock.set_by(60)
+        await kept.turn(0)
+        assert await doubtful(kept) == [(stopped, stopped + 60_000)]
+        machine.ntp = True
+        await kept.turn(0)
+        assert await doubtful(kept) == []
+        assert not kept.time._gaps
 
 
 async def test_an_idle_machine_writes_nothing(machine: Machine) -> None:
