@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
 from mmconnect.domain.models import Endpoint, EndpointState
+from mmconnect.service import timekeeping
 from mmconnect.service.clock_sync import Dates
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.watch import Watch
@@ -208,8 +210,6 @@ async def test_others_are_told_once_all_is_moved(machine: Machine) -> None:
 async def test_a_move_waits_for_a_disk_that_is_full(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mmconnect.domain.errors import StoreUnavailable
-
     async with machine.running() as kept:
         made = await kept.text(due=NOW + 300_000)
 
@@ -219,7 +219,8 @@ async def test_a_move_waits_for_a_disk_that_is_full(
         with monkeypatch.context() as patch:
             patch.setattr(jumps, "shift", full)
             machine.clock.set_by(DAY)
-            await kept.turn(0)
+            kept.time.now()
+            await kept.database.write(lambda db: None)  # after the move, which has failed
         assert (await kept.row(made))[0] == NOW + 300_000
         await kept.turn(0)
         assert await kept.row(made) == (NOW + 300_000 + DAY * 1000, NOW + DAY * 1000)
@@ -549,8 +550,6 @@ async def test_an_idle_machine_writes_nothing(machine: Machine) -> None:
 
 
 async def test_the_loop_never_dies(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mmconnect.service import timekeeping
-
     monkeypatch.setattr(timekeeping, "INTERVAL", 0.001)
     async with machine.running() as kept:
         turns: list[int] = []
