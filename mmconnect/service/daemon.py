@@ -105,7 +105,9 @@ async def _run(
     async with contextlib.AsyncExitStack() as stack:
         sender = Sender(clock)
         stack.push_async_callback(sender.close)
-        dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new(BOOT))
+        dispatcher = Dispatcher(
+            database, watch.look, sender, clock, boot_id=ids.new(BOOT), too_old=clock.too_old
+        )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
         status = Status(

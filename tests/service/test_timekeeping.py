@@ -14,7 +14,7 @@ import pytest
 
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
-from mmconnect.domain.models import Endpoint, EndpointState
+from mmconnect.domain.models import Endpoint
 from mmconnect.service import timekeeping
 from mmconnect.service.clock_sync import Dates
 from mmconnect.service.timekeeping import Timekeeper
@@ -444,11 +444,7 @@ async def test_a_pause_stops_the_age(machine: Machine) -> None:
         await kept.turn(600)
 
         def pause(db: sqlite3.Connection) -> None:
-            endpoints.set_state(db, kept.endpoint.id, EndpointState.PAUSED)
-            db.execute(
-                "INSERT INTO age_gaps (endpoint_id, from_at, reason) VALUES (?, ?, 'paused')",
-                (kept.endpoint.id, machine.clock.now()),
-            )
+            endpoints.pause(db, kept.endpoint.id, machine.clock.now())
 
         await kept.change(pause)
         await kept.turn(30 * DAY)
@@ -457,8 +453,7 @@ async def test_a_pause_stops_the_age(machine: Machine) -> None:
         assert not await kept.too_old(made)
 
         def resume(db: sqlite3.Connection) -> None:
-            endpoints.set_state(db, kept.endpoint.id, EndpointState.ACTIVE)
-            db.execute("UPDATE age_gaps SET to_at = ? WHERE to_at IS NULL", (machine.clock.now(),))
+            endpoints.resume(db, kept.endpoint.id, machine.clock.now())
 
         await kept.change(resume)
         await kept.turn(299)

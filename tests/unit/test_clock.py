@@ -83,13 +83,13 @@ def test_durations_are_written_as_they_are_read(text: str) -> None:
     assert short_duration(90) == "90s"
 
 
-@given(st.lists(st.integers(-3_600_000, 3_600_000), max_size=20))
+@given(st.lists(st.integers(-DAY * 7300, DAY * 7300), max_size=20))
 def test_ids_keep_their_order_while_the_clock_goes_back_and_forth(steps: list[int]) -> None:
     clock = SetClock()
     ids = Ids(clock)
     made = [ids.new(MESSAGE)]
     for step in steps:
-        clock._now = max(NOW - 80_000_000, min(NOW, clock._now + step))
+        clock._now += step * 1000
         made += [ids.new(MESSAGE), ids.new(MESSAGE)]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
