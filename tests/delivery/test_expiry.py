@@ -13,7 +13,7 @@ from mmconnect.delivery.expiry import Expiry
 from mmconnect.domain.models import Endpoint
 from mmconnect.store import deliveries, endpoints, expiry
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
-from tests.support.receiver import free_port, receiver
+from tests.support.receiver import answer, free_port, receiver
 
 MAX_AGE = 900
 
@@ -39,40 +39,44 @@ async def state(box: Appliance, endpoint_id: str, to: str) -> None:
     await box.watch.refresh()
 
 
-async def test_what_waits_for_a_held_endpoint_expires_and_can_be_sent_again(
+async def test_what_fails_for_too_long_expires_and_can_be_sent_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     clock = FakeClock()
-    async with receiver() as to, appliance(tmp_path, clock=clock) as box:
-        endpoint_id = await box.endpoint(to.url, max_age=MAX_AGE)
-        await state(box, endpoint_id, "held")
-        old = await box.text("open the door")
-        clock.advance(600)
-        young = await box.text("open it now")
+    async with receiver(default=answer(500)) as to, appliance(tmp_path, clock=clock) as box:
+        await box.endpoint(to.url, max_age=MAX_AGE)
+        made = await box.text("open the door")
+        await box.settled(made, "pending")
         turns = letting_expire(box)
+        clock.advance(MAX_AGE - 1)
         await turns.turn()
-        clock.advance(299)
-        await turns.turn()
-        assert {d.state for d in box.deliveries()} == {"pending"}
+        assert box.deliveries()[0].state == "pending"
         clock.advance(1)
         await turns.turn()
-        (gone,), (left,) = box.deliveries(old), box.deliveries(young)
+        (gone,) = box.deliveries()
         assert (gone.state, gone.note) == (
             "expired",
             "older than the endpoint's maximum age (15m)",
         )
-        assert left.state == "pending"
         assert "1 texts for crm have waited longer than 15m" in caplog.text
         assert "open the door" not in caplog.text
 
-        await state(box, endpoint_id, "active")
-        box.dispatcher.wake()
-        await box.settled(young)
+        to.default = answer()
         box.change(lambda db: deliveries.retry(db, [gone.id], clock.now()))
-        await box.watch.refresh()
         await turns.turn()
-        box.dispatcher.wake()
-        await box.settled(old)
+        await box.watch.refresh()
+        await box.settled(made, attempts=2)
+
+
+async def test_what_waits_for_a_held_endpoint_expires(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box:
+        await held(box)
+        made = await box.text("open the door")
+        clock.advance(MAX_AGE)
+        await eventually(lambda: box.deliveries(made)[0].state == "pending")
+        await letting_expire(box).turn()
+        assert box.deliveries(made)[0].state == "expired"
 
 
 async def test_a_paused_endpoint_is_left_alone(tmp_path: Path) -> None:
