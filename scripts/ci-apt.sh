@@ -1,6 +1,7 @@
 #!/bin/sh
-# The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node. Installs what is
-# missing when it may; what stays missing is said here, and its tests skip with the same reason.
+# The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, and a clock that
+# jumps (faketime). Installs what is missing when it may; what stays missing is said here, and its
+# tests skip with the same reason.
 set -eu
 python=$1
 
@@ -11,6 +12,7 @@ want php php-cli
 want ruby ruby
 want go golang-go
 want node nodejs
+want faketime faketime
 
 if [ -z "$wanted" ]; then
     echo "apt: everything these tests need is here"

@@ -80,6 +80,7 @@ async def _page(request: web.Request) -> web.Response:
     html = page.render(
         version=__version__,
         problems=status.ready().problems,
+        notices=status.notices,
         devices=status.devices,
         endpoints=status.endpoints,
     )

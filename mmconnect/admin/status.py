@@ -34,9 +34,12 @@ class Status:
         look: Look,
         clock: Clock,
         directory: Path,
+        clock_trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`clock_trouble`: why the machine's clock may be wrong, in a sentence."""
         self._database, self._last_turn, self._look = database, last_turn, look
         self._clock, self._directory = clock, directory
+        self._clock_trouble = clock_trouble
 
     def ready(self) -> Ready:
         """Look at loop, database and disk."""
@@ -50,6 +53,12 @@ class Status:
         if free < SMALLEST_DISK:
             problems["disk"] = f"Only {free // 2**20} MB are free on the disk of the database."
         return Ready(problems=problems)
+
+    @property
+    def notices(self) -> list[str]:
+        """What is in nobody's way, but should be seen to."""
+        trouble = self._clock_trouble()
+        return [] if trouble is None else [trouble]
 
     @property
     def devices(self) -> int:

@@ -43,11 +43,13 @@ class Attempts:
         holding: Holding,
         jitter: Callable[[], float],
         written: Callable[[], None],
+        trusted: Callable[[], bool],
     ) -> None:
-        """`written` is called when a result no longer waits for the database."""
+        """`written` is called when a result no longer waits for the database; `trusted` tells
+        whether the clock is known to be right."""
         self._database, self._sender, self._clock = database, sender, clock
         self._holding = holding
-        self._jitter, self._written = jitter, written
+        self._jitter, self._written, self._trusted = jitter, written, trusted
         self.unwritten = 0
         """Results that wait for the database; they come before anything new."""
 
@@ -55,7 +57,9 @@ class Attempts:
         """POST once, and judge the answer. Never raises."""
         started_at = self._clock.now()
         try:
-            sent = await send_signed(self._sender, endpoint, flight, self._clock)
+            sent = await send_signed(
+                self._sender, endpoint, flight, self._clock, trusted=self._trusted()
+            )
         except Exception:
             log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)
             answer = Answer(status=None, trouble=Trouble.INTERNAL, duration_ms=0, address=None)

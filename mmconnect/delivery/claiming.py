@@ -101,5 +101,6 @@ class Claiming:
             now=now,
             boot_id=self._boot_id,
             too_old=self._too_old(endpoint),
+            max_age=endpoint.max_age,
             strict=endpoint.strict_order,
         )

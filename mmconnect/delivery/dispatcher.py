@@ -51,8 +51,10 @@ class Dispatcher:
         boot_id: str,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 (spreads load, hides nothing)
         too_old: Callable[[Endpoint], int] = lambda endpoint: 0,
+        trusted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`too_old`: what was made at or before this (UTC ms) has grown too old for an endpoint."""
+        """`too_old`: what was made at or before this (UTC ms) has grown too old for an endpoint;
+        `trusted`: whether the clock is known to be right."""
         self.boot_id = boot_id
         self.last_turn = clock.monotonic()
         """When the loop last came round (monotonic seconds)."""
@@ -63,7 +65,9 @@ class Dispatcher:
             database, clock, boot_id, too_old, lambda: self._going, self._start
         )
         self._awake = asyncio.Event()
-        self._attempts = Attempts(database, sender, clock, self._holding, jitter, self._awake.set)
+        self._attempts = Attempts(
+            database, sender, clock, self._holding, jitter, self._awake.set, trusted
+        )
         database.on_trouble = self._awake.set  # a turn probes until commits succeed
         self._resting = asyncio.Event()
         """Set while no turn is under way."""

@@ -58,10 +58,13 @@ class Sender:
         clock: Clock,
         *,
         rule: Callable[[], AddressRule] = lambda: _USUAL,
+        answered: Callable[[Answer], None] = lambda answer: None,
         total_timeout: float = TOTAL_TIMEOUT,
     ) -> None:
-        """`rule` is asked at each POST where texts may go just then."""
+        """`rule` is asked at each POST where texts may go just then; `answered` is told whatever a
+        receiver says."""
         self._clock, self._rule, self._total = clock, rule, total_timeout
+        self._tell = answered
         self._loop = asyncio.get_running_loop()
         self._pool, self._dialer = Pool(self._loop), Dialer(self._loop)
         self._routes: dict[Way, Route] = {}
@@ -94,7 +97,9 @@ class Sender:
             address = connection.address
             if trouble is None:
                 self._pool.keep(there.key, connection, rule)
-                return self._answered(connection, begun)
+                answer = self._answered(connection, begun)
+                self._tell(answer)
+                return answer
             return self._failed(trouble, connection.detail, begun, address)
         except (Unsendable, NotConnected) as error:
             return self._failed(error.trouble, error.detail, begun, None)

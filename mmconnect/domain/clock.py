@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -27,6 +28,14 @@ class Clock(Protocol):
         ...
 
 
+class LivedClock(Clock, Protocol):
+    """A clock that also knows how much time has really passed."""
+
+    def lived(self) -> float:
+        """Seconds that pass while the machine sleeps, too; nobody can set them."""
+        ...
+
+
 class SystemClock:
     """The machine's own clocks."""
 
@@ -35,6 +44,63 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    def lived(self) -> float:
+        return time.clock_gettime(_LIVED)
+
+
+_LIVED = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """The wall clock was set: at one moment it changed from `old` to `new` (UTC ms)."""
+
+    old: int
+    new: int
+
+    @property
+    def delta(self) -> int:
+        """Milliseconds it moved; negative for one that was set back."""
+        return self.new - self.old
+
+
+class StepWatch:
+    """Notices that the wall clock was set, by the time that has really passed.
+
+    Synchronisation that only runs it a little faster or slower moves both alike, so what differs
+    was set. Small steps add up until they count.
+    """
+
+    SMALLEST = 2000
+    """Milliseconds; smaller steps matter to nobody."""
+    _TOGETHER = 0.1
+    """Seconds within which both clocks must have been read to be compared."""
+
+    def __init__(self, clock: LivedClock) -> None:
+        self._clock = clock
+        self._offset = self._measure() or clock.now() - clock.lived() * 1000
+
+    def look(self) -> tuple[int, Step | None]:
+        """Wall time, and the step that was noticed, once for each."""
+        now = self._clock.now()
+        if abs(now - self._clock.lived() * 1000 - self._offset) <= self.SMALLEST:
+            return now, None
+        offset = self._measure()
+        if offset is None or abs(offset - self._offset) <= self.SMALLEST:
+            return self._clock.now(), None  # we were held up between the two looks
+        before, self._offset = self._offset, offset
+        now = self._clock.now()
+        return now, Step(old=now - round(offset - before), new=now)
+
+    def _measure(self) -> float | None:
+        """Wall time less time passed; None when the machine was too busy to tell."""
+        for _ in range(5):
+            begun = self._clock.lived()
+            now = self._clock.now()
+            if self._clock.lived() - begun < self._TOGETHER:
+                return now - begun * 1000
+        return None
 
 
 def iso(ms: int) -> str:
@@ -65,3 +131,12 @@ def parse_duration(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write it like 30s, 15m, 24h or 14d")
     return round(float(match[1]) * _UNITS[match[2] or "s"])
+
+
+def short_duration(seconds: int) -> str:
+    """The reverse of parse_duration(), in the largest unit that leaves no rest: `15m`, `14d`."""
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(seconds, _UNITS[unit])
+        if count and not rest:
+            return f"{count}{unit}"
+    return f"{seconds}s"

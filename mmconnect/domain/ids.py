@@ -27,6 +27,8 @@ DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT, RULE = (
 REPLAY = "rpl_"
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_NEAR = 86_400_000
+"""Milliseconds; an id that lies further ahead was made by a clock that was wrong."""
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _TIME, _TAIL = range(40, -1, -10), range(70, -1, -10)
 """Where each pair of letters begins among the 48 (written as 50) and the 80 bits."""
@@ -40,6 +42,16 @@ class Ids:
         self._clock, self._randbits = clock, randbits or random.Random().getrandbits  # noqa: S311
         self._ms, self._time, self._tail = -1, "", 0
         self._lock = threading.Lock()
+
+    def follow(self, newest: str | None) -> None:
+        """Let new ids sort after `newest`, the last one made before this process, if it is near."""
+        with self._lock:
+            value = 0
+            for letter in (newest or "")[-26:]:
+                value = value << 5 | max(0, _ALPHABET.find(letter))
+            ms = value >> 80
+            if self._ms < ms < self._clock.now() + _NEAR:
+                self._ms, self._tail = ms, value & ((1 << 80) - 1)
 
     def new(self, prefix: str) -> str:
         """A new id, for example `msg_01JD2Q0G3V…`."""

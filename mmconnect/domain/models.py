@@ -222,7 +222,8 @@ class Delivery:
     started_at: int | None
     created_at: int
     renewed_at: int | None = None
-    """When a replay offered it anew: its age counts from there."""
+    """From when its age counts, where that is not `created_at`: a replay offered it anew, or the
+    clock that told when it was made has been set since."""
     finished_at: int | None = None
     note: str | None = None
     """Why it ended, where no attempt tells."""

@@ -27,9 +27,10 @@ from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.egress import Egress
+from mmconnect.delivery.expiry import Expiry
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
-from mmconnect.domain.clock import SystemClock
+from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.errors import ConfigError
 from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.intake import Intake
@@ -37,8 +38,9 @@ from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
 from mmconnect.service.addresses import own_addresses, reachable
 from mmconnect.service.lock import Lock, Running
+from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.watch import Watch
-from mmconnect.store import configuration, devices, settings
+from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
 from mmconnect.web.discretion import discreet_log
 
@@ -94,25 +96,52 @@ async def _run(
     stop: asyncio.Event,
     started: Callable[[Started], None],
 ) -> None:
-    clock = SystemClock()
-    ids = Ids(clock)
+    ids = Ids(SystemClock())
+    for newest in await database.read(jumps.newest_ids):
+        ids.follow(newest)
     await database.write(lambda db: settings.ensure_tenant(db, ids))
     watch = Watch(database, await database.read(configuration.load))
+    clock = Timekeeper(database, watch.look, SystemClock())
+    await clock.start()
     presences = Presences(clock, await database.read(devices.presences))
     async with contextlib.AsyncExitStack() as stack:
         egress = Egress(watch.look, own_addresses)
-        sender = Sender(clock, rule=egress.rule)
+        sender = Sender(clock, rule=egress.rule, answered=clock.saw)
         stack.push_async_callback(sender.close)
-        dispatcher = Dispatcher(database, watch.look, sender, clock, boot_id=ids.new(BOOT))
+        dispatcher = Dispatcher(
+            database,
+            watch.look,
+            sender,
+            clock,
+            boot_id=ids.new(BOOT),
+            too_old=clock.too_old,
+            trusted=lambda: clock.standing.known,
+        )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
-        status = Status(database, lambda: dispatcher.last_turn, watch.look, clock, directory)
+        status = Status(
+            database,
+            lambda: dispatcher.last_turn,
+            watch.look,
+            clock,
+            directory,
+            lambda: clock.standing.sentence,
+        )
+        expiry = Expiry(database, watch.look, clock, clock.too_old)
+
+        def clock_was_set() -> None:
+            expiry.forget()
+            dispatcher.wake()
+
+        clock.on_jump = clock_was_set
 
         loops = await stack.enter_async_context(_background())
         loops(watch.run(dispatcher.wake))
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.ask)
         loops(_write_presences(database, presences))
         stack.push_async_callback(_save, database, presences)
+        stack.push_async_callback(clock.stop)
+        loops(clock.run())
         stack.push_async_callback(dispatcher.stop)
 
         admin = web.AppRunner(
@@ -131,7 +160,8 @@ async def _run(
         egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
-        loops(_release_announcements(intake))
+        loops(expiry.run())
+        loops(_release_announcements(intake, clock))
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
         gc.set_threshold(*COLLECT)
@@ -204,9 +234,7 @@ async def _save(database: Database, presences: Presences) -> None:
         await database.write(lambda db: devices.save_presences(db, changed))
 
 
-async def _release_announcements(intake: Intake) -> None:
-    clock = SystemClock()
-
+async def _release_announcements(intake: Intake, clock: Clock) -> None:
     async def turn() -> float | None:
         due = await intake.release_announcements()
         return None if due is None else (due - clock.now()) / 1000

@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mmconnect.domain.models import Flight, Trigger
+from mmconnect.store import expiry
 
-TOO_OLD = "older than the endpoint's maximum age"
 _AHEAD = 4
 """Rows looked at for each free slot: several may be of one sender."""
 _PROBES_AHEAD = 200
@@ -29,6 +29,8 @@ class Claim:
     boot_id: str
     too_old: int
     """What was made (or renewed) at or before this (UTC ms) expires."""
+    max_age: int
+    """Seconds that are then said to be exceeded."""
     strict: bool = False
     """Whether a text waits for every earlier one of its sender."""
 
@@ -63,7 +65,7 @@ def claim(db: sqlite3.Connection, by: Claim, *, slots: int, busy: Collection[str
         if len(flights) >= slots:
             break
         if made_at <= by.too_old:
-            expire(db, delivery_id, by.now)
+            expiry.expire_one(db, delivery_id, by.max_age, by.now)
             expired += 1
         elif sender not in taken:
             taken.add(sender)
@@ -100,15 +102,6 @@ def claim_probe(
     if chosen is None:
         return Claimed(next_due=None if due is None else max(due, by.now + 1000))
     return Claimed(flights=[_launch(db, chosen, by, probe=True, free=free)], next_due=by.now)
-
-
-def expire(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
-    """A waiting delivery has grown too old; it stays visible and can be sent again."""
-    db.execute(
-        "UPDATE deliveries SET state = 'expired', due_at = NULL, finished_at = ?, note = ?"
-        " WHERE id = ? AND state = 'pending'",
-        (now, TOO_OLD, delivery_id),
-    )
 
 
 def _state(db: sqlite3.Connection, endpoint_id: str) -> str | None:
@@ -165,7 +158,7 @@ def _longest_waiting(
     second = None
     for delivery_id, sender, due_at, spent, made_at in rows:
         if made_at <= by.too_old:
-            expire(db, delivery_id, by.now)
+            expiry.expire_one(db, delivery_id, by.max_age, by.now)
         elif not (any_will_do or spent < budget - 1 or due_at <= by.now):
             continue
         elif sender != avoid:

@@ -45,6 +45,7 @@ def claim(house: House, **more: Any) -> tuple[list[Flight], int | None]:
         "now": NOW,
         "boot_id": BOOT,
         "too_old": 0,
+        "max_age": 1209600,
     }
     slots, busy = more.pop("slots", 64), more.pop("busy", ())
     with transaction(house.db):

@@ -137,7 +137,9 @@ def send(house: House, *chosen: Message, own: bytes | None = None) -> list[Sent]
 
 def body(house: House) -> bytes:
     """What the one waiting delivery would send."""
-    by = claims.Claim(endpoint_id=house.endpoint.id, boot_id=BOOT, now=NOW + 5, too_old=0)
+    by = claims.Claim(
+        endpoint_id=house.endpoint.id, boot_id=BOOT, now=NOW + 5, too_old=0, max_age=60
+    )
     (flight,) = claims.claim(house.db, by, slots=9, busy=[]).flights
     return flight.body
 

@@ -14,6 +14,7 @@ import hmac
 import json
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -141,6 +142,8 @@ class Arrival:
     attempt: int
     delivery: str
     body: dict[str, Any]
+    at: float
+    """Monotonic seconds."""
 
 
 class Receiver(threading.Thread):
@@ -233,6 +236,7 @@ class Receiver(threading.Thread):
                 attempt=int(headers["x-mmconnect-attempt"]),
                 delivery=headers["x-mmconnect-delivery"],
                 body=fields,
+                at=time.monotonic(),
             )
         )
         return True

@@ -54,13 +54,14 @@ class Service:
         self.directory = directory
         self._notes = notes or directory.parent
         self._options = options
+        self.program = [sys.executable, "-m", "mmconnect"]
         self.process: subprocess.Popen[bytes] | None = None
 
     # -- life -----------------------------------------------------------------------------------
 
     def spawn(self, *options: str) -> subprocess.Popen[bytes]:
         """Start the process, and wait for nothing."""
-        words = [sys.executable, "-m", "mmconnect", "serve", "--data-dir", str(self.directory)]
+        words = [*self.program, "serve", "--data-dir", str(self.directory)]
         defaults = {
             "--admin-listen": "127.0.0.1:0",
             "--phone-listen": "127.0.0.1:0",
@@ -143,7 +144,7 @@ class Service:
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command on the same data directory."""
         return subprocess.run(
-            [sys.executable, "-m", "mmconnect", *words, "--data-dir", str(self.directory)],
+            [*self.program, *words, "--data-dir", str(self.directory)],
             capture_output=True,
             text=True,
             encoding="utf-8",

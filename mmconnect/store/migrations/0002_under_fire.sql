@@ -22,13 +22,14 @@ CREATE TABLE endpoint_health (
     probe_at INTEGER
 ) STRICT, WITHOUT ROWID;
 
--- Time in which no delivery grows older: an endpoint was paused, or (no endpoint) the clock jumped.
+-- Time in which no delivery grows older: an endpoint was paused, or (no endpoint) mmconnect was off, by a clock that
+-- is not known to be right.
 CREATE TABLE age_gaps (
     number INTEGER PRIMARY KEY,
     endpoint_id TEXT REFERENCES endpoints (id),
     from_at INTEGER NOT NULL,
     to_at INTEGER,
-    reason TEXT NOT NULL CHECK (reason IN ('paused', 'jumped', 'off'))
+    reason TEXT NOT NULL CHECK (reason IN ('paused', 'off'))
 ) STRICT;
 INSERT INTO age_gaps (endpoint_id, from_at, reason)
     SELECT id, unixepoch() * 1000, 'paused' FROM endpoints WHERE state = 'paused' AND removed_at IS NULL;

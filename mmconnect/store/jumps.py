@@ -1,0 +1,170 @@
+"""What a clock that was set does to waiting work: nothing that anybody would notice.
+
+Due times and the times by which age counts are wall times; when the clock is set while mmconnect
+runs, those move with it, so that nobody waits longer or shorter, nor grows older or younger. Also
+when mmconnect was last known to run, by which a start can tell that the clock went back.
+Invariant: a jump neither loses, storms nor expires anything.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from mmconnect.store import gaps
+
+AT_ONCE = 5000
+"""Waiting deliveries that one transaction moves. All but the worst backlogs of retries fit, and
+what is moved in one transaction is moved exactly: nothing comes between."""
+_SLACK = 2000
+"""Milliseconds by which small steps may have moved the clock before a step counts."""
+_WRITTEN = 900_000
+"""Milliseconds after last_seen in which a message tells when mmconnect ran."""
+
+Cursor = tuple[str, int, str]
+"""Endpoint, due time and id of the last delivery that was looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jump:
+    """The wall clock went from `old` to `new` (UTC ms)."""
+
+    old: int
+    new: int
+    start: int | None
+    """What was made since then was made in this run, by the clock as it was; None: nothing was."""
+
+    @property
+    def delta(self) -> int:
+        return self.new - self.old
+
+
+def shift(
+    db: sqlite3.Connection, jump: Jump, after: Cursor | None = None, limit: int = AT_ONCE
+) -> Cursor | None:
+    """Move what waits by the jump; where to go on, or None when all is done."""
+    if after is None:
+        _shift_the_rest(db, jump)
+    forward = jump.delta > 0  # what is moved must not come round again
+    order, beyond, end = ("DESC", "<", 1 << 62) if forward else ("ASC", ">", -(1 << 62))
+    first = after[0] if after else ""
+    for (endpoint_id,) in db.execute(
+        "SELECT id FROM endpoints WHERE id >= ? ORDER BY id", (first,)
+    ).fetchall():
+        from_due, from_id = after[1:] if after and after[0] == endpoint_id else (end, "")
+        rows = db.execute(
+            "SELECT due_at, id FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
+            f" AND (due_at, id) {beyond} (?, ?) ORDER BY due_at {order}, id {order} LIMIT ?",
+            (endpoint_id, from_due, from_id, limit),
+        ).fetchall()
+        _move(db, jump, [row[1] for row in rows])
+        limit -= len(rows)
+        if limit <= 0:
+            return endpoint_id, *rows[-1]
+    return None
+
+
+def _move(db: sqlite3.Connection, jump: Jump, ids: list[str]) -> None:
+    made = "coalesce(renewed_at, created_at)"
+    db.executemany(
+        "UPDATE deliveries SET due_at = iif(due_at > ?2, due_at + ?3, due_at),"
+        f" renewed_at = iif({made} BETWEEN ?4 AND ?5, {made} + ?3, renewed_at)"
+        f" WHERE id = ?1 AND (due_at > ?2 OR {made} BETWEEN ?4 AND ?5)",
+        [(i, min(jump.old, jump.new), jump.delta, *_made_here(jump)) for i in ids],
+    )
+
+
+def _in_flight(db: sqlite3.Connection) -> list[str]:
+    """What is in flight: claimed, or born so since the mark that a sweep would begin at."""
+    return [
+        row[0]
+        for row in db.execute(
+            "SELECT id FROM deliveries WHERE state = 'in_flight' AND due_at IS NOT NULL UNION ALL"
+            " SELECT id FROM deliveries WHERE state = 'in_flight' AND due_at IS NULL"
+            " AND id >= (SELECT oldest FROM flights)"
+        )
+    ]
+
+
+def _made_here(jump: Jump) -> tuple[int, int]:
+    """Between which times this run has made things; nothing lies between 1 and 0."""
+    return (1, 0) if jump.start is None else (jump.start, jump.old + _SLACK)
+
+
+def _shift_the_rest(db: sqlite3.Connection, jump: Jump) -> None:
+    """What there is little of: texts in flight, MMS that wait for their content, pauses."""
+    _move(db, jump, _in_flight(db))
+    db.execute(
+        "UPDATE mms_notices SET due_at = due_at + ? WHERE state = 'announced' AND due_at > ?",
+        (jump.delta, min(jump.old, jump.new)),
+    )
+    gaps.shift(db, *_made_here(jump), jump.delta)
+    seen(db, jump.new)
+
+
+def clamp_due(db: sqlite3.Connection, now: int, longest: int) -> int:
+    """What would wait longer than any schedule asks for (`longest`, ms) is due now; how many."""
+    return db.execute(
+        "UPDATE deliveries INDEXED BY deliveries_due SET due_at = ?1"
+        " WHERE state = 'pending' AND due_at > ?1 + ?2",
+        (now, longest),
+    ).rowcount
+
+
+def clamp_ages(db: sqlite3.Connection, now: int, earliest: int) -> int:
+    """By a clock that is right: what waits, made in the future or before `earliest`, is new.
+
+    It was made by a clock that was wrong, and nobody can tell how old it is. How many there were.
+    """
+    made = "coalesce(renewed_at, created_at)"
+    wrong = f"({made} > ?1 + {_SLACK} OR {made} < ?2)"
+    change = "SET renewed_at = ?1 WHERE"
+    waited = db.execute(
+        f"UPDATE deliveries INDEXED BY deliveries_due {change} state = 'pending' AND {wrong}",
+        (now, earliest),
+    ).rowcount
+    flew = [
+        db.execute(f"UPDATE deliveries {change} id = ?3 AND {wrong}", (now, earliest, i)).rowcount
+        for i in _in_flight(db)
+    ]
+    return waited + sum(flew)
+
+
+def seen(db: sqlite3.Connection, now: int) -> None:
+    """mmconnect runs, by the clock as it is."""
+    db.execute("INSERT OR REPLACE INTO last_seen (only, at) VALUES (1, ?)", (now,))
+
+
+def last_seen(db: sqlite3.Connection) -> int | None:
+    """When mmconnect was last known to run (UTC ms), by the clock as it was then."""
+    row = db.execute("SELECT at FROM last_seen").fetchone()
+    newest = db.execute("SELECT received_at FROM messages ORDER BY rowid DESC LIMIT 1").fetchone()
+    if row is None or newest is None:
+        found = row or newest
+        return None if found is None else int(found[0])
+    at, received = int(row[0]), int(newest[0])
+    return received if at < received < at + _WRITTEN else at
+
+
+def newest_ids(db: sqlite3.Connection) -> list[str]:
+    """The newest message and delivery by their ids, where there is any."""
+    found = [
+        db.execute(f"SELECT max(id) FROM {table}").fetchone()[0]
+        for table in ("messages", "deliveries")
+    ]
+    return [i for i in found if i is not None]
+
+
+def waits(db: sqlite3.Connection) -> bool:
+    """Whether any delivery waits, of an endpoint that is there."""
+    return any(
+        db.execute(
+            "SELECT 1 FROM deliveries WHERE endpoint_id = ? AND state = 'pending' LIMIT 1", row
+        ).fetchone()
+        for row in db.execute("SELECT id FROM endpoints WHERE removed_at IS NULL").fetchall()
+    )
+
+
+def version(db: sqlite3.Connection) -> int:
+    """A number that moves when another connection has written."""
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
