@@ -10,7 +10,7 @@ from mmconnect.cli import output, shown
 from mmconnect.domain.clock import parse_duration
 from mmconnect.domain.errors import NotFound, Refused, UsageError
 from mmconnect.domain.models import DeliveryState
-from mmconnect.store import deliveries, endpoints
+from mmconnect.store import deliveries, endpoints, erasure
 
 
 def add_parser(
@@ -154,6 +154,7 @@ def _check(store: opening.Store, delivery_id: str) -> None:
         raise Refused(f"{delivery_id} was a test. Make another: mmconnect endpoint test")
     if endpoints.get(store.db, delivery.endpoint_id) is None:
         raise Refused(f"The endpoint of {delivery_id} was removed")
+    erasure.refuse_wiped(store.db, delivery.message_id)
 
 
 def instant(option: str, text: str, now: int) -> int:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from mmconnect.cli import erase, output, shown
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, shown
 from mmconnect.cli.simulated import as_pushed
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Kind
@@ -29,6 +29,8 @@ def add_parser(
     show = verbs.add_parser("show", parents=parents, help="one text and what became of it")
     show.add_argument("id", metavar="ID")
     show.set_defaults(run=_show)
+
+    erase.add_verbs(verbs, parents)
 
     simulate = verbs.add_parser(
         "simulate", parents=parents, help="push a text through the phone listener, as a phone would"
@@ -54,13 +56,19 @@ def _list(args: argparse.Namespace) -> int:
                     output.local(m.message.received_at),
                     m.message.sender,
                     m.message.device_name,
-                    output.shortened(m.message.text or m.note or f"({m.message.kind.value})"),
+                    _shortened(m),
                 )
                 for m in found
             ],
             f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi",
         )
     return 0
+
+
+def _shortened(found: messages.StoredMessage) -> str:
+    if found.wiped_at is not None:
+        return "(text wiped)"
+    return output.shortened(found.message.text or found.note or f"({found.message.kind.value})")
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -83,7 +91,10 @@ def _show(args: argparse.Namespace) -> int:
         ]
         output.document(facts)
         return 0
-    output.fields(list(shown.message(found).items()))
+    lines = shown.message(found)
+    if found.wiped_at is not None:
+        lines["text"] = f"(text wiped on {output.local(found.wiped_at)})"
+    output.fields(list(lines.items()))
     for delivery, attempts in sent:
         print(f"\n{delivery.id} to {delivery.endpoint_id}: {delivery.state.value}")
         for a in attempts:

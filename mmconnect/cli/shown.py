@@ -68,6 +68,7 @@ def message(stored: StoredMessage) -> dict[str, Any]:
         "test": value.test,
         "duplicates": stored.duplicates,
         "note": stored.note,
+        "wipedAt": _time(stored.wiped_at),
     }
     if value.attachments is not None:
         shown["subject"] = value.subject

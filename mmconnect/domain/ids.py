@@ -28,6 +28,16 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 
+def first_at(prefix: str, ms: int) -> str:
+    """The smallest id that can be made at a time (UTC ms): older ones sort before it."""
+    value = min(max(ms, 0), 0xFFFF_FFFF_FFFF) << 80
+    return prefix + _written(value)
+
+
+def _written(value: int) -> str:
+    return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
 class Ids:
     """Makes ids; one per process, for all its threads."""
 
@@ -47,4 +57,4 @@ class Ids:
                 # 79 random bits leave room to count up within the millisecond
                 self._ms, self._tail = ms, self._randbits(79)
             value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
-        return prefix + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+        return prefix + _written(value)

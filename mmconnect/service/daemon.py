@@ -26,6 +26,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError
@@ -120,6 +121,7 @@ async def _run(
         phone_at = await _listen(stack, phones, options.phone_listen, "--phone-listen")
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(_release_announcements(intake))
+        loops(Janitor(database, watch.look, clock, may_prune=lambda: True).run())
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
         gc.set_threshold(*COLLECT)

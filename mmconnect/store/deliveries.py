@@ -64,7 +64,7 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
     """Make deliveries due now, with a fresh budget and the same id and body; how many.
 
     One that waits already is only brought forward, and one in flight is left alone. Tests are never
-    repeated, and what was meant for a removed endpoint stays as it is.
+    repeated; what was meant for a removed endpoint, or whose text was wiped, stays as it is.
     """
     count = 0
     for delivery_id in delivery_ids:
@@ -73,7 +73,9 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
             " trigger = CASE state WHEN 'pending' THEN trigger ELSE 'replay' END,"
             " spent = CASE state WHEN 'pending' THEN spent ELSE 0 END"
             " WHERE id = ? AND state <> 'in_flight' AND trigger <> 'test'"
-            " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)",
+            " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)"
+            " AND EXISTS (SELECT 1 FROM messages m WHERE m.id = message_id"
+            " AND m.wiped_at IS NULL)",
             (now, delivery_id),
         ).rowcount
     _touch(db)

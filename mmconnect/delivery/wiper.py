@@ -1,0 +1,154 @@
+"""Wiping texts once they are delivered everywhere, and seeing that their bytes leave the files.
+
+Follows the messages in the order of their coming and remembers those that are still open, up to a
+limit; what did not fit is found by beginning anew. So a text's own transaction does nothing for it.
+Afterwards the log is emptied and what is left of wiped texts between rows is zeroed (`remains`),
+at once for a small file, and seldom enough that it stays a small part of the disk's time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from mmconnect.delivery.pace import Pace
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.store import erasure, remains
+from mmconnect.store.database import Database
+
+log = logging.getLogger(__name__)
+
+ROWS = 500
+OPEN = 2000
+"""Messages that are remembered as not delivered everywhere yet."""
+ANEW = 3600.0
+"""Seconds after which all messages are looked at anew when some had to be left out."""
+APART = 10.0
+"""Seconds between two rounds of emptying log and pages, at least; and 100 times what one takes."""
+PAGES = 4096
+"""Pages that are searched at once (16 MiB)."""
+BATCH = 16
+"""Pages that are cleared at once, while a push may wait."""
+TRIES = 20
+OPEN_FOR = 60_000
+"""Milliseconds after which the service finishes an erasure that a command has left unproven."""
+
+Step = Callable[[Callable[[Any], Any], Pace, int], Awaitable[Any]]
+
+
+class Wiper:
+    """Part of the janitor."""
+
+    def __init__(self, database: Database, clock: Clock, step: Step) -> None:
+        self._database, self._clock, self._step = database, clock, step
+        self._pace = Pace()
+        self._forget()
+        self.wiped = False
+        """Whether texts were wiped whose bytes may still be in the files."""
+        self.pruned = False
+        """The same of messages that had become old; that may wait an hour."""
+        self._next_round = 0.0
+        self._looked_at = 0.0
+
+    async def turn(self, *, delivered: bool) -> None:
+        """Wipe what is `delivered` everywhere (if that is wished), then clean the files."""
+        if delivered:
+            await self._wipe_delivered()
+        else:
+            self._forget()
+        now = self._clock.monotonic()
+        if now - self._looked_at > APART:
+            self._looked_at = now
+            self.wiped = self.wiped or await self._left_open()
+        if (self.wiped and now >= self._next_round) or (
+            self.pruned and now >= self._next_round + ANEW
+        ):
+            await self._clean()
+            took = self._clock.monotonic() - now
+            self._next_round = now + max(APART, 100 * took)
+
+    def _forget(self) -> None:
+        self._after, self._missed = "", False
+        self._open: deque[str] = deque()
+        self._begun = self._clock.monotonic()
+
+    async def _wipe_delivered(self) -> None:
+        if self._missed and self._clock.monotonic() - self._begun > ANEW:
+            self._forget()
+        before = [self._open.popleft() for _ in range(min(ROWS, len(self._open)))]
+        try:
+            known = await self._database.read(lambda db: erasure.still_open(db, before))
+        except BaseException:
+            self._open.extend(before)
+            raise
+        self._keep(known.others)
+        await self._wipe(known.delivered)
+        while True:
+            new = await self._database.read(
+                partial(erasure.arrived, after_id=self._after, limit=ROWS)
+            )
+            await self._wipe(new.delivered)
+            if new.last == self._after:
+                return
+            self._keep(new.others)
+            self._after = new.last
+
+    def _keep(self, message_ids: Sequence[str]) -> None:
+        room = max(0, OPEN - len(self._open))
+        self._missed = self._missed or len(message_ids) > room
+        self._open.extend(message_ids[:room])
+
+    async def _wipe(self, message_ids: Sequence[str]) -> None:
+        rest = list(message_ids)
+        while rest:
+            chunk, rest = rest[: self._pace.size], rest[self._pace.size :]
+            now = self._clock.now()
+            wipe = partial(erasure.wipe, message_ids=chunk, now=now)
+            await self._step(wipe, self._pace, len(chunk))
+            self.wiped = True
+
+    async def _left_open(self) -> bool:
+        """Whether a command has deleted texts and could not see to the files itself."""
+        known = await self._database.read(erasure.erasures)
+        return known.begun > known.proven and abs(self._clock.now() - known.at) > OPEN_FOR
+
+    async def _clean(self) -> None:
+        """Empty the log and zero what is left between rows; comes back when somebody is reading."""
+        path = self._database.path
+        known = await self._database.read(erasure.erasures)
+        if not await self._database.maintain(remains.truncate_log):
+            return
+        self.wiped = self.pruned = False  # what is wiped from now on wants another round
+        try:
+            first = 1
+            while first <= await asyncio.to_thread(remains.page_count, path):
+                found = await asyncio.to_thread(remains.search, path, first, PAGES)
+                for at in range(0, len(found), BATCH):
+                    await self._clear(found[at : at + BATCH])
+                first += PAGES
+                await asyncio.sleep(0)
+        except BaseException:
+            self.wiped = True
+            raise
+        if known.begun > known.proven:
+            await self._database.write(lambda db: erasure.prove(db, known.begun))
+
+    async def _clear(self, middles: list[remains.Middle]) -> None:
+        path = self._database.path
+
+        def clear(db: sqlite3.Connection) -> bool:
+            return remains.truncate_log(db) and remains.clear(path, middles)
+
+        for _ in range(TRIES):
+            if await self._database.maintain(clear):
+                break
+            await asyncio.sleep(0.5)
+        else:
+            raise StoreUnavailable("somebody reads the database for a long time")
+        await asyncio.sleep(0.05)
