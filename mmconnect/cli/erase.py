@@ -10,7 +10,8 @@ import argparse
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,9 @@ from mmconnect.store.erasure import Deleted
 CHUNK = 20
 """Messages of one transaction, so that no push waits long."""
 BATCH = 64
-"""Pages that are cleared under one lock."""
+"""Pages that are cleared under one lock, at first."""
+HELD = 0.05
+"""Seconds that a running service may have to wait for that lock; fewer pages when it is more."""
 LOCKED = 0.1
 """Seconds that emptying the log waits for readers; nobody can write meanwhile."""
 PATIENCE = 15.0
@@ -146,19 +149,24 @@ def _prove(db: sqlite3.Connection, path: Path, number: int) -> bool:
     end = time.monotonic() + PATIENCE
     if not _until(end, lambda: remains.truncate_log(db)):
         return False
-    found = list(remains.middles(path))
-    for at in range(0, len(found), BATCH):
-        batch = found[at : at + BATCH]
-        end = time.monotonic() + PATIENCE
-        if not _until(end, lambda b=batch: remains.truncate_log(db) and remains.clear(path, b)):
+    found, size = list(remains.middles(path)), BATCH
+    while found:
+        batch, found = found[:size], found[size:]
+        begun = time.monotonic()
+        if not _until(begun + PATIENCE, partial(_clear, db, path, batch)):
             return False
+        size = min(2 * size, 4096) if time.monotonic() - begun < HELD else max(BATCH, size // 2)
     with transaction(db):
         erasure.prove(db, number)
     remains.truncate_log(db)
     return True
 
 
-def _until(end: float, done: Any) -> bool:
+def _clear(db: sqlite3.Connection, path: Path, batch: list[remains.Middle]) -> bool:
+    return remains.truncate_log(db) and remains.clear(path, batch)
+
+
+def _until(end: float, done: Callable[[], bool]) -> bool:
     """Try until it is done or the time (monotonic seconds) has come."""
     while True:
         try:

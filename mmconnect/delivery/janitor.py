@@ -70,7 +70,7 @@ class Janitor:
         """`may_prune` says whether the clock is known to be right."""
         self._database, self._look, self._clock = database, look, clock
         self._may_prune = may_prune
-        self._messages = _Walk(find=retention.old_messages, remove=self._prune)
+        self._messages = _Walk(find=retention.old_messages, remove=retention.prune_messages)
         self._attempts = _Walk(find=retention.old_attempts, remove=retention.prune_attempts)
         self._notices = _Walk(find=retention.old_notices, remove=retention.prune_notices)
         self._texts = _Walk(find=erasure.to_wipe, remove=self._wipe)
@@ -83,13 +83,21 @@ class Janitor:
 
     async def run(self) -> None:
         """Look after everything for ever."""
-        await asyncio.gather(self._for_ever(QUICK, self.quick), self._for_ever(SWEEP, self.sweep))
+        await asyncio.gather(
+            self._for_ever(QUICK, self.quick),
+            self._for_ever(QUICK, self.clean),
+            self._for_ever(SWEEP, self.sweep),
+        )
 
     async def quick(self) -> None:
         """What may not wait."""
         if log_size(self._database.path) > CHECKPOINT:
             await asyncio.to_thread(upkeep.checkpoint, self._database.path)
         await self._wiper.turn(delivered=self._look().preferences.wipe_delivered)
+
+    async def clean(self) -> None:
+        """The bytes of wiped texts leave the files, too."""
+        await self._wiper.clean()
 
     async def sweep(self) -> None:
         """What has become old, as far as the clock can be believed."""
@@ -149,11 +157,6 @@ class Janitor:
     def _wipe(self, db: sqlite3.Connection, message_ids: Sequence[str], before: int) -> int:
         count = erasure.wipe(db, message_ids, self._clock.now())
         self._wiper.wiped = self._wiper.wiped or count > 0
-        return count
-
-    def _prune(self, db: sqlite3.Connection, message_ids: Sequence[str], before: int) -> int:
-        count = retention.prune_messages(db, message_ids, before)
-        self._wiper.pruned = self._wiper.pruned or count > 0
         return count
 
     async def _forget_keys(self, now: int) -> None:

@@ -31,6 +31,6 @@ class Pace:
         limit = self._cheapest + AIM
         if seconds > limit:
             self.size = max(1, min(self.size, size) // 2)
-        elif seconds < limit * 0.7 and size >= self.size:
+        elif seconds < limit - AIM / 2 and size >= self.size:
             self.size = min(self.most, self.size + self.size // 4 + 1)
         return seconds * (1 / self.share - 1)

@@ -33,8 +33,6 @@ APART = 10.0
 """Seconds between two rounds of emptying log and pages, at least; and 100 times what one takes."""
 PAGES = 4096
 """Pages that are searched at once (16 MiB)."""
-BATCH = 16
-"""Pages that are cleared at once, while a push may wait."""
 TRIES = 20
 OPEN_FOR = 60_000
 """Milliseconds after which the service finishes an erasure that a command has left unproven."""
@@ -47,29 +45,28 @@ class Wiper:
 
     def __init__(self, database: Database, clock: Clock, step: Step) -> None:
         self._database, self._clock, self._step = database, clock, step
-        self._pace = Pace()
+        self._pace, self._pages = Pace(), Pace(size=8, share=0.05)
         self._forget()
         self.wiped = False
         """Whether texts were wiped whose bytes may still be in the files."""
-        self.pruned = False
-        """The same of messages that had become old; that may wait an hour."""
         self._next_round = 0.0
         self._looked_at = 0.0
 
     async def turn(self, *, delivered: bool) -> None:
-        """Wipe what is `delivered` everywhere (if that is wished), then clean the files."""
+        """Wipe what is `delivered` everywhere, if that is wished."""
         if delivered:
             await self._wipe_delivered()
         else:
             self._forget()
+
+    async def clean(self) -> None:
+        """See that the bytes of wiped texts leave the files, too."""
         now = self._clock.monotonic()
         if now - self._looked_at > APART:
             self._looked_at = now
             self.wiped = self.wiped or await self._left_open()
-        if (self.wiped and now >= self._next_round) or (
-            self.pruned and now >= self._next_round + ANEW
-        ):
-            await self._clean()
+        if self.wiped and now >= self._next_round:
+            await self._round()
             took = self._clock.monotonic() - now
             self._next_round = now + max(APART, 100 * took)
 
@@ -118,19 +115,21 @@ class Wiper:
         known = await self._database.read(erasure.erasures)
         return known.begun > known.proven and abs(self._clock.now() - known.at) > OPEN_FOR
 
-    async def _clean(self) -> None:
+    async def _round(self) -> None:
         """Empty the log and zero what is left between rows; comes back when somebody is reading."""
         path = self._database.path
         known = await self._database.read(erasure.erasures)
-        if not await self._database.maintain(remains.truncate_log):
-            return
-        self.wiped = self.pruned = False  # what is wiped from now on wants another round
+        self.wiped = False  # what is wiped from now on wants another round
         try:
+            if not await self._database.maintain(remains.truncate_log):
+                self.wiped = True
+                return
             first = 1
             while first <= await asyncio.to_thread(remains.page_count, path):
                 found = await asyncio.to_thread(remains.search, path, first, PAGES)
-                for at in range(0, len(found), BATCH):
-                    await self._clear(found[at : at + BATCH])
+                while found:
+                    batch, found = found[: self._pages.size], found[self._pages.size :]
+                    await self._clear(batch)
                 first += PAGES
                 await asyncio.sleep(0)
         except BaseException:
@@ -142,13 +141,16 @@ class Wiper:
     async def _clear(self, middles: list[remains.Middle]) -> None:
         path = self._database.path
 
-        def clear(db: sqlite3.Connection) -> bool:
-            return remains.truncate_log(db) and remains.clear(path, middles)
+        def clear(db: sqlite3.Connection) -> float | None:
+            begun = self._clock.monotonic()
+            if not remains.truncate_log(db) or not remains.clear(path, middles):
+                return None
+            return self._clock.monotonic() - begun
 
         for _ in range(TRIES):
-            if await self._database.maintain(clear):
-                break
+            seconds = await self._database.maintain(clear)
+            if seconds is not None:
+                await asyncio.sleep(self._pages.took(seconds, len(middles)))
+                return
             await asyncio.sleep(0.5)
-        else:
-            raise StoreUnavailable("somebody reads the database for a long time")
-        await asyncio.sleep(0.05)
+        raise StoreUnavailable("somebody reads the database for a long time")

@@ -17,8 +17,8 @@ from mmconnect.domain.ids import DELIVERY, MESSAGE, first_at
 
 KEYS_KEPT = 90 * 86_400_000
 """Milliseconds that a key lives at least (the contract's 90 days)."""
-PLAUSIBLE = 1_767_225_600_000
-"""2026-01-01: no mmconnect was there before. An earlier stamp is a clock's that was not set."""
+PLAUSIBLE = 1_577_836_800_000
+"""2020-01-01, years before mmconnect. An earlier stamp is a clock's that was never set."""
 
 _WAITS = (
     "EXISTS (SELECT 1 FROM deliveries w WHERE w.message_id = m.id"
