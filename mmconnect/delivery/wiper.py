@@ -11,15 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import islice
 from typing import Any
 
 from mmconnect.delivery.pace import Pace
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.store import erasure, remains
+from mmconnect.domain.ids import MESSAGE, first_at
+from mmconnect.store import erasure, mms, remains
 from mmconnect.store.database import Database
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ OPEN = 2000
 """Messages that are remembered as not delivered everywhere yet."""
 ANEW = 3600.0
 """Seconds after which all messages are looked at anew when some had to be left out."""
+BACK = 60.0
+"""Seconds between two looks a little further back."""
 APART = 10.0
 """Seconds between two rounds of emptying log and pages, at least; and 100 times what one takes."""
 PAGES = 4096
@@ -72,20 +75,19 @@ class Wiper:
 
     def _forget(self) -> None:
         self._after, self._missed = "", False
-        self._open: deque[str] = deque()
-        self._begun = self._clock.monotonic()
+        self._open: dict[str, None] = {}
+        self._begun = self._back_at = self._clock.monotonic()
 
     async def _wipe_delivered(self) -> None:
         if self._missed and self._clock.monotonic() - self._begun > ANEW:
             self._forget()
-        before = [self._open.popleft() for _ in range(min(ROWS, len(self._open)))]
-        try:
-            known = await self._database.read(lambda db: erasure.still_open(db, before))
-        except BaseException:
-            self._open.extend(before)
-            raise
+        before = list(islice(self._open, ROWS))
+        known = await self._database.read(lambda db: erasure.still_open(db, before))
+        for message_id in before:  # what is still open goes to the end
+            del self._open[message_id]
         self._keep(known.others)
         await self._wipe(known.delivered)
+        self._go_back()
         while True:
             new = await self._database.read(
                 partial(erasure.arrived, after_id=self._after, limit=ROWS)
@@ -96,10 +98,21 @@ class Wiper:
             self._keep(new.others)
             self._after = new.last
 
+    def _go_back(self) -> None:
+        """Now and then: an MMS comes into the log with the id that its announcement got."""
+        now = self._clock.monotonic()
+        if now - self._back_at > BACK:
+            self._back_at = now
+            self._after = min(
+                self._after, first_at(MESSAGE, self._clock.now() - mms.PATIENCE - 60_000)
+            )
+
     def _keep(self, message_ids: Sequence[str]) -> None:
-        room = max(0, OPEN - len(self._open))
-        self._missed = self._missed or len(message_ids) > room
-        self._open.extend(message_ids[:room])
+        for message_id in message_ids:
+            if len(self._open) < OPEN:
+                self._open[message_id] = None
+            elif message_id not in self._open:
+                self._missed = True
 
     async def _wipe(self, message_ids: Sequence[str]) -> None:
         rest = list(message_ids)

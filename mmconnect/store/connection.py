@@ -22,7 +22,7 @@ PAGE = 2048
 """Bytes. A text changes a dozen pages, and each goes to the disk whole, twice: of 4096 bytes they
 wear a card out a third sooner, while with 1024 an ordinary attempt no longer fits on one page."""
 CHECKPOINT = 4 * 2**20
-"""Bytes of the write-ahead log after which the janitor works it into the database, beside the texts.
+"""Bytes of the write-ahead log after which the janitor works it into the database, beside texts.
 As much of the file stays when the log starts anew."""
 WAL_LIMIT = 16 * 2**20
 """Bytes after which a COMMIT does that itself, as the janitor could not keep up or is not there."""

@@ -22,7 +22,7 @@ from mmconnect.domain.ids import DELIVERY, MESSAGE, first_at
 from mmconnect.store import configuration, endpoints, preferences, settings, upkeep
 from mmconnect.store import devices as device_store
 from mmconnect.store.configuration import Configuration
-from mmconnect.store.connection import FILE, WAL_KEPT, WAL_LIMIT, connect
+from mmconnect.store.connection import CHECKPOINT, FILE, WAL_LIMIT, connect
 from mmconnect.store.database import Database
 from mmconnect.store.messages import take
 from mmconnect.store.remains import log_size
@@ -275,6 +275,16 @@ async def test_more_open_texts_than_it_remembers_are_found_later(
     assert await house.count(wiped) == 12
 
 
+async def test_an_mms_that_comes_into_the_log_with_an_older_id_is_wiped_too(house: House):
+    await house.set(wipe_delivered="on")
+    await house.texts(3, NOW)
+    await house.janitor.quick()
+    await house.texts(1, NOW - 10 * 60_000)
+    house.clock.advance(wiper.BACK + 1)
+    await house.janitor.quick()
+    assert await house.count("SELECT count(*) FROM messages WHERE wiped_at IS NULL") == 0
+
+
 async def test_an_erasure_that_a_command_left_unproven_is_finished(house: House, tmp_path: Path):
     await house.texts(3, NOW, text="MARKER-GONE")
     db = connect(tmp_path / FILE)
@@ -312,7 +322,7 @@ async def test_the_log_grows_behind_a_reader_and_returns_to_its_cap(house: House
         await house.janitor.quick()
     await house.janitor.quick()
     await house.texts(1, NOW + 100_000)
-    assert log_size(path) <= WAL_KEPT
+    assert log_size(path) <= CHECKPOINT
 
 
 async def test_the_file_becomes_shorter_after_much_has_gone(
