@@ -27,6 +27,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
     device = desk("device", "add", "--name", "Reception", "--json").json["id"]
     old = desk("device", "add", "--name", "Old", "--json").json["id"]
     test = desk("endpoint", "test", endpoint, "--json").json
+    spare = desk("endpoint", "test", endpoint, "--json").json
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
     body.write_bytes(b"x")
     return {
@@ -40,6 +41,11 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "device remove": [old],
         "device new-token": [device],
         "message show": [test["messageId"]],
+        "message delete": [spare["messageId"], "--yes"],
+        "message purge": ["--from", "+6581230000", "--yes"],
+        "settings get": ["retention_messages"],
+        "settings set": ["retention_messages", "30d"],
+        "settings unset": ["retention_messages"],
         "delivery show": [test["id"]],
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],
@@ -60,7 +66,7 @@ def test_it_answers_a_person_and_a_program(
     assert person.out.strip()
     with pytest.raises(ValueError):
         json.loads(person.out)
-    if command in ("endpoint remove", "device remove"):  # they are gone now
+    if command in ("endpoint remove", "device remove", "message delete"):  # they are gone now
         assert desk(*line, "--json").code == 1
         return
     program = desk(*line, "--json")
