@@ -75,9 +75,10 @@ class Janitor:
         self._notices = _Walk(find=retention.old_notices, remove=retention.prune_notices)
         self._texts = _Walk(find=erasure.to_wipe, remove=self._wipe)
         self._key, self._keys = b"", Pace(size=100)
-        self._pages = Pace(size=4, most=64, share=0.02)
+        self._pages = Pace(size=4, most=64)
         self._oddments_at: float | None = None
         self._wiper = Wiper(database, clock, self.step)
+        self._carrying = asyncio.Lock()
         self.longest = 0.0
         """The longest that one step has held the writer (seconds)."""
 
@@ -91,8 +92,7 @@ class Janitor:
 
     async def quick(self) -> None:
         """What may not wait."""
-        if log_size(self._database.path) > CHECKPOINT:
-            await asyncio.to_thread(upkeep.checkpoint, self._database.path)
+        await self._carry_over()
         await self._wiper.turn(delivered=self._look().preferences.wipe_delivered)
 
     async def clean(self) -> None:
@@ -119,12 +119,14 @@ class Janitor:
     async def step(self, function: Write[T], pace: Pace, size: int) -> T:
         """One short transaction on the writer, when nothing waits for it; then stand back."""
 
-        def write(db: sqlite3.Connection) -> T:
-            with transaction(db):
-                return function(db)
+        timed = self._timed(function)
 
-        result, seconds = await self._database.maintain(self._timed(write))
-        await self._stand_back(seconds, pace, size)
+        def write(db: sqlite3.Connection) -> tuple[T, float]:
+            with transaction(db):
+                return timed(db)
+
+        (result, work), held = await self._database.maintain(self._timed(write))
+        await self._stand_back(pace, work, held, size)
         return result
 
     def _timed(self, function: Write[T]) -> Write[tuple[T, float]]:
@@ -137,9 +139,16 @@ class Janitor:
 
         return timed
 
-    async def _stand_back(self, seconds: float, pace: Pace, size: int) -> None:
-        self.longest = max(self.longest, seconds)
-        await asyncio.sleep(pace.took(seconds, size))
+    async def _stand_back(self, pace: Pace, work: float, held: float, size: int) -> None:
+        self.longest = max(self.longest, held)
+        await self._carry_over()
+        await asyncio.sleep(pace.took(work, held, size))
+
+    async def _carry_over(self) -> None:
+        """Keep the log short, before a commit has to."""
+        if log_size(self._database.path) > CHECKPOINT:
+            async with self._carrying:
+                await asyncio.to_thread(upkeep.checkpoint, self._database.path)
 
     async def _walk(self, walk: _Walk, before: int) -> None:
         if self._clock.monotonic() - walk.begun > ROUND:
@@ -191,8 +200,8 @@ class Janitor:
             return
         while free * 8 > pages and free > SPARE_PAGES // 2:
             size = self._pages.size
-            seconds = await self._database.maintain(self._timed(partial(upkeep.vacuum, pages=size)))
-            await self._stand_back(seconds[1], self._pages, size)
+            _, held = await self._database.maintain(self._timed(partial(upkeep.vacuum, pages=size)))
+            await self._stand_back(self._pages, held / 2, held, size)
             free, pages = await self._database.read(upkeep.free_pages)
 
     async def _for_ever(self, interval: float, turn: Callable[[], Awaitable[None]]) -> None:

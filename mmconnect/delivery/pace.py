@@ -1,18 +1,20 @@
 """How much upkeep may do at once, and how long it then stands back. Pure; times are in seconds.
 
-A push that comes while a step has the writer waits for it. So steps become as large as they may be
-without holding the writer longer than AIM beyond what any commit costs on this disk, and between
-two of them the writer is left alone.
+A push that comes while a step has the writer waits for it. So a step is as large as it may be
+without its own work taking longer than AIM; what its commit costs is the disk's affair, varies, and
+says nothing about the size. Between two steps the writer is left alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-AIM = 0.005
-"""What a step may take beyond the cheapest one seen lately, which is mostly the disk's fsync."""
-SHARE = 0.1
-"""Of the writer's time, what upkeep takes at most."""
+AIM = 0.002
+"""What the work of one step may take. A commit on an SSD takes about as long."""
+SHARE = 0.02
+"""Of the writer's time, what upkeep takes at most, but for very slow disks."""
+LONGEST = 0.5
+"""What one stands back at most: 500,000 messages are to go within hours on a memory card, too."""
 
 
 @dataclass(slots=True)
@@ -23,14 +25,11 @@ class Pace:
     """Rows (or pages) of the next step."""
     most: int = 2000
     share: float = SHARE
-    _cheapest: float = 1.0
 
-    def took(self, seconds: float, size: int) -> float:
-        """A step of `size` held the writer that long; how long to stand back now."""
-        self._cheapest = min(seconds, self._cheapest * 1.02 + 0.0001)
-        limit = self._cheapest + AIM
-        if seconds > limit:
-            self.size = max(1, min(self.size, size) // 2)
-        elif seconds < limit - AIM / 2 and size >= self.size:
+    def took(self, work: float, held: float, size: int) -> float:
+        """A step of `size` worked so long and held the writer so long; how long to stand back."""
+        if work > AIM:
+            self.size = max(1, min(self.size, size) * 3 // 4)
+        elif work < AIM / 2 and size >= self.size:
             self.size = min(self.most, self.size + self.size // 4 + 1)
-        return seconds * (1 / self.share - 1)
+        return min(LONGEST, held * (1 / self.share - 1))

@@ -163,7 +163,7 @@ class Wiper:
         for _ in range(TRIES):
             seconds = await self._database.maintain(clear)
             if seconds is not None:
-                await asyncio.sleep(self._pages.took(seconds, len(middles)))
+                await asyncio.sleep(self._pages.took(seconds / 4, seconds, len(middles)))
                 return
             await asyncio.sleep(0.5)
         raise StoreUnavailable("somebody reads the database for a long time")

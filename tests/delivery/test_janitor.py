@@ -15,7 +15,7 @@ import pytest
 from mmconnect.delivery import janitor as module
 from mmconnect.delivery import wiper
 from mmconnect.delivery.janitor import Janitor
-from mmconnect.delivery.pace import AIM, Pace
+from mmconnect.delivery.pace import AIM, LONGEST, SHARE, Pace
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import DELIVERY, MESSAGE, first_at
@@ -359,7 +359,7 @@ async def test_100_000_texts_go_beside_a_trickle_and_nobody_waits_long(tmp_path:
         taken = 0
         sweeping = asyncio.create_task(house.janitor.sweep())
         log = 0
-        for _ in range(50):
+        for _ in range(60):
             new = new_message(message(HOUSE[0].id, received_at=clock.now()))
             await database.write(partial(take, new=new))
             taken += 1
@@ -382,21 +382,28 @@ async def test_100_000_texts_go_beside_a_trickle_and_nobody_waits_long(tmp_path:
 def test_steps_grow_while_they_are_quick_and_shrink_when_they_are_slow():
     pace = Pace(size=8, most=100)
     for _ in range(40):
-        pace.took(0.002, pace.size)
+        pace.took(AIM / 4, 0.01, pace.size)
     assert pace.size == 100
-    for _ in range(10):
-        pace.took(0.2, pace.size)
+    pace.took(AIM * 0.7, 0.01, pace.size)
+    assert pace.size == 100
+    for _ in range(20):
+        pace.took(AIM * 4, 0.01, pace.size)
     assert pace.size == 1
 
 
-def test_a_slow_disk_is_no_reason_for_tiny_steps():
+def test_a_slow_disk_is_no_reason_for_tiny_steps_nor_for_hours_of_standing_back():
     pace = Pace(size=8, most=100)
-    for _ in range(40):
-        pace.took(0.030 + pace.size * 0.00001, pace.size)  # an SD card's fsync
+    back = [pace.took(AIM / 4, 0.2, pace.size) for _ in range(40)]  # a memory card's fsync
     assert pace.size == 100
-    pace.took(0.030 + 2 * AIM, pace.size)
-    assert pace.size == 50
+    assert set(back) == {LONGEST}
 
 
-def test_the_writer_is_left_alone_nine_tenths_of_the_time():
-    assert Pace().took(0.01, 8) == pytest.approx(0.09)
+def test_the_last_step_of_a_look_says_nothing_about_larger_ones():
+    pace = Pace(size=80)
+    pace.took(AIM / 100, 0.01, 1)
+    assert pace.size == 80
+
+
+def test_the_writer_is_left_alone_nearly_all_of_the_time():
+    assert Pace().took(0.001, 0.002, 8) == pytest.approx(0.002 * (1 / SHARE - 1))
+    assert SHARE <= 0.05
