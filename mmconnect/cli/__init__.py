@@ -18,7 +18,10 @@ from typing import Any
 
 from mmconnect.domain.errors import MmconnectError, UsageError
 
-_FAMILIES = ("serve", "endpoint", "device", "message", "delivery", "receive", "verify", "version")
+_FAMILIES = (
+    *("serve", "endpoint", "device", "message", "delivery", "settings"),
+    *("receive", "verify", "version"),
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from mmconnect.cli import erase, output, sending, shown
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, sending, shown
 from mmconnect.cli.simulated import as_pushed
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Kind
@@ -36,6 +36,7 @@ def add_parser(
     sending.add_parser(
         verbs.add_parser("send", parents=parents, help="send texts to an endpoint that lacks them")
     )
+    erase.add_verbs(verbs, parents)
 
     simulate = verbs.add_parser(
         "simulate", parents=parents, help="push a text through the phone listener, as a phone would"
@@ -63,7 +64,7 @@ def _list(args: argparse.Namespace) -> int:
                     m.message.sender,
                     m.message.device_name,
                     _where(m, count),
-                    output.shortened(m.message.text or m.note or f"({m.message.kind.value})"),
+                    _shortened(m),
                 )
                 for m, count in zip(found, counts, strict=True)
             ],
@@ -77,6 +78,12 @@ def _where(found: StoredMessage, count: int) -> str:
     if count:
         return str(count)
     return "not understood" if found.message.kind is Kind.UNRECOGNISED else NOBODY
+
+
+def _shortened(found: messages.StoredMessage) -> str:
+    if found.wiped_at is not None:
+        return "(text wiped)"
+    return output.shortened(found.message.text or found.note or f"({found.message.kind.value})")
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -99,7 +106,10 @@ def _show(args: argparse.Namespace) -> int:
         ]
         output.document(facts)
         return 0
-    output.fields(list(shown.message(found, len(sent)).items()))
+    lines = shown.message(found, len(sent))
+    if found.wiped_at is not None:
+        lines["text"] = f"(text wiped on {output.local(found.wiped_at)})"
+    output.fields(list(lines.items()))
     if not sent:
         print(f"\n{_where(found, 0).capitalize()}.")
     for delivery, attempts in sent:

@@ -99,6 +99,7 @@ def message(stored: StoredMessage, deliveries: int) -> dict[str, Any]:
         "test": value.test,
         "duplicates": stored.duplicates,
         "note": stored.note,
+        "wipedAt": _time(stored.wiped_at),
         "deliveryCount": deliveries,
     }
     if value.attachments is not None:

@@ -34,6 +34,11 @@ _TIME, _TAIL = range(40, -1, -10), range(70, -1, -10)
 """Where each pair of letters begins among the 48 (written as 50) and the 80 bits."""
 
 
+def first_at(prefix: str, ms: int) -> str:
+    """The smallest id that can be made at a time (UTC ms): older ones sort before it."""
+    return prefix + _base32(min(max(ms, 0), 0xFFFF_FFFF_FFFF), _TIME) + _base32(0, _TAIL)
+
+
 class Ids:
     """Makes ids; one per process, for all its threads."""
 

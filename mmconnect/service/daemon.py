@@ -28,6 +28,7 @@ from mmconnect.config import Listen, Settings
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.egress import Egress
 from mmconnect.delivery.expiry import Expiry
+from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock, SystemClock
@@ -162,6 +163,7 @@ async def _run(
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
         loops(_release_announcements(intake, clock))
+        loops(Janitor(database, watch.look, clock, may_prune=clock.may_prune).run())
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
         gc.set_threshold(*COLLECT)

@@ -18,12 +18,14 @@ Row = tuple[Any, ...]
 """What STRICT tables give; each table family turns it into a value in one function."""
 
 FILE = "mmconnect.db"
-WAL_LIMIT = 16 * 2**20
 PAGE = 2048
 """Bytes. A text changes a dozen pages, and each goes to the disk whole, twice: of 4096 bytes they
 wear a card out a third sooner, while with 1024 an ordinary attempt no longer fits on one page."""
 CHECKPOINT = 4 * 2**20
-"""Bytes of the write-ahead log after which it is worked into the database."""
+"""Bytes of the write-ahead log after which the janitor works it into the database, beside texts.
+As much of the file stays when the log starts anew."""
+WAL_LIMIT = 16 * 2**20
+"""Bytes after which a COMMIT does that itself, as the janitor could not keep up or is not there."""
 
 # Primary result codes that are about the disk or a lock, not about the statement.
 _UNAVAILABLE = frozenset(
@@ -73,8 +75,8 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
                     )
                 db.execute("PRAGMA synchronous = FULL")
                 db.execute("PRAGMA secure_delete = ON")
-                db.execute(f"PRAGMA journal_size_limit = {WAL_LIMIT}")
-                db.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT // PAGE}")
+                db.execute(f"PRAGMA journal_size_limit = {CHECKPOINT}")
+                db.execute(f"PRAGMA wal_autocheckpoint = {WAL_LIMIT // PAGE}")
             db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
         except BaseException:
             db.close()
@@ -82,6 +84,11 @@ def connect(path: Path, *, patience: float = 5.0, readonly: bool = False) -> sql
     except sqlite3.DatabaseError as error:
         raise unavailable(error, path) or StoreError(f"{path} cannot be used: {error}") from error
     return db
+
+
+def wait_at_most(db: sqlite3.Connection, seconds: float) -> None:
+    """How long statements of this connection wait for another's lock from now on."""
+    db.execute(f"PRAGMA busy_timeout = {seconds * 1000:.0f}")
 
 
 def unavailable(error: sqlite3.Error, path: Path | None = None) -> StoreUnavailable | None:

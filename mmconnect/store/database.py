@@ -65,6 +65,7 @@ class Database:
         """Called when commits begin to fail: somebody has to probe() until they succeed."""
         self._loop = asyncio.get_running_loop()
         self._waiting: list[_Job] = []
+        self._upkeep: list[_Job] = []
         self._busy = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -120,6 +121,21 @@ class Database:
         """Run `function` on the read-only connection: one snapshot, never in a write's way."""
         return await self._loop.run_in_executor(self._reading, _snapshot, self._reader, function)
 
+    async def maintain(self, function: Write[T]) -> T:
+        """Run `function` alone on the writer's thread, outside a transaction, when no write waits.
+
+        For upkeep: what comes in meanwhile waits for it, so it has to be short. It may begin and
+        end transactions; one that it leaves open is undone.
+        """
+        job = _Job(function, self._loop.create_future(), None, heavy=True)
+        self._upkeep.append(job)
+        if not self._busy:
+            self._busy = True
+            self._idle.clear()
+            self._loop.call_soon(self._next)
+        result: T = await job.future
+        return result
+
     async def probe(self) -> None:
         """Commit something small. Raises StoreUnavailable while that cannot be done."""
         await self.write(lambda db: db.execute(f"PRAGMA user_version = {migrate.version(db)}"))
@@ -135,6 +151,12 @@ class Database:
     def _next(self) -> None:
         """Start the next batch: whatever has queued up."""
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        if not batch and self._upkeep:
+            job = self._upkeep.pop(0)
+            self._writing.submit(_run_outside, self._writer, job).add_done_callback(
+                lambda _: self._loop.call_soon_threadsafe(self._maintained, job)
+            )
+            return
         if not batch:
             self._busy = False
             self._idle.set()
@@ -152,6 +174,10 @@ class Database:
         if self.trouble is not None and before is None:
             self.on_trouble()
         self._tell(batch)
+        self._next()
+
+    def _maintained(self, job: _Job) -> None:
+        self._tell([job])
         self._next()
 
     @staticmethod
@@ -215,6 +241,16 @@ def _run_and_commit(db: sqlite3.Connection, batch: list[_Job]) -> None:
         _fail(db, batch, error)
     finally:
         db.execute("PRAGMA busy_timeout = 0")
+
+
+def _run_outside(db: sqlite3.Connection, job: _Job) -> None:
+    """Upkeep, in no transaction of ours."""
+    try:
+        job.result = job.function(db)
+    except Exception as error:
+        job.error = (unavailable(error) if isinstance(error, sqlite3.Error) else None) or error
+    finally:
+        _roll_back(db)
 
 
 def _fail(db: sqlite3.Connection, batch: list[_Job], error: Exception) -> None:

@@ -66,6 +66,8 @@ class StoredMessage:
     raw_headers: str | None
     duplicates: int
     note: str | None
+    wiped_at: int | None
+    """When its text was wiped (UTC ms); None while it stands."""
 
 
 def take(db: sqlite3.Connection, new: NewMessage) -> Taken:
@@ -165,8 +167,8 @@ _FROM = " FROM messages m LEFT JOIN devices d ON d.id = m.device_id"
 def get(db: sqlite3.Connection, message_id: str) -> StoredMessage | None:
     """One message with its raw push, or None."""
     row = db.execute(
-        f"SELECT {_COLUMNS}, m.payload, m.raw, m.raw_headers, m.duplicates, m.note{_FROM}"
-        " WHERE m.id = ?",
+        f"SELECT {_COLUMNS}, m.payload, m.raw, m.raw_headers, m.duplicates, m.note, m.wiped_at"
+        f"{_FROM} WHERE m.id = ?",
         (message_id,),
     ).fetchone()
     return None if row is None else _stored(row)
@@ -175,7 +177,7 @@ def get(db: sqlite3.Connection, message_id: str) -> StoredMessage | None:
 def latest(db: sqlite3.Connection, limit: int) -> list[StoredMessage]:
     """The newest messages, newest first."""
     rows = db.execute(
-        f"SELECT {_COLUMNS}, NULL, NULL, NULL, m.duplicates, m.note{_FROM}"
+        f"SELECT {_COLUMNS}, NULL, NULL, NULL, m.duplicates, m.note, m.wiped_at{_FROM}"
         " ORDER BY m.id DESC LIMIT ?",
         (limit,),
     )
@@ -193,7 +195,7 @@ def recent(db: sqlite3.Connection, limit: int) -> list[Message]:
 
 
 def _stored(row: Row) -> StoredMessage:
-    *columns, payload, raw, raw_headers, duplicates, note = row
+    *columns, payload, raw, raw_headers, duplicates, note, wiped_at = row
     return StoredMessage(
         message=_message(tuple(columns)),
         payload=payload,
@@ -201,6 +203,7 @@ def _stored(row: Row) -> StoredMessage:
         raw_headers=raw_headers,
         duplicates=duplicates,
         note=note,
+        wiped_at=wiped_at,
     )
 
 

@@ -32,6 +32,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
     text = desk("endpoint", "test", endpoint, "--json").json
     with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db, db:
         db.execute("UPDATE messages SET test = 0 WHERE id = ?", (text["messageId"],))
+    spare = desk("endpoint", "test", endpoint, "--json").json
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
     body.write_bytes(b"x")
     return {
@@ -48,6 +49,11 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "device new-token": [device],
         "message show": [test["messageId"]],
         "message send": [text["messageId"], "--endpoint", endpoint],
+        "message delete": [spare["messageId"], "--yes"],
+        "message purge": ["--from", "+6581230000", "--yes"],
+        "settings get": ["retention_messages"],
+        "settings set": ["retention_messages", "30d"],
+        "settings unset": ["retention_messages"],
         "delivery show": [test["id"]],
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],
@@ -68,7 +74,7 @@ def test_it_answers_a_person_and_a_program(
     assert person.out.strip()
     with pytest.raises(ValueError):
         json.loads(person.out)
-    if command in ("endpoint remove", "device remove"):  # they are gone now
+    if command in ("endpoint remove", "device remove", "message delete"):  # they are gone now
         assert desk(*line, "--json").code == 1
         return
     program = desk(*line, "--json")

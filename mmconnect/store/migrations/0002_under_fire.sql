@@ -58,6 +58,15 @@ CREATE TABLE replays (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX replays_open ON replays (id) WHERE finished_at IS NULL;
 
+-- Erasures that were begun, and how many of them are known to have left nothing in the files either.
+CREATE TABLE erasures (
+    only INTEGER PRIMARY KEY CHECK (only = 1),
+    begun INTEGER NOT NULL,
+    proven INTEGER NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
+INSERT INTO erasures VALUES (1, 0, 0, 0);
+
 -- A row of failed probes is one attempt: how many there were, and when the last one was.
 -- `note` is what else is worth knowing, also of a success (which secret the receiver knows).
 ALTER TABLE attempts ADD COLUMN count INTEGER NOT NULL DEFAULT 1;
