@@ -24,6 +24,9 @@ def add_parser(
 
     listed = verbs.add_parser("list", parents=parents, help="the newest texts")
     listed.add_argument("--limit", metavar="N", type=int, default=20, help="how many (default 20)")
+    listed.add_argument(
+        "--events", action="store_true", help="what mmconnect told of itself, instead of texts"
+    )
     listed.set_defaults(run=_list)
 
     show = verbs.add_parser("show", parents=parents, help="one text and what became of it")
@@ -42,7 +45,7 @@ def add_parser(
 def _list(args: argparse.Namespace) -> int:
     limit = output.limit(args.limit)
     with opening.opened(args) as store:
-        found = messages.latest(store.db, limit)
+        found = messages.latest(store.db, limit, events=args.events)
     if args.json:
         output.document([shown.message(m) for m in found])
     else:
@@ -58,9 +61,13 @@ def _list(args: argparse.Namespace) -> int:
                 )
                 for m in found
             ],
-            f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi",
+            "No event yet." if args.events else _none_yet(),
         )
     return 0
+
+
+def _none_yet() -> str:
+    return f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi"
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -25,6 +25,7 @@ def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:
         "plainHeaders": value.plain_headers,
         "concurrency": value.concurrency,
         "waiting": waiting,
+        "alert": value.alert,
         "createdAt": iso(value.created_at),
     }
 

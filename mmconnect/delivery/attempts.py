@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from mmconnect.delivery.flight import Landing, landing, sign
 from mmconnect.delivery.holding import Change, Holding
+from mmconnect.delivery.journal import Journal
 from mmconnect.delivery.sender import Answer, Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
@@ -47,6 +48,7 @@ class Attempts:
         self._database, self._sender, self._clock = database, sender, clock
         self._holding = holding
         self._jitter, self._written = jitter, written
+        self._journal = Journal()
         self.unwritten = 0
         """Results that wait for the database; they come before anything new."""
 
@@ -97,21 +99,14 @@ class Attempts:
         return revision
 
     def _tell(self, endpoint: Endpoint, landed: Landing, change: Change | None) -> None:
-        attempt = landed.attempt
-        if landed.told is not None and landed.result is not OutcomeClass.BLOCKED:
-            log.warning(
-                "Delivery %s to %s: attempt %d failed: %s",
-                attempt.delivery_id,
-                endpoint.name,
-                attempt.number,
-                landed.told,
-            )
+        if landed.result is not OutcomeClass.BLOCKED:
+            self._journal.landed(endpoint, landed.attempt, landed.told, landed.due_at)
         if change is None:
             return
         if change.held:
-            log.warning("Endpoint %s is held: %s", endpoint.name, change.reason)
+            self._journal.held(endpoint, landed.result, change.reason)
         elif change.released and not change.before.local:
-            log.warning("Endpoint %s works again: what waits for it is sent now", endpoint.name)
+            self._journal.recovered(endpoint)
 
     async def give_up(self, flight: Flight) -> None:
         """Its endpoint was removed before it was sent."""

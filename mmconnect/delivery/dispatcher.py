@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from mmconnect.delivery.attempts import Attempts
 from mmconnect.delivery.claiming import NOTHING, Claiming
+from mmconnect.delivery.flight import Landing
 from mmconnect.delivery.health import asked
 from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.lanes import Lane
@@ -65,6 +66,8 @@ class Dispatcher:
         self._awake = asyncio.Event()
         self._attempts = Attempts(database, sender, clock, self._holding, jitter, self._awake.set)
         database.on_trouble = self._awake.set  # a turn probes until commits succeed
+        self.observe: Callable[[Endpoint, Flight, Landing], None] = lambda *_: None
+        """Told of each attempt, once its result is known."""
         self._resting = asyncio.Event()
         """Set while no turn is under way."""
         self._resting.set()
@@ -164,6 +167,11 @@ class Dispatcher:
         """How many POSTs are under way."""
         return len(self._flying)
 
+    @property
+    def unwritten(self) -> int:
+        """How many results wait for the database."""
+        return self._attempts.unwritten
+
     async def _sweep(self) -> None:
         budgets = {e.id: len(e.schedule) for e in self._look().endpoints.values() if e.schedule}
         count = await self._database.write(
@@ -223,6 +231,7 @@ class Dispatcher:
         try:
             if endpoint is not None:
                 landed = await self._attempts.make(endpoint, flight)
+                self.observe(endpoint, flight, landed)
                 now = self._look().endpoints.get(endpoint.id)
                 if now is endpoint or (now is not None and now.url == endpoint.url):
                     change = self._holding.learn(lane, endpoint, flight, landed)

@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from mmconnect.domain.clock import Clock
 
-DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT = (
+DEVICE, MESSAGE, EVENT, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT = (
     "dev_",
     "msg_",
+    "evt_",
     "ep_",
     "dlv_",
     "att_",
@@ -25,6 +26,7 @@ DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT = (
 )
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_VALUES = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 
@@ -48,3 +50,11 @@ class Ids:
                 self._ms, self._tail = ms, self._randbits(79)
             value = ((ms & 0xFFFF_FFFF_FFFF) << 80) | self._tail
         return prefix + "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+
+
+def made_at(made: str) -> int:
+    """When an id of ours was made (UTC ms), as its ULID tells; 0 for what is no such id."""
+    try:
+        return int(made[-26:-16].translate(_VALUES), 32)
+    except ValueError:
+        return 0

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from mmconnect import __version__
 from mmconnect.admin.site import make_site
-from mmconnect.admin.status import LOOP_MAY_REST, SMALLEST_DISK, Status
+from mmconnect.admin.status import LOOP_MAY_REST, SMALLEST_DISK, Status, Vitals
 from mmconnect.store import database
 from mmconnect.store.connection import FILE
 from tests.support.inprocess import SECRET, Appliance, FakeClock, appliance, eventually
@@ -23,17 +24,19 @@ from tests.support.receiver import answer, receiver
 from tests.support.wire import Told, ask, request
 
 
+async def scraped() -> bytes:
+    return b"mmconnect_pending 0\n"
+
+
 @asynccontextmanager
-async def admin(box: Appliance, turned: Callable[[], float] | None = None) -> AsyncIterator[int]:
+async def admin(
+    box: Appliance, turned: Callable[[], float] | None = None, **more: Any
+) -> AsyncIterator[int]:
     """The admin listener of an appliance; its port. `turned`: when the loop last did."""
-    status = Status(
-        box.database,
-        turned or (lambda: box.dispatcher.last_turn),
-        box.watch.look,
-        box.clock,
-        box.directory,
-    )
-    runner = web.AppRunner(make_site(status), access_log=None, shutdown_timeout=0.5)
+    vitals = Vitals(last_turn=turned or (lambda: box.dispatcher.last_turn), **more)
+    status = Status(box.database, vitals, box.watch.look, box.clock, box.directory)
+    site = make_site(status, scraped)
+    runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -1,0 +1,88 @@
+"""What looks on while the service runs: heartbeat, warnings, metrics, and the signs of life of
+phones that are written down now and then. Takes no part in a text's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmconnect.admin.status import Status, Vitals
+from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.domain.ids import Ids
+from mmconnect.phones.counts import Counts
+from mmconnect.phones.presence import Presences
+from mmconnect.service.heartbeat import Heartbeat
+from mmconnect.service.metrics import Metrics, Sources
+from mmconnect.service.warnings import Warnings
+from mmconnect.store import events
+from mmconnect.store.configuration import Look
+from mmconnect.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oversight:
+    """Everything that looks on."""
+
+    heartbeat: Heartbeat
+    """Its run() has to go on for ever; so has that of `warnings`."""
+    warnings: Warnings
+    metrics: Metrics
+    status: Status
+
+
+def oversee(
+    database: Database,
+    look: Look,
+    ids: Ids,
+    clock: Clock,
+    directory: Path,
+    dispatcher: Dispatcher,
+    counts: Counts,
+) -> Oversight:
+    """Wire it; nothing runs yet."""
+    heartbeat = Heartbeat(clock)
+    warnings = Warnings(database, look, ids, clock, directory, dispatcher.wake)
+    sources = Sources(
+        last_turn=lambda: dispatcher.last_turn,
+        in_flight=lambda: dispatcher.in_flight,
+        unwritten=lambda: dispatcher.unwritten,
+        stalled=lambda: heartbeat.worst,
+    )
+    metrics = Metrics(database, look, clock, directory, counts, sources)
+    dispatcher.observe = metrics.observed
+    vitals = Vitals(
+        last_turn=sources.last_turn,
+        unwritten=sources.unwritten,
+        stalled=sources.stalled,
+        warnings=lambda: [f"{w.sentence} {w.remedy}" for w in warnings.now],
+    )
+    status = Status(database, vitals, look, clock, directory)
+    return Oversight(heartbeat=heartbeat, warnings=warnings, metrics=metrics, status=status)
+
+
+async def save_presences(
+    database: Database,
+    presences: Presences,
+    look: Look,
+    ids: Ids,
+    clock: Clock,
+    wake: Callable[[], None],
+) -> None:
+    """Write down when phones were heard, and tell of pushes that were refused since last time."""
+    changed = presences.changed()
+    if not changed:
+        return
+    configuration, now = look(), clock.now()
+    try:
+        told = await database.write(
+            lambda db: events.save_presences(db, configuration, ids, now, changed)
+        )
+    except StoreUnavailable:
+        presences.put_back(changed)  # told as soon as it can be written again
+        return
+    if told:
+        wake()

@@ -1,0 +1,34 @@
+"""What waits for each endpoint: asked of the index of waiting deliveries, never of history."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mmconnect.store import outbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for one endpoint."""
+
+    waiting: int
+    oldest_due: int | None
+    """When the first of them is or was due (UTC ms)."""
+
+
+def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Backlog]:
+    """What waits for each of these endpoints."""
+    return {
+        endpoint_id: Backlog(
+            waiting=outbox.waiting(db, endpoint_id), oldest_due=outbox.next_due(db, endpoint_id)
+        )
+        for endpoint_id in endpoint_ids
+    }
+
+
+def open_replays(db: sqlite3.Connection) -> int:
+    """How many replays in bulk are under way."""
+    (count,) = db.execute("SELECT count(*) FROM replays WHERE finished_at IS NULL").fetchone()
+    return int(count)
