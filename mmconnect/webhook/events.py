@@ -180,12 +180,13 @@ def delivery_failed(
 ) -> Event:
     """A delivery has used up its schedule. `reason` as in endpoint_held()."""
     replay = "`mmconnect delivery retry` sends"
+    tries = f"{attempts} attempt{'' if attempts == 1 else 's'}"
     return Event(
         name=DELIVERY_FAILED,
-        one=f"A delivery to {endpoint.name} has failed for good after {attempts} attempts:"
+        one=f"A delivery to {endpoint.name} has failed for good after {tries}:"
         f" {_sentence(reason)} It is kept: {replay} it again.",
         many=f"{{count}} deliveries to {_plain(endpoint.name)} have failed for good, the last one"
-        f" after {attempts} attempts: {_plain(_sentence(reason))} They are kept: {replay} them"
+        f" after {tries}: {_plain(_sentence(reason))} They are kept: {replay} them"
         " again.",
         endpoint=_endpoint(endpoint),
         delivery=DeliveryRef(
