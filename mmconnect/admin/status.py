@@ -21,6 +21,8 @@ LOOP_MAY_REST = 90.0
 """Seconds without a turn after which the delivery loop counts as stuck; it rests 60 at most."""
 LOOP_MAY_STALL = 5.0
 """Seconds that the event loop may stand still: that long a phone waits for its answer."""
+STALL_COUNTS = 10.0
+"""Seconds for which a standstill counts after it is over: it is told, and then it is past."""
 SMALLEST_DISK = 16 * 2**20
 PROBE_EVERY = 10.0
 PROBE_PATIENCE = 5.0
@@ -44,7 +46,7 @@ class Vitals:
     unwritten: Callable[[], int] = lambda: 0
     """Results of attempts that wait for the database."""
     stalled: Callable[[], float] = lambda: 0.0
-    """The longest that the event loop has stood still in the last minute, in seconds."""
+    """The longest that the event loop has stood still in the last STALL_COUNTS seconds."""
     warnings: Callable[[], list[str]] = list
     """What is wrong but not yet in the way, in sentences."""
 
@@ -68,8 +70,8 @@ class Status:
             problems["loop"] = f"The delivery loop has not turned for {rested:.0f} s."
         if (stalled := self._vitals.stalled()) > LOOP_MAY_STALL:
             problems["stall"] = (
-                f"mmconnect stood still for {stalled:.0f} s in the last minute: the machine is"
-                " overloaded, or its disk is very slow."
+                f"mmconnect stood still for {stalled:.0f} s just now: the machine is"
+                " overloaded, or was suspended."
             )
         if (trouble := await self._trouble()) is not None:
             problems["database"] = trouble

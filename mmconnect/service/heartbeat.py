@@ -13,7 +13,7 @@ from mmconnect.domain.clock import Clock
 
 BEAT = 1.0
 REMEMBERED = 60.0
-"""Seconds for which a standstill is told."""
+"""Seconds for which a standstill can be told."""
 
 
 class Heartbeat:
@@ -25,11 +25,10 @@ class Heartbeat:
         self._late: deque[tuple[float, float]] = deque(maxlen=int(REMEMBERED / BEAT) + 1)
         """(when, seconds late)"""
 
-    @property
-    def worst(self) -> float:
-        """The longest that the loop has stood still in the last minute, in seconds."""
+    def worst(self, within: float = REMEMBERED) -> float:
+        """The longest that the loop has stood still in the last `within` seconds, in seconds."""
         now = self._clock.monotonic()
-        late = [seconds for when, seconds in self._late if now - when <= REMEMBERED]
+        late = [seconds for when, seconds in self._late if now - when <= within]
         return max(0.0, now - self._expected, *late)
 
     def beat(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmconnect.admin.status import Status, Vitals
+from mmconnect.admin.status import STALL_COUNTS, Status, Vitals
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
@@ -50,14 +50,14 @@ def oversee(
         last_turn=lambda: dispatcher.last_turn,
         in_flight=lambda: dispatcher.in_flight,
         unwritten=lambda: dispatcher.unwritten,
-        stalled=lambda: heartbeat.worst,
+        stalled=heartbeat.worst,
     )
     metrics = Metrics(database, look, clock, directory, counts, sources)
     dispatcher.observe = metrics.observed
     vitals = Vitals(
         last_turn=sources.last_turn,
         unwritten=sources.unwritten,
-        stalled=sources.stalled,
+        stalled=lambda: heartbeat.worst(STALL_COUNTS),
         warnings=lambda: [f"{w.sentence} {w.remedy}" for w in warnings.now],
     )
     status = Status(database, vitals, look, clock, directory)

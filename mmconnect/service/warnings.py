@@ -21,7 +21,7 @@ from mmconnect.domain.ids import Ids
 from mmconnect.store import events
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
-from mmconnect.webhook.events import SystemWarning, system_warning
+from mmconnect.webhook.events import SYSTEM_WARNING, SystemWarning, system_warning
 
 log = logging.getLogger(__name__)
 
@@ -118,9 +118,11 @@ class Warnings:
             if one.told is None or at - one.told >= AGAIN
         ]
         made = 0
+        heard = bool(events.recipients(self._look(), SYSTEM_WARNING, None))
         for code, one in due:
-            made += await self._tell(one.warning)
-            one.told = at
+            if heard:
+                made += await self._tell(one.warning)
+                one.told = at  # else whoever comes to listen is told then
             if one.passing and self._standing.get(code) is one:
                 del self._standing[code]
         now = self._clock.now()
