@@ -23,6 +23,8 @@ from mmconnect.store import backlog as waits
 from mmconnect.store import endpoints
 from mmconnect.store.connection import FILE
 from mmconnect.web.forwarded import asked_from_here
+from tests.phones.test_mms import announced as announced_mms
+from tests.phones.test_mms import downloaded as downloaded_mms
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import answer, free_port, receiver
@@ -116,6 +118,15 @@ async def test_what_came_in_and_went_out(tmp_path: Path):
     for name in ("db", "wal", "disk_free"):
         assert (of(told, f"mmconnect_{name}_bytes") or 0) > 0
     assert of(told, "mmconnect_clock_synchronised") is None, "nobody can tell"
+
+
+async def test_an_mms_in_two_pushes_is_one_text(tmp_path: Path):
+    async with appliance(tmp_path) as box, scraped(box) as it:
+        announced, downloaded = announced_mms(), downloaded_mms()
+        assert (await box.push(*announced)).status == 200
+        assert of(await it.samples(), "mmconnect_sms_received_total") == 0
+        assert (await box.push(*downloaded)).status == 200
+        assert of(await it.samples(), "mmconnect_sms_received_total") == 1
 
 
 async def test_what_waits_and_for_how_long(tmp_path: Path):

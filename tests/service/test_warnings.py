@@ -119,7 +119,6 @@ async def test_a_database_that_could_not_commit(
         await it.warnings.turn()
         assert not it.told
         blocker.close()
-        it.box.dispatcher.wake()
         await eventually(lambda: it.box.database.trouble is None)
         await it.warnings.turn()
         await it.there.until(2)
