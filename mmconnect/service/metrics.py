@@ -197,7 +197,7 @@ class Metrics(Collector):
     def _endpoints(self) -> Iterator[Metric]:
         now, by_endpoint = self._clock.now(), ["endpoint"]
         pending = GaugeMetricFamily(
-            "mmconnect_pending", "Deliveries that wait.", labels=by_endpoint
+            "mmconnect_pending", "Deliveries that wait, counted up to 50000.", labels=by_endpoint
         )
         oldest = GaugeMetricFamily(
             "mmconnect_oldest_due_seconds",

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from mmconnect.store import outbox
 
+MOST = 50_000
+"""Deliveries that are counted for one endpoint: a bound on what a question costs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backlog:
     """What waits for one endpoint."""
 
     waiting: int
+    """How many, up to MOST."""
     oldest_due: int | None
     """When the first of them is or was due (UTC ms)."""
 
@@ -22,10 +26,19 @@ def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Ba
     """What waits for each of these endpoints."""
     return {
         endpoint_id: Backlog(
-            waiting=outbox.waiting(db, endpoint_id), oldest_due=outbox.next_due(db, endpoint_id)
+            waiting=_waiting(db, endpoint_id), oldest_due=outbox.next_due(db, endpoint_id)
         )
         for endpoint_id in endpoint_ids
     }
+
+
+def _waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
+    (count,) = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM deliveries"
+        " WHERE endpoint_id = ? AND state = 'pending' LIMIT ?)",
+        (endpoint_id, MOST),
+    ).fetchone()
+    return int(count)
 
 
 def open_replays(db: sqlite3.Connection) -> int:

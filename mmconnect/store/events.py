@@ -69,18 +69,21 @@ def tell(
             "UPDATE events_told SET untold = 0, last = NULL WHERE name = ? AND subject = ?",
             (opposite, event.subject),
         )
+    counted = db.execute(
+        "UPDATE events_told SET untold = untold + ?, last_at = ?, last = ?"
+        " WHERE name = ? AND subject = ? AND told_at BETWEEN ? AND ?",
+        (
+            *(count, now, events.packed(event), event.name, event.subject),
+            *(now - QUIET[event.name] + 1, now),
+        ),
+    ).rowcount
+    if counted:
+        return 0
     row = db.execute(
-        "SELECT told_at, untold FROM events_told WHERE name = ? AND subject = ?",
+        "SELECT untold FROM events_told WHERE name = ? AND subject = ?",
         (event.name, event.subject),
     ).fetchone()
-    if row is not None and 0 <= now - row[0] < QUIET[event.name]:
-        db.execute(
-            "UPDATE events_told SET untold = untold + ?, last_at = ?, last = ?"
-            " WHERE name = ? AND subject = ?",
-            (count, now, events.packed(event), event.name, event.subject),
-        )
-        return 0
-    return _send(db, configuration, ids, now, event, about, count + (row[1] if row else 0), now)
+    return _send(db, configuration, ids, now, event, about, count + (row[0] if row else 0), now)
 
 
 def flush(db: sqlite3.Connection, configuration: Configuration, ids: Ids, now: int) -> int:
