@@ -6,8 +6,6 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mmconnect.store import outbox
-
 MOST = 50_000
 """Deliveries that are counted for one endpoint: a bound on what a question costs."""
 
@@ -26,7 +24,7 @@ def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Ba
     """What waits for each of these endpoints."""
     return {
         endpoint_id: Backlog(
-            waiting=_waiting(db, endpoint_id), oldest_due=outbox.next_due(db, endpoint_id)
+            waiting=_waiting(db, endpoint_id), oldest_due=_oldest_due(db, endpoint_id)
         )
         for endpoint_id in endpoint_ids
     }
@@ -39,6 +37,14 @@ def _waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
         (endpoint_id, MOST),
     ).fetchone()
     return int(count)
+
+
+def _oldest_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:
+    (due,) = db.execute(
+        "SELECT min(due_at) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'",
+        (endpoint_id,),
+    ).fetchone()
+    return None if due is None else int(due)
 
 
 def open_replays(db: sqlite3.Connection) -> int:

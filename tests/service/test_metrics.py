@@ -92,7 +92,11 @@ async def test_what_came_in_and_went_out(tmp_path: Path):
         await box.push({"Content-Type": "application/json"}, b"{}")
         await box.push(*push, token="wrong")
         await there.until(4)
-        await eventually(lambda: len(box.rows("SELECT 1 FROM attempts")) == 8)
+        delivered = "SELECT count(*) FROM deliveries WHERE state = 'delivered'"
+        await eventually(lambda: box.one(delivered) == 4)
+        await eventually(
+            lambda: len(box.rows("SELECT 1 FROM attempts")) >= 6
+        )  # and then it is held
         told = await it.samples()
 
     assert of(told, "mmconnect_sms_received_total") == 4
@@ -101,18 +105,20 @@ async def test_what_came_in_and_went_out(tmp_path: Path):
     assert of(told, "mmconnect_pushes_rejected_total", reason="unknown_token") == 1
     attempts = "mmconnect_delivery_attempts_total"
     assert of(told, attempts, endpoint=good, outcome="delivered") == 4
-    assert of(told, attempts, endpoint=bad, outcome="not_reached") == 4
-    assert of(told, "mmconnect_delivery_duration_seconds_count") == 8
-    assert of(told, "mmconnect_delivery_duration_seconds_bucket", le="+Inf") == 8
+    refused = of(told, attempts, endpoint=bad, outcome="not_reached")
+    assert refused is not None
+    assert refused >= 2
+    assert of(told, "mmconnect_delivery_duration_seconds_count") == 4 + refused
+    assert of(told, "mmconnect_delivery_duration_seconds_bucket", le="+Inf") == 4 + refused
     assert of(told, "mmconnect_end_to_end_seconds_count") == 4
     journey = of(told, "mmconnect_end_to_end_seconds_sum")
     assert journey is not None
     assert 0 <= journey < 60
     assert of(told, "mmconnect_pending", endpoint=good) == 0
-    assert of(told, "mmconnect_pending", endpoint=bad) == 4
+    assert of(told, "mmconnect_pending", endpoint=bad) in (3, 4)
     assert of(told, "mmconnect_endpoint_info", endpoint=good, name='CRM "one"\n') == 1
     assert of(told, "mmconnect_endpoint_held", endpoint=good) == 0
-    assert of(told, "mmconnect_in_flight") == 0
+    assert of(told, "mmconnect_in_flight") in (0, 1), "a probe may be under way"
     assert of(told, "mmconnect_unwritten_results") == 0
     assert of(told, "mmconnect_build_info", version=__version__) == 1
     for name in ("db", "wal", "disk_free"):
@@ -199,7 +205,9 @@ async def test_a_million_old_rows_are_not_read(tmp_path: Path):
             for row in db.execute(f"EXPLAIN QUERY PLAN {sql}"):
                 if row[3].startswith(("CO-ROUTINE", "SCAN (subquery", "SCAN subquery")):
                     continue
-                assert re.search(r"USING (COVERING )?INDEX (deliveries_due|replays_open)", row[3])
+                assert re.search(
+                    r"USING (COVERING )?INDEX (deliveries_(due|sender)|replays_open)", row[3]
+                )
         db.close()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mmconnect.domain.models import Endpoint, EndpointState, Message, Trigger
+from mmconnect.domain.models import Endpoint, Message, Trigger
 from mmconnect.store import alerts, configuration, deliveries, devices, endpoints, events, messages
 from mmconnect.store import settings as stored
 from mmconnect.store.connection import transaction
@@ -281,7 +281,7 @@ def test_the_alert_url_is_an_endpoint_that_follows_the_setting(house: House):
     )
     assert alert_url(house.db, "https://alerts.example/a") is None
     with transaction(house.db):
-        endpoints.set_state(house.db, first.id, EndpointState.HELD, "gone", "It is gone")
+        endpoints.hold(house.db, first.id, "gone", "It is gone", NOW, first.url)
     assert alert_url(house.db, "https://other.example/b") is None
     moved = alerts.find(house.db)
     assert moved is not None
