@@ -42,8 +42,9 @@ def oversee(
     directory: Path,
     dispatcher: Dispatcher,
     counts: Counts,
+    synchronised: Callable[[], bool | None] = lambda: None,
 ) -> Oversight:
-    """Wire it; nothing runs yet."""
+    """Wire it; nothing runs yet. `synchronised`: whether the clock is right, None: nobody knows."""
     heartbeat = Heartbeat(clock)
     warnings = Warnings(database, look, ids, clock, directory, dispatcher.wake)
     sources = Sources(
@@ -51,6 +52,7 @@ def oversee(
         in_flight=lambda: dispatcher.in_flight,
         unwritten=lambda: dispatcher.unwritten,
         stalled=heartbeat.worst,
+        synchronised=synchronised,
     )
     metrics = Metrics(database, look, clock, directory, counts, sources)
     dispatcher.observe = metrics.observed
