@@ -6,6 +6,7 @@ Tells nobody who asks more than that mmconnect is here and whether it is well.
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 import jinja2
 from aiohttp import web
@@ -13,11 +14,16 @@ from aiohttp.typedefs import Handler
 
 from mmconnect import __version__, paths
 from mmconnect.admin.status import Status
+from mmconnect.web.forwarded import asked_from_here
 
 log = logging.getLogger(__name__)
 
 STATUS = web.AppKey("status", Status)
+SCRAPE: web.AppKey[Callable[[], Awaitable[bytes]]] = web.AppKey("scrape")
 TEMPLATES = web.AppKey("templates", jinja2.Environment)
+
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+"""Prometheus' text format."""
 
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none';"
@@ -29,10 +35,11 @@ _SECURITY = {
 }
 
 
-def make_site(status: Status) -> web.Application:
-    """The application behind the admin address."""
+def make_site(status: Status, scrape: Callable[[], Awaitable[bytes]]) -> web.Application:
+    """The application behind the admin address; `scrape` gives the metrics as text."""
     app = web.Application(middlewares=[_told_errors])
     app[STATUS] = status
+    app[SCRAPE] = scrape
     app[TEMPLATES] = jinja2.Environment(
         loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
         autoescape=True,
@@ -43,6 +50,7 @@ def make_site(status: Status) -> web.Application:
             web.get("/", _page),
             web.get("/healthz", _health),
             web.get("/readyz", _ready),
+            web.get("/metrics", _metrics),
             web.static("/static", paths.resource_root() / "static"),
         ]
     )
@@ -67,11 +75,22 @@ async def _health(request: web.Request) -> web.Response:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    ready = request.app[STATUS].ready()
+    ready = await request.app[STATUS].ready()
     return web.json_response(
         {"ready": not ready.problems, "problems": ready.problems},
         status=503 if ready.problems else 200,
     )
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    if not asked_from_here(request.remote, request.headers):
+        return web.Response(
+            status=401,
+            text="Metrics are told to this machine alone: ask http://127.0.0.1 on it, without a"
+            " proxy in between.\n",
+        )
+    body = await request.app[SCRAPE]()
+    return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
 
 
 async def _page(request: web.Request) -> web.Response:
@@ -79,8 +98,8 @@ async def _page(request: web.Request) -> web.Response:
     page = request.app[TEMPLATES].get_template("status.html")
     html = page.render(
         version=__version__,
-        problems=status.ready().problems,
-        notices=status.notices,
+        problems=(await status.ready()).problems,
+        warnings=status.warnings,
         devices=status.devices,
         endpoints=status.endpoints,
     )

@@ -1,7 +1,13 @@
-"""How the service is: what /readyz and the status page tell. The truth, or nothing."""
+"""How the service is: what /readyz and the status page tell. The truth, or nothing.
+
+Commits that succeeded once prove nothing of now: on an idle appliance a question makes one, at most
+every PROBE_EVERY seconds, so that nobody's monitoring wears out a memory card.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +19,14 @@ from mmconnect.store.database import Database
 
 LOOP_MAY_REST = 90.0
 """Seconds without a turn after which the delivery loop counts as stuck; it rests 60 at most."""
+LOOP_MAY_STALL = 5.0
+"""Seconds that the event loop may stand still: that long a phone waits for its answer."""
+STALL_COUNTS = 10.0
+"""Seconds for which a standstill counts after it is over: it is told, and then it is past."""
 SMALLEST_DISK = 16 * 2**20
+PROBE_EVERY = 10.0
+PROBE_PATIENCE = 5.0
+"""Seconds that a commit may take before the disk counts as hung."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,44 +34,60 @@ class Ready:
     """Whether texts are taken in and delivered, and what is in the way."""
 
     problems: dict[str, str]
-    """Part (`loop`, `database`, `disk`) to sentence; empty when all is well."""
+    """Part (`loop`, `stall`, `database`, `results`, `disk`) to sentence; empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vitals:
+    """What the parts tell of themselves, each asked when somebody wants to know."""
+
+    last_turn: Callable[[], float]
+    """When the delivery loop last came round (monotonic seconds)."""
+    unwritten: Callable[[], int] = lambda: 0
+    """Results of attempts that wait for the database."""
+    stalled: Callable[[], float] = lambda: 0.0
+    """The longest that the event loop has stood still in the last STALL_COUNTS seconds."""
+    warnings: Callable[[], list[str]] = list
+    """What is wrong but not yet in the way, in sentences."""
 
 
 class Status:
     """Asks the parts how they are."""
 
     def __init__(
-        self,
-        database: Database,
-        last_turn: Callable[[], float],
-        look: Look,
-        clock: Clock,
-        directory: Path,
-        clock_trouble: Callable[[], str | None] = lambda: None,
+        self, database: Database, vitals: Vitals, look: Look, clock: Clock, directory: Path
     ) -> None:
-        """`clock_trouble`: why the machine's clock may be wrong, in a sentence."""
-        self._database, self._last_turn, self._look = database, last_turn, look
+        self._database, self._vitals, self._look = database, vitals, look
         self._clock, self._directory = clock, directory
-        self._clock_trouble = clock_trouble
+        self._probed_at: float | None = None
+        self._probe: asyncio.Future[None] | None = None
 
-    def ready(self) -> Ready:
+    async def ready(self) -> Ready:
         """Look at loop, database and disk."""
         problems: dict[str, str] = {}
-        rested = self._clock.monotonic() - self._last_turn()
+        rested = self._clock.monotonic() - self._vitals.last_turn()
         if rested > LOOP_MAY_REST:
             problems["loop"] = f"The delivery loop has not turned for {rested:.0f} s."
-        if self._database.trouble is not None:
-            problems["database"] = f"The database cannot commit: {self._database.trouble}."
-        free = shutil.disk_usage(self._directory).free
-        if free < SMALLEST_DISK:
-            problems["disk"] = f"Only {free // 2**20} MB are free on the disk of the database."
+        if (stalled := self._vitals.stalled()) > LOOP_MAY_STALL:
+            problems["stall"] = (
+                f"mmconnect stood still for {stalled:.0f} s just now: the machine is"
+                " overloaded, or was suspended."
+            )
+        if (trouble := await self._trouble()) is not None:
+            problems["database"] = trouble
+        if (count := self._vitals.unwritten()) > 0:
+            problems["results"] = (
+                f"{count} results of deliveries wait until the database can be written; nothing"
+                " new is sent before."
+            )
+        if (disk := self._disk()) is not None:
+            problems["disk"] = disk
         return Ready(problems=problems)
 
     @property
-    def notices(self) -> list[str]:
-        """What is in nobody's way, but should be seen to."""
-        trouble = self._clock_trouble()
-        return [] if trouble is None else [trouble]
+    def warnings(self) -> list[str]:
+        """What is wrong but not yet in the way."""
+        return self._vitals.warnings()
 
     @property
     def devices(self) -> int:
@@ -67,5 +96,37 @@ class Status:
 
     @property
     def endpoints(self) -> int:
-        """How many endpoints there are."""
-        return len(self._look().endpoints)
+        """How many endpoints there are; the alert URL is none of them."""
+        return sum(not e.alert for e in self._look().endpoints.values())
+
+    async def _trouble(self) -> str | None:
+        """Why the database cannot commit, as of a commit that is not older than PROBE_EVERY."""
+        if self._probe is None and self._database.trouble is None and self._is_probe_due():
+            self._probed_at = self._clock.monotonic()
+            self._probe = asyncio.ensure_future(self._database.probe())
+        if (probe := self._probe) is not None:
+            await asyncio.wait([probe], timeout=PROBE_PATIENCE)
+            if not probe.done():
+                return f"The database has not committed within {PROBE_PATIENCE:.0f} s."
+            self._probe = None
+            if not probe.cancelled() and (error := probe.exception()) is not None:
+                return f"The database cannot commit: {error}."
+        if self._database.trouble is not None:
+            return f"The database cannot commit: {self._database.trouble}."
+        return None
+
+    def _is_probe_due(self) -> bool:
+        last = self._probed_at
+        return last is None or self._clock.monotonic() - last >= PROBE_EVERY
+
+    def _disk(self) -> str | None:
+        try:
+            free = shutil.disk_usage(self._directory).free
+            read_only = os.statvfs(self._directory).f_flag & os.ST_RDONLY
+        except OSError as error:
+            return f"The data directory cannot be looked at: {error.strerror or error}."
+        if read_only:
+            return "The disk of the database can only be read."
+        if free < SMALLEST_DISK:
+            return f"Only {free // 2**20} MB are free on the disk of the database."
+        return None

@@ -143,7 +143,16 @@ def _list(args: argparse.Namespace) -> int:
     else:
         output.table(
             ("ID", "NAME", "STATE", "WAITING", "URL"),
-            [(e.id, e.name, e.state.value, waiting, e.url) for e, waiting in found],
+            [
+                (
+                    e.id,
+                    f"{e.name} (alert URL)" if e.alert else e.name,
+                    e.state.value,
+                    waiting,
+                    e.url,
+                )
+                for e, waiting in found
+            ],
             f"No endpoint yet. Add one: {output.program()} endpoint add URL",
         )
     return 0

@@ -27,6 +27,9 @@ def add_parser(
 
     listed = verbs.add_parser("list", parents=parents, help="the newest texts")
     listed.add_argument("--limit", metavar="N", type=int, default=20, help="how many (default 20)")
+    listed.add_argument(
+        "--events", action="store_true", help="what mmconnect told of itself, instead of texts"
+    )
     listed.set_defaults(run=_list)
 
     show = verbs.add_parser("show", parents=parents, help="one text and what became of it")
@@ -50,7 +53,7 @@ def add_parser(
 def _list(args: argparse.Namespace) -> int:
     limit = output.limit(args.limit)
     with opening.opened(args) as store:
-        found = messages.latest(store.db, limit)
+        found = messages.latest(store.db, limit, events=args.events)
         counts = [deliveries.count_of(store.db, m.message.id) for m in found]
     if args.json:
         output.document([shown.message(m, n) for m, n in zip(found, counts, strict=True)])
@@ -68,7 +71,7 @@ def _list(args: argparse.Namespace) -> int:
                 )
                 for m, count in zip(found, counts, strict=True)
             ],
-            f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi",
+            "No event yet." if args.events else _none_yet(),
         )
     return 0
 
@@ -84,6 +87,10 @@ def _shortened(found: messages.StoredMessage) -> str:
     if found.wiped_at is not None:
         return "(text wiped)"
     return output.shortened(found.message.text or found.note or f"({found.message.kind.value})")
+
+
+def _none_yet() -> str:
+    return f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi"
 
 
 def _show(args: argparse.Namespace) -> int:

@@ -13,8 +13,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.flight import Landing, landing
 from mmconnect.delivery.holding import Change, Holding
+from mmconnect.delivery.journal import Journal
 from mmconnect.delivery.sender import Answer, Sender
 from mmconnect.delivery.signed import Sent, send_signed
 from mmconnect.domain.clock import Clock
@@ -44,12 +46,15 @@ class Attempts:
         jitter: Callable[[], float],
         written: Callable[[], None],
         trusted: Callable[[], bool],
+        announcing: Announcing,
+        wake: Callable[[], None],
     ) -> None:
-        """`written` is called when a result no longer waits for the database; `trusted` tells
-        whether the clock is known to be right."""
+        """`written` is called when a result no longer waits for the database, `wake` when there are
+        deliveries that nobody expects; `trusted` tells whether the clock is known to be right."""
         self._database, self._sender, self._clock = database, sender, clock
         self._holding = holding
         self._jitter, self._written, self._trusted = jitter, written, trusted
+        self._announcing, self._wake, self._journal = announcing, wake, Journal()
         self.unwritten = 0
         """Results that wait for the database; they come before anything new."""
 
@@ -89,7 +94,7 @@ class Attempts:
         """
         attempt, now = landed.attempt, self._clock.now()
 
-        def write(db: sqlite3.Connection) -> int | None:
+        def write(db: sqlite3.Connection) -> tuple[int | None, int]:
             if landed.result is OutcomeClass.BLOCKED and landed.due_at is not None:
                 outbox.put_back(
                     db, flight.delivery_id, spent=landed.spent, due_at=landed.due_at, now=now
@@ -100,31 +105,27 @@ class Attempts:
                 )
             if mark is not None:
                 outbox.mark(db, mark)
-            return None if change is None else self._holding.write(db, endpoint, change, now)
+            moved = None if change is None else self._holding.write(db, endpoint, change, now)
+            return moved, self._announcing.landed(db, endpoint, flight, landed, change)
 
-        revision = await self._write(write)
+        revision, announced = await self._write(write) or (None, 0)
         self._tell(endpoint, flight, landed, change)
+        if announced:
+            self._wake()
         return revision
 
     def _tell(
         self, endpoint: Endpoint, flight: Flight, landed: Landing, change: Change | None
     ) -> None:
         """A line per failed attempt and per change of health; a row of free probes is one."""
-        attempt = landed.attempt
-        if landed.told is not None and not flight.free:
-            log.warning(
-                "Delivery %s to %s: attempt %d failed: %s",
-                attempt.delivery_id,
-                endpoint.name,
-                attempt.number,
-                landed.told,
-            )
+        if landed.result is not OutcomeClass.BLOCKED and not flight.free:
+            self._journal.landed(endpoint, landed.attempt, landed.told, landed.due_at)
         if change is None:
             return
         if change.held:
-            log.warning("Endpoint %s is held: %s", endpoint.name, change.reason)
+            self._journal.held(endpoint, landed.result, change.reason)
         elif change.released and not change.before.local:
-            log.warning("Endpoint %s works again: what waits for it is sent now", endpoint.name)
+            self._journal.recovered(endpoint)
 
     async def give_up(self, flight: Flight) -> None:
         """Its endpoint was removed before it was sent."""

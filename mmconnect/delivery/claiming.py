@@ -6,15 +6,18 @@ committed before its POST. Knows nothing of answers.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 
+from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.health import ARRIVAL_PROBE, launched
 from mmconnect.delivery.lanes import Lane
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.models import Endpoint, Flight
 from mmconnect.store import claims
-from mmconnect.store.database import Database
+from mmconnect.store.claims import Claimed
+from mmconnect.store.database import Database, Write
 from mmconnect.webhook import schedule
 from mmconnect.webhook.outcome import OutcomeClass
 
@@ -33,10 +36,13 @@ class Claiming:
         too_old: Callable[[Endpoint], int],
         going: Callable[[], bool],
         start: Callable[[Flight], None],
+        announcing: Announcing,
+        wake: Callable[[], None],
     ) -> None:
         """`going`: whether anything may start now; `start`: makes the attempt."""
         self._database, self._clock, self._boot_id = database, clock, boot_id
         self._too_old, self._going, self._start = too_old, going, start
+        self._announcing, self._wake = announcing, wake
 
     async def claim(self, endpoint: Endpoint, lane: Lane) -> float:
         """Start due deliveries until there is no room or none is left.
@@ -48,8 +54,11 @@ class Claiming:
             if slots <= 0 or not self._going():
                 return NOTHING
             arrivals = lane.arrivals
-            found = await self._database.write(
-                partial(claims.claim, by=self._by(endpoint, now), slots=slots, busy=list(lane.busy))
+            found = await self._write(
+                endpoint,
+                partial(
+                    claims.claim, by=self._by(endpoint, now), slots=slots, busy=list(lane.busy)
+                ),
             )
             for flight in found.flights:
                 lane.enter(flight.sender)
@@ -73,9 +82,10 @@ class Claiming:
         if not lane.is_due(now):
             return NOTHING if lane.next_due is None else (lane.next_due - now) / 1000
         arrivals, lane.probing, lane.new_text = lane.arrivals, True, False
-        found = claims.Claimed()
+        found = Claimed()
         try:
-            found = await self._database.write(
+            found = await self._write(
+                endpoint,
                 partial(
                     claims.claim_probe,
                     by=self._by(endpoint, now),
@@ -84,7 +94,7 @@ class Claiming:
                     budget=len(endpoint.schedule or schedule.DEFAULT),
                     arrival=not timed,
                     avoid=known.avoid,
-                )
+                ),
             )
         finally:
             lane.probing = bool(found.flights)
@@ -94,6 +104,21 @@ class Claiming:
             lane.enter(flight.sender)
             self._start(flight)
         return NOTHING if found.flights or lane.next_due is None else 1.0
+
+    async def _write(self, endpoint: Endpoint, claim: Write[Claimed]) -> Claimed:
+        """Claim, and make an event of what has grown too old."""
+        announced = 0
+
+        def write(db: sqlite3.Connection) -> Claimed:
+            nonlocal announced
+            found = claim(db)
+            announced = self._announcing.expired(db, endpoint, found.expired)
+            return found
+
+        found = await self._database.write(write)
+        if announced:
+            self._wake()
+        return found
 
     def _by(self, endpoint: Endpoint, now: int) -> claims.Claim:
         return claims.Claim(

@@ -15,15 +15,17 @@ import logging
 import random
 from collections.abc import Callable, Sequence
 
+from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.attempts import Attempts
 from mmconnect.delivery.claiming import NOTHING, Claiming
+from mmconnect.delivery.flight import Landing
 from mmconnect.delivery.health import asked
 from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.domain.ids import BOOT, DELIVERY
+from mmconnect.domain.ids import BOOT, DELIVERY, Ids
 from mmconnect.domain.models import Endpoint, EndpointState, Flight
 from mmconnect.store import health, outbox
 from mmconnect.store.configuration import Look
@@ -48,6 +50,7 @@ class Dispatcher:
         look: Look,
         sender: Sender,
         clock: Clock,
+        ids: Ids,
         boot_id: str,
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 (spreads load, hides nothing)
         too_old: Callable[[Endpoint], int] = lambda endpoint: 0,
@@ -61,14 +64,32 @@ class Dispatcher:
         self._database, self._look, self._clock = database, look, clock
         self._lanes: dict[str, Lane] = {}
         self._holding = Holding(clock)
+        announcing = Announcing(look, clock, ids)
         self._claiming = Claiming(
-            database, clock, boot_id, too_old, lambda: self._going, self._start
+            database,
+            clock,
+            boot_id,
+            too_old,
+            lambda: self._going,
+            self._start,
+            announcing,
+            self.wake,
         )
         self._awake = asyncio.Event()
         self._attempts = Attempts(
-            database, sender, clock, self._holding, jitter, self._awake.set, trusted
+            database,
+            sender,
+            clock,
+            self._holding,
+            jitter,
+            self._awake.set,
+            trusted,
+            announcing,
+            self.wake,
         )
         database.on_trouble = self._awake.set  # a turn probes until commits succeed
+        self.observe: Callable[[Endpoint, Flight, Landing], None] = lambda *_: None
+        """Told of each attempt, once its result is known."""
         self._resting = asyncio.Event()
         """Set while no turn is under way."""
         self._resting.set()
@@ -168,6 +189,11 @@ class Dispatcher:
         """How many POSTs are under way."""
         return len(self._flying)
 
+    @property
+    def unwritten(self) -> int:
+        """How many results wait for the database."""
+        return self._attempts.unwritten
+
     async def _sweep(self) -> None:
         budgets = {e.id: len(e.schedule) for e in self._look().endpoints.values() if e.schedule}
         count = await self._database.write(
@@ -227,6 +253,7 @@ class Dispatcher:
         try:
             if endpoint is not None:
                 landed = await self._attempts.make(endpoint, flight)
+                self.observe(endpoint, flight, landed)
                 now = self._look().endpoints.get(endpoint.id)
                 if now is endpoint or (now is not None and now.url == endpoint.url):
                     change = self._holding.learn(lane, endpoint, flight, landed)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from mmconnect.delivery.announcing import Announcing
 from mmconnect.domain.clock import Clock, short_duration
 from mmconnect.domain.models import Endpoint, EndpointState
 from mmconnect.store import expiry
@@ -51,10 +53,13 @@ class Expiry:
         look: Look,
         clock: Clock,
         too_old: Callable[[Endpoint], int],
+        announcing: Announcing,
+        wake: Callable[[], None],
     ) -> None:
-        """`too_old`: the time (UTC ms) at or before which what was made is too old."""
+        """`too_old`: the time (UTC ms) at or before which what was made is too old; `wake` is
+        called when there are deliveries that nobody expects."""
         self._database, self._look, self._clock = database, look, clock
-        self._too_old = too_old
+        self._too_old, self._announcing, self._wake = too_old, announcing, wake
         self._known: dict[str, _Known] = {}
 
     def forget(self) -> None:
@@ -102,17 +107,22 @@ class Expiry:
             self._known[endpoint.id] = _Known(max(oldest, threshold + 1), begun, took)
         if not found.ids:
             return False
-        count = await self._database.write(
-            partial(
-                expiry.expire,
-                endpoint_id=endpoint.id,
-                ids=found.ids,
-                threshold=min(threshold, self._too_old(endpoint)),
+        still = min(threshold, self._too_old(endpoint))
+
+        def expire(db: sqlite3.Connection) -> tuple[int, int]:
+            expired = expiry.expire(
+                db,
+                endpoint.id,
+                found.ids,
+                threshold=still,
                 max_age=endpoint.max_age,
                 now=now,
-            ),
-            heavy=True,
-        )
+            )
+            return len(expired), self._announcing.expired(db, endpoint, expired)
+
+        count, announced = await self._database.write(expire, heavy=True)
+        if announced:
+            self._wake()
         if count:
             log.warning(
                 "%d texts for %s have waited longer than %s and are not sent any more; to send"

@@ -13,9 +13,10 @@ from collections.abc import Callable
 
 from mmconnect.domain.clock import Clock
 
-DEVICE, MESSAGE, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT, RULE = (
+DEVICE, MESSAGE, EVENT, ENDPOINT, DELIVERY, ATTEMPT, KEY, TENANT, BOOT, RULE = (
     "dev_",
     "msg_",
+    "evt_",
     "ep_",
     "dlv_",
     "att_",
@@ -29,6 +30,7 @@ REPLAY = "rpl_"
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _NEAR = 86_400_000
 """Milliseconds; an id that lies further ahead was made by a clock that was wrong."""
+_VALUES = str.maketrans(_ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 _TIME, _TAIL = range(40, -1, -10), range(70, -1, -10)
 """Where each pair of letters begins among the 48 (written as 50) and the 80 bits."""
@@ -74,3 +76,11 @@ class Ids:
 
 def _base32(value: int, shifts: range) -> str:
     return "".join([_PAIRS[value >> shift & 1023] for shift in shifts])
+
+
+def made_at(made: str) -> int:
+    """When an id of ours was made (UTC ms), as its ULID tells; 0 for what is no such id."""
+    try:
+        return int(made[-26:-16].translate(_VALUES), 32)
+    except ValueError:
+        return 0

@@ -19,13 +19,15 @@ from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import MESSAGE, Ids
 from mmconnect.domain.models import Device, Kind, Message
 from mmconnect.domain.numbers import normalise
+from mmconnect.phones.counts import Counts
 from mmconnect.phones.dedupe import keys
 from mmconnect.phones.fanout import Outlet, Plan, plan
 from mmconnect.phones.push import DeviceEvent, IncomingText, NotUnderstood, Push
-from mmconnect.store import devices, mms
+from mmconnect.store import devices, events, mms
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
 from mmconnect.store.messages import Keys, NewMessage, Taken, take
+from mmconnect.webhook.events import device_unrecognised
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +50,8 @@ class Intake:
     ) -> None:
         self._database, self._look, self._outlet = database, look, outlet
         self._clock, self._ids = clock, ids
+        self.counts = Counts()
+        """What has come in since the start."""
 
     async def take(
         self, device: Device, push: Push, texts: Sequence[IncomingText], window: int
@@ -69,7 +73,7 @@ class Intake:
             raise
         taken = await self._database.submit(
             lambda db: [write(db) for write in writes],
-            then=lambda taken, error: self._after(taken, plans),
+            then=lambda taken, error: self._after(taken, plans, texts),
             heavy=len(push.body) > LARGE,
         )
         for one in taken:
@@ -103,7 +107,16 @@ class Intake:
             raw_headers=kept_headers(push),
             note=why.reason,
         )
-        await self._database.write(lambda db: take(db, new), heavy=True)
+        configuration = self._look()
+
+        def write(db: sqlite3.Connection) -> int:
+            take(db, new)
+            event = device_unrecognised(device, message.id)
+            return events.tell(db, configuration, self._ids, message.received_at, event)
+
+        if await self._database.write(write, heavy=True):
+            self._outlet.wake()
+        self.counts.unrecognised += 1
         log.warning("A push of %s was not understood; it is kept as %s", device.name, message.id)
         return message.id
 
@@ -128,7 +141,8 @@ class Intake:
                 raw=notice.raw,
                 raw_headers=notice.raw_headers,
             ).new
-            await self._database.write(partial(mms.stand_alone, new=new))
+            if await self._database.write(partial(mms.stand_alone, new=new)) is not None:
+                self.counts.text_taken(duplicate=False)
             self._outlet.wake()
         return await self._database.read(mms.next_due)
 
@@ -195,8 +209,13 @@ class Intake:
             event_id=text.event_id,
         )
 
-    def _after(self, taken: list[Taken] | None, plans: list[Plan]) -> None:
+    def _after(
+        self, taken: list[Taken] | None, plans: list[Plan], texts: Sequence[IncomingText]
+    ) -> None:
         """Start what was committed and free what was not; whoever asked may be long gone."""
+        for one, text in zip(taken or (), texts, strict=False):
+            if one.duplicate or not text.announcement:  # an announced MMS is no message yet
+                self.counts.text_taken(one.duplicate)
         stored = {one.message_id for one in taken or () if not one.duplicate}
         self._settle(plans, stored)
         if stored - {one.new.message.id for one in plans}:  # an MMS, which asks for no place

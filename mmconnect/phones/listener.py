@@ -79,10 +79,12 @@ class Listener:
             await self._refresh()  # a device that was added this very moment
             entry = tokens.find(self._look(), token, self._clock.now())
         if entry is None:
+            self._intake.counts.push_rejected("unknown_token")
             wait = self._throttle.fail(request.remote or "", self._clock.monotonic())
             return answers.slow_down(wait) if wait else self._refuse_token(request)
         if entry.device.removed_at is not None:
             self._presences.rejected(entry.device.id, "removed")
+            self._intake.counts.push_rejected("removed")
             log.warning("A push of %s was refused: that device was removed", entry.device.name)
             return answers.error(401, "unknown_token", "This device was removed from mmconnect.")
         match request.method:
@@ -107,6 +109,7 @@ class Listener:
         key = device.signing_key
         if key is not None and APPS.get(device.app, APPS["auto"]).verify(push, key) is not True:
             self._presences.rejected(device.id, "bad_signature")
+            self._intake.counts.push_rejected("bad_signature")
             log.warning("A push of %s was refused: its signature does not match", device.name)
             return answers.error(
                 401, "bad_signature", "The signature does not match the device's signing key."

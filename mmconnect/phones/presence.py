@@ -5,6 +5,7 @@ So that knowing when a phone was last heard costs no text a write of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from mmconnect.domain.clock import Clock
@@ -40,6 +41,10 @@ class Presences:
         changed = [self._known[device_id] for device_id in self._changed]
         self._changed.clear()
         return changed
+
+    def put_back(self, unwritten: Iterable[Presence]) -> None:
+        """They could not be written down: changed() gives them again, as they are by then."""
+        self._changed.update(presence.device_id for presence in unwritten)
 
     def _of(self, device_id: str) -> Presence:
         return self._known.get(device_id) or Presence(device_id=device_id)

@@ -29,8 +29,9 @@ class Belief:
     def __init__(
         self, clock: LivedClock, look: Look, kernel: Callable[[], bool], dates: Dates
     ) -> None:
-        self.on_warning: Callable[[str], None] = lambda sentence: None
-        """Called with a sentence when the clock turns out to be wrong, or has jumped a day."""
+        self.on_warning: Callable[[str | None], None] = lambda sentence: None
+        """Called with a sentence when the clock turns out to be wrong, or has jumped a day; with
+        None when that is over."""
         self.dates = dates
         self.standing = Standing(state=ClockState.UNKNOWN)
         self._clock, self._look, self._kernel = clock, look, kernel
@@ -93,10 +94,9 @@ class Belief:
         self._told = (state, jumped)
         if self.standing.sentence is None:
             log.info("The clock is right (%s)", state)
-            return
-        log.warning("%s", self.standing.sentence)
-        if jumped or state is ClockState.WRONG:
-            self.on_warning(self.standing.sentence)
+        else:
+            log.warning("%s", self.standing.sentence)
+        self.on_warning(self.standing.sentence if jumped or state is ClockState.WRONG else None)
 
     def _jumped_lately(self, lived: float) -> bool:
         return lived - self._jump[0] < _DAY

@@ -23,8 +23,8 @@ from aiohttp import web
 
 from mmconnect import __version__
 from mmconnect.admin.site import make_site
-from mmconnect.admin.status import Status
 from mmconnect.config import Listen, Settings
+from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.egress import Egress
 from mmconnect.delivery.expiry import Expiry
@@ -39,6 +39,7 @@ from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
 from mmconnect.service.addresses import own_addresses, reachable
 from mmconnect.service.lock import Lock, Running
+from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, jumps, settings
@@ -114,39 +115,52 @@ async def _run(
             watch.look,
             sender,
             clock,
+            ids,
             boot_id=ids.new(BOOT),
             too_old=clock.too_old,
             trusted=lambda: clock.standing.known,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
-        status = Status(
-            database,
-            lambda: dispatcher.last_turn,
-            watch.look,
-            clock,
-            directory,
-            lambda: clock.standing.sentence,
-        )
-        expiry = Expiry(database, watch.look, clock, clock.too_old)
+        announcing = Announcing(watch.look, clock, ids)
+        expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
 
         def clock_was_set() -> None:
             expiry.forget()
             dispatcher.wake()
 
         clock.on_jump = clock_was_set
+        oversight = oversee(
+            database,
+            watch.look,
+            ids,
+            clock,
+            directory,
+            dispatcher,
+            intake.counts,
+            clock.belief,
+        )
 
         loops = await stack.enter_async_context(_background())
         loops(watch.run(dispatcher.wake))
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.ask)
-        loops(_write_presences(database, presences))
-        stack.push_async_callback(_save, database, presences)
+
+        async def save() -> None:
+            await save_presences(database, presences, watch.look, ids, clock, dispatcher.wake)
+
+        loops(_for_ever(PRESENCE_INTERVAL, save, "Writing down when phones were heard"))
+        stack.push_async_callback(save)
+        loops(oversight.heartbeat.run())
+        loops(oversight.warnings.run())
         stack.push_async_callback(clock.stop)
         loops(clock.run())
         stack.push_async_callback(dispatcher.stop)
 
         admin = web.AppRunner(
-            make_site(status), access_log=None, logger=discreet_log(), shutdown_timeout=2.0
+            make_site(oversight.status, oversight.metrics.scrape),
+            access_log=None,
+            logger=discreet_log(),
+            shutdown_timeout=2.0,
         )
         await admin.setup()
         stack.push_async_callback(admin.cleanup)
@@ -175,7 +189,7 @@ async def _run(
                 admin=reachable(admin_at),
                 directory=directory,
                 devices=sum(d.removed_at is None for d in now.devices.values()),
-                endpoints=len(now.endpoints),
+                endpoints=sum(not e.alert for e in now.endpoints.values()),
             )
         )
         await stop.wait()
@@ -221,19 +235,6 @@ async def _for_ever(
         except Exception:
             log.exception("%s failed; it is tried again", name)
         await asyncio.sleep(interval if wait is None else min(interval, max(0.1, wait)))
-
-
-async def _write_presences(database: Database, presences: Presences) -> None:
-    async def turn() -> None:
-        await _save(database, presences)
-
-    await _for_ever(PRESENCE_INTERVAL, turn, "Writing down when phones were heard")
-
-
-async def _save(database: Database, presences: Presences) -> None:
-    changed = presences.changed()
-    if changed:
-        await database.write(lambda db: devices.save_presences(db, changed))
 
 
 async def _release_announcements(intake: Intake, clock: Clock) -> None:

@@ -1,4 +1,7 @@
-"""Log lines, as text for people or JSON for collectors. Never a secret, a token or a text."""
+"""Log lines, as text for people or JSON for collectors. Never a secret, a token or a text.
+
+A JSON line has the sentence of the text format and, beside it, the facts it was made of.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+
+from mmconnect.domain.facts import FACTS
 
 
 class _Json(logging.Formatter):
@@ -15,6 +20,7 @@ class _Json(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **getattr(record, FACTS, {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

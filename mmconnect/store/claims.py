@@ -42,7 +42,8 @@ class Claimed:
     flights: Sequence[Flight] = ()
     next_due: int | None = None
     """When the next that waits is due (UTC ms; in the past where its sender or a slot lacks)."""
-    expired: int = 0
+    expired: Sequence[str] = ()
+    """Deliveries that have grown too old instead."""
 
 
 def claim(db: sqlite3.Connection, by: Claim, *, slots: int, busy: Collection[str]) -> Claimed:
@@ -60,13 +61,13 @@ def claim(db: sqlite3.Connection, by: Claim, *, slots: int, busy: Collection[str
     ).fetchall()
     flights: list[Flight] = []
     taken: set[str] = set()
-    expired = 0
+    expired: list[str] = []
     for delivery_id, sender, _due_at, made_at in rows:
         if len(flights) >= slots:
             break
         if made_at <= by.too_old:
             expiry.expire_one(db, delivery_id, by.max_age, by.now)
-            expired += 1
+            expired.append(delivery_id)
         elif sender not in taken:
             taken.add(sender)
             flights.append(_launch(db, delivery_id, by))
@@ -92,16 +93,19 @@ def claim_probe(
     """
     if _state(db, by.endpoint_id) == "paused":
         return Claimed()
+    expired: list[str] = []
     if arrival and not free:
         chosen = _first_try(db, by)
     else:
-        chosen = _longest_waiting(db, by, free or spare_last, budget, avoid)
+        chosen = _longest_waiting(db, by, free or spare_last, budget, avoid, expired)
         if free and chosen is not None:
             chosen = _first_of_sender(db, by, chosen)
     due = _next_due(db, by)
     if chosen is None:
-        return Claimed(next_due=None if due is None else max(due, by.now + 1000))
-    return Claimed(flights=[_launch(db, chosen, by, probe=True, free=free)], next_due=by.now)
+        later = None if due is None else max(due, by.now + 1000)
+        return Claimed(next_due=later, expired=expired)
+    probe = _launch(db, chosen, by, probe=True, free=free)
+    return Claimed(flights=[probe], next_due=by.now, expired=expired)
 
 
 def _state(db: sqlite3.Connection, endpoint_id: str) -> str | None:
@@ -147,9 +151,14 @@ def _first_of_sender(db: sqlite3.Connection, by: Claim, delivery_id: str) -> str
 
 
 def _longest_waiting(
-    db: sqlite3.Connection, by: Claim, any_will_do: bool, budget: int, avoid: str | None
+    db: sqlite3.Connection,
+    by: Claim,
+    any_will_do: bool,
+    budget: int,
+    avoid: str | None,
+    expired: list[str],
 ) -> str | None:
-    """The delivery to probe with; the best of those that wait longest."""
+    """The delivery to probe with; the best of those that wait longest. Adds to `expired`."""
     rows = db.execute(
         "SELECT id, sender, due_at, spent, coalesce(renewed_at, created_at)"
         f" FROM {_source(by.strict)} ORDER BY due_at, id LIMIT ?",
@@ -159,6 +168,7 @@ def _longest_waiting(
     for delivery_id, sender, due_at, spent, made_at in rows:
         if made_at <= by.too_old:
             expiry.expire_one(db, delivery_id, by.max_age, by.now)
+            expired.append(delivery_id)
         elif not (any_will_do or spent < budget - 1 or due_at <= by.now):
             continue
         elif sender != avoid:

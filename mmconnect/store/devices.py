@@ -151,6 +151,14 @@ def presences(db: sqlite3.Connection) -> dict[str, Presence]:
     }
 
 
+def rejected(db: sqlite3.Connection, device_id: str) -> int:
+    """How many refused pushes of a phone are written down."""
+    row = db.execute(
+        "SELECT rejected FROM device_presence WHERE device_id = ?", (device_id,)
+    ).fetchone()
+    return 0 if row is None else int(row[0])
+
+
 def save_presences(db: sqlite3.Connection, changed: Iterable[Presence]) -> None:
     """Write down the last signs of life."""
     db.executemany(

@@ -51,8 +51,8 @@ def expire(
     threshold: int,
     max_age: int,
     now: int,
-) -> int:
-    """Expire those of `ids` that still wait and are too old; how many.
+) -> list[str]:
+    """Expire those of `ids` that still wait and are too old; which.
 
     `max_age` (seconds) is what is said to be exceeded. None when the endpoint is paused, which
     stops the time.
@@ -60,8 +60,8 @@ def expire(
     if db.execute(
         "SELECT 1 FROM endpoints WHERE id = ? AND state = 'paused'", (endpoint_id,)
     ).fetchone():
-        return 0
-    return sum(expire_one(db, one, max_age, now, threshold=threshold) for one in ids)
+        return []
+    return [one for one in ids if expire_one(db, one, max_age, now, threshold=threshold)]
 
 
 def expire_one(

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from mmconnect.domain.ids import EVENT, MESSAGE
 from mmconnect.domain.models import Attachment, Kind, Message
 from mmconnect.store.connection import Row
 from mmconnect.store.outbox import NewDelivery, add
@@ -174,12 +175,13 @@ def get(db: sqlite3.Connection, message_id: str) -> StoredMessage | None:
     return None if row is None else _stored(row)
 
 
-def latest(db: sqlite3.Connection, limit: int) -> list[StoredMessage]:
-    """The newest messages, newest first."""
+def latest(db: sqlite3.Connection, limit: int, *, events: bool = False) -> list[StoredMessage]:
+    """The newest messages, newest first; with `events`, the operational events instead."""
+    # By the prefix of their ids the two lie apart in the index.
     rows = db.execute(
         f"SELECT {_COLUMNS}, NULL, NULL, NULL, m.duplicates, m.note, m.wiped_at{_FROM}"
-        " ORDER BY m.id DESC LIMIT ?",
-        (limit,),
+        " WHERE m.id BETWEEN ? AND ? || '~' ORDER BY m.id DESC LIMIT ?",
+        (*([EVENT if events else MESSAGE] * 2), limit),
     )
     return [_stored(row) for row in rows]
 

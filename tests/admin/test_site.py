@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from mmconnect import __version__
 from mmconnect.admin.site import make_site
-from mmconnect.admin.status import LOOP_MAY_REST, SMALLEST_DISK, Status
+from mmconnect.admin.status import LOOP_MAY_REST, PROBE_EVERY, SMALLEST_DISK, Status, Vitals
 from mmconnect.store import database
 from mmconnect.store.connection import FILE
 from tests.support.inprocess import SECRET, Appliance, FakeClock, appliance, eventually
@@ -23,17 +26,19 @@ from tests.support.receiver import answer, receiver
 from tests.support.wire import Told, ask, request
 
 
+async def scraped() -> bytes:
+    return b"mmconnect_pending 0\n"
+
+
 @asynccontextmanager
-async def admin(box: Appliance, turned: Callable[[], float] | None = None) -> AsyncIterator[int]:
+async def admin(
+    box: Appliance, turned: Callable[[], float] | None = None, **more: Any
+) -> AsyncIterator[int]:
     """The admin listener of an appliance; its port. `turned`: when the loop last did."""
-    status = Status(
-        box.database,
-        turned or (lambda: box.dispatcher.last_turn),
-        box.watch.look,
-        box.clock,
-        box.directory,
-    )
-    runner = web.AppRunner(make_site(status), access_log=None, shutdown_timeout=0.5)
+    vitals = Vitals(last_turn=turned or (lambda: box.dispatcher.last_turn), **more)
+    status = Status(box.database, vitals, box.watch.look, box.clock, box.directory)
+    site = make_site(status, scraped)
+    runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -109,6 +114,97 @@ async def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         assert "Only 15 MB are free" in ready.json["problems"]["disk"]
 
 
+async def test_an_idle_appliance_finds_out_that_it_cannot_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nobody pushes anything: the question itself has to find out."""
+    monkeypatch.setattr(database, "PATIENCE", 0.05)
+    monkeypatch.setattr("mmconnect.delivery.dispatcher.AFTER_ERROR", 0.05)
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, admin(box, clock.monotonic) as port:
+        assert (await get(port, "/readyz")).status == 200
+        blocker = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        clock.advance(PROBE_EVERY)
+        ready = await get(port, "/readyz")
+        assert (ready.status, list(ready.json["problems"])) == (503, ["database"])
+        blocker.close()
+        await eventually(lambda: box.database.trouble is None)
+        assert (await get(port, "/readyz")).status == 200
+
+
+async def test_asking_often_costs_the_disk_nothing(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, admin(box, clock.monotonic) as port:
+        made = []
+        probe = box.database.probe
+
+        async def counted() -> None:
+            made.append(clock.monotonic())
+            await probe()
+
+        box.database.probe = counted  # type: ignore[method-assign]
+        for _ in range(5):
+            for told in await asyncio.gather(*(get(port, "/readyz") for _ in range(4))):
+                assert told.status == 200
+            clock.advance(PROBE_EVERY / 2)
+        assert len(made) == 3
+
+
+async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mmconnect.admin.status.PROBE_PATIENCE", 0.1)
+    hung = threading.Event()
+    async with appliance(tmp_path) as box, admin(box) as port:
+        writing = box.database.submit(lambda db: hung.wait(20), heavy=True)
+        for _ in range(2):
+            ready = await get(port, "/readyz")
+            assert (ready.status, list(ready.json["problems"])) == (503, ["database"])
+            assert "has not committed within" in ready.json["problems"]["database"]
+        hung.set()
+        await writing
+        assert (await get(port, "/readyz")).status == 200
+
+
+async def test_what_the_parts_tell(tmp_path: Path):
+    unwritten, stalled = 3, 5.1
+    warnings = ["The clock is wrong & <b>late</b>. Set it."]
+    async with (
+        appliance(tmp_path) as box,
+        admin(
+            box,
+            unwritten=lambda: unwritten,
+            stalled=lambda: stalled,
+            warnings=lambda: warnings,
+        ) as port,
+    ):
+        ready = await get(port, "/readyz")
+        assert ready.status == 503
+        assert list(ready.json["problems"]) == ["stall", "results"]
+        assert ready.json["problems"]["results"].startswith("3 results of deliveries wait")
+        assert ready.json["problems"]["stall"].startswith("mmconnect stood still for 5 s")
+        unwritten, stalled = 0, 5.0
+        assert (await get(port, "/readyz")).status == 200, "a warning is not in the way"
+        page = (await get(port, "/")).body.decode()
+        assert "The clock is wrong &amp; &lt;b&gt;late&lt;/b&gt;. Set it." in page
+
+
+async def test_a_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async with appliance(tmp_path) as box, admin(box) as port:
+        monkeypatch.setattr("shutil.disk_usage", _gone)
+        ready = await get(port, "/readyz")
+        assert (ready.status, list(ready.json["problems"])) == (503, ["disk"])
+
+
+def _gone(path: Path) -> None:
+    raise FileNotFoundError(2, "No such file or directory")
+
+
+async def test_the_alert_url_is_no_endpoint_to_count(tmp_path: Path):
+    async with appliance(tmp_path) as box, admin(box) as port:
+        await box.endpoint("http://127.0.0.1:9/", alert=True)
+        assert "<dt>Endpoints</dt><dd>0" in (await get(port, "/")).body.decode()
+
+
 class Page(HTMLParser):
     """What a browser would load, run or be styled by."""
 
@@ -161,6 +257,7 @@ async def test_the_status_page(tmp_path: Path):
         ("/", 200),
         ("/healthz", 200),
         ("/readyz", 200),
+        ("/metrics", 200),
         ("/static/style.css", 200),
         ("/static/", 403),
         ("/static/../site.py", 404),
@@ -190,7 +287,7 @@ async def test_security_headers_whatever_is_asked(tmp_path: Path, target: str, s
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 async def test_there_is_nothing_to_change_yet(tmp_path: Path, method: str):
     async with appliance(tmp_path) as box, admin(box) as port:
-        for target in ("/", "/healthz", "/readyz"):
+        for target in ("/", "/healthz", "/readyz", "/metrics"):
             assert (await get(port, target, method=method)).status == 405
         head = await get(port, "/", method="HEAD")
         assert (head.status, head.body) == (200, b"")

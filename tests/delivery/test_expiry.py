@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mmconnect.delivery import expiry as loop
+from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.expiry import Expiry
 from mmconnect.domain.models import Endpoint
 from mmconnect.store import deliveries, endpoints, expiry
@@ -22,7 +23,9 @@ def letting_expire(box: Appliance) -> Expiry:
     def too_old(endpoint: Endpoint) -> int:
         return box.clock.now() - endpoint.max_age * 1000
 
-    return Expiry(box.database, box.watch.look, box.clock, too_old)
+    look, clock = box.watch.look, box.clock
+    announcing = Announcing(look, clock, box.ids)
+    return Expiry(box.database, look, clock, too_old, announcing, box.dispatcher.wake)
 
 
 async def held(box: Appliance) -> str:

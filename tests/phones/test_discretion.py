@@ -7,13 +7,18 @@ import json
 import logging
 import re
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mmconnect.delivery.journal import MOST, Journal
 from mmconnect.phones import intake
+from mmconnect.service.logs import _Json
 from mmconnect.store import database, devices
 from mmconnect.store.connection import FILE
+from mmconnect.webhook.events import OPERATIONAL
+from mmconnect.webhook.payload import RECEIVED
 from tests.support.inprocess import SECRET, appliance, eventually
 from tests.support.phones import JSON, generic_json, incoming_sms, smsgate_sms
 from tests.support.receiver import answer, free_port, hang_up, receiver, reset
@@ -125,8 +130,39 @@ async def test_deliveries_that_fail(
         for n in range(6):
             await box.text(f"{TEXT} {n}", f"{SENDER}{n}")
         await there.until(6)
-        await eventually(lambda: len(box.rows("SELECT * FROM attempts")) >= 8)
+        await eventually(lambda: len(box.rows("SELECT * FROM attempts")) >= 12)
     assert_discreet(everything.text + capfd.readouterr().err, lines=12)
+
+
+async def test_what_is_told_of_floods_and_health(
+    tmp_path: Path, everything: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+):
+    """Each line as JSON, too: the facts beside the sentence are lines of their own making."""
+    echo = f'{{"text":"{TEXT}","from":"{SENDER}","key":"{KEY}"}}'.encode()
+    async with (
+        appliance(tmp_path, tokens=(TOKEN,)) as box,
+        receiver(default=answer(500, echo)) as there,
+    ):
+        await box.endpoint(f"{there.url}?key={KEY}", events=frozenset({*OPERATIONAL, RECEIVED}))
+        held = await box.endpoint(f"http://user:{KEY}@127.0.0.1:{there.port}x/")
+        message_id = await box.text(TEXT, SENDER)
+        await box.push({"Content-Type": JSON}, f'{{"{TEXT}": "{SENDER}"}}'.encode())
+        await there.until(2)
+        await eventually(lambda: any(box.attempts(d.id) for d in box.deliveries(message_id)))
+        (attempt, *_), *_ = filter(None, (box.attempts(d.id) for d in box.deliveries(message_id)))
+        journal, endpoint = Journal(), box.watch.look().endpoints[held]
+        for _ in range(MOST + 2):
+            journal.landed(endpoint, replace(attempt, error=TEXT), "It failed (500)", 0)
+        await eventually(lambda: "2 more attempts to crm" in everything.text)
+        journal.landed(endpoint, attempt, None, None)
+        journal.held(endpoint, "failing", "It failed (500)")
+        journal.recovered(endpoint, 3)
+        as_json = "\n".join(_Json().format(record) for record in everything.records)
+        bodies = box.rows("SELECT payload, note FROM messages WHERE kind = 'event'")
+    assert_discreet(everything.text + as_json + capfd.readouterr().err, lines=20)
+    assert bodies
+    for payload, note in bodies:
+        assert_discreet(payload.decode() + note + "\n")
 
 
 async def test_an_answer_that_is_no_http(

@@ -116,7 +116,7 @@ class Machine:
                 database, watch.look, self.clock, kernel=lambda: self.ntp, dates=dates
             )
             warnings: list[str] = []
-            made.belief.on_warning = warnings.append
+            made.belief.on_warning = lambda told: warnings.extend([told] if told else [])
             await made.start()
             yield Kept(made, self.clock, database, watch, warnings)
             if clean:

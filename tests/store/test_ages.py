@@ -74,7 +74,9 @@ def waiting(house: House, made_at: int, due_at: int | None = None) -> str:
 
 def expire(house: House, ids: Sequence[str], at: int) -> int:
     with transaction(house.db):
-        return expiry.expire(house.db, house.endpoint.id, ids, threshold=at, max_age=900, now=NOW)
+        return len(
+            expiry.expire(house.db, house.endpoint.id, ids, threshold=at, max_age=900, now=NOW)
+        )
 
 
 def test_only_what_waits_and_is_too_old_is_found(house: House) -> None:

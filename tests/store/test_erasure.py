@@ -118,7 +118,8 @@ def test_what_waits_is_not_wiped(house: House, state: str):
     with transaction(house.db):
         assert erasure.wipe(house.db, [one], NOW) == 0
     kept = messages.get(house.db, one)
-    assert kept is not None and kept.wiped_at is None
+    assert kept is not None
+    assert kept.wiped_at is None
     assert erasure.to_wipe(house.db, NOW + DAY, "", 10).old == []
 
 

@@ -242,7 +242,7 @@ async def appliance(
         sender = Sender(clock, total_timeout=total_timeout)
         stack.push_async_callback(sender.close)
         dispatcher = Dispatcher(
-            database, watch.look, sender, clock, boot_id=ids.new("boot_"), jitter=jitter
+            database, watch.look, sender, clock, ids, boot_id=ids.new("boot_"), jitter=jitter
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         presences = Presences(clock, {})

@@ -145,3 +145,15 @@ CREATE TABLE flights (
     oldest TEXT NOT NULL
 ) STRICT;
 INSERT INTO flights VALUES (1, '');
+
+-- When an operational event was last told, so that a flood of it becomes a few events with a count.
+CREATE TABLE events_told (
+    name TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    told_at INTEGER NOT NULL,
+    -- How often it has happened since without being told, when the last time was, and what it said.
+    untold INTEGER NOT NULL DEFAULT 0,
+    last_at INTEGER NOT NULL,
+    last TEXT,
+    PRIMARY KEY (name, subject)
+) STRICT, WITHOUT ROWID;

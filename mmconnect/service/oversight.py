@@ -1,0 +1,108 @@
+"""What looks on while the service runs: heartbeat, warnings, metrics, and the signs of life of
+phones that are written down now and then. Takes no part in a text's way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmconnect.admin.status import STALL_COUNTS, Status, Vitals
+from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.domain.ids import Ids
+from mmconnect.phones.counts import Counts
+from mmconnect.phones.presence import Presences
+from mmconnect.service.clock_belief import Belief
+from mmconnect.service.clock_sync import ClockState
+from mmconnect.service.heartbeat import Heartbeat
+from mmconnect.service.metrics import Metrics, Sources
+from mmconnect.service.warnings import Warnings
+from mmconnect.store import events
+from mmconnect.store.configuration import Look
+from mmconnect.store.database import Database
+
+_SYNCHRONISED = {ClockState.WRONG: False, ClockState.UNKNOWN: None}
+"""Whether the clock is right, where that is not simply so."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oversight:
+    """Everything that looks on."""
+
+    heartbeat: Heartbeat
+    """Its run() has to go on for ever; so has that of `warnings`."""
+    warnings: Warnings
+    metrics: Metrics
+    status: Status
+
+
+def oversee(
+    database: Database,
+    look: Look,
+    ids: Ids,
+    clock: Clock,
+    directory: Path,
+    dispatcher: Dispatcher,
+    counts: Counts,
+    belief: Belief,
+) -> Oversight:
+    """Wire it; nothing runs yet."""
+    heartbeat = Heartbeat(clock)
+    warnings = Warnings(database, look, ids, clock, directory, dispatcher.wake)
+
+    def clock_is_wrong(sentence: str | None) -> None:
+        if sentence is None:
+            warnings.end("clock")
+        else:
+            warnings.begin("clock", sentence, "")
+
+    def standing() -> list[str]:
+        told = [f"{w.sentence} {w.remedy}".strip() for w in warnings.now]
+        doubt = belief.standing.sentence
+        return told if doubt is None or doubt in told else [*told, doubt]
+
+    belief.on_warning = clock_is_wrong
+    sources = Sources(
+        last_turn=lambda: dispatcher.last_turn,
+        in_flight=lambda: dispatcher.in_flight,
+        unwritten=lambda: dispatcher.unwritten,
+        stalled=heartbeat.worst,
+        synchronised=lambda: _SYNCHRONISED.get(belief.standing.state, True),
+    )
+    metrics = Metrics(database, look, clock, directory, counts, sources)
+    dispatcher.observe = metrics.observed
+    vitals = Vitals(
+        last_turn=sources.last_turn,
+        unwritten=sources.unwritten,
+        stalled=lambda: heartbeat.worst(STALL_COUNTS),
+        warnings=standing,
+    )
+    status = Status(database, vitals, look, clock, directory)
+    return Oversight(heartbeat=heartbeat, warnings=warnings, metrics=metrics, status=status)
+
+
+async def save_presences(
+    database: Database,
+    presences: Presences,
+    look: Look,
+    ids: Ids,
+    clock: Clock,
+    wake: Callable[[], None],
+) -> None:
+    """Write down when phones were heard, and tell of pushes that were refused since last time."""
+    changed = presences.changed()
+    if not changed:
+        return
+    configuration, now = look(), clock.now()
+    try:
+        told = await database.write(
+            lambda db: events.save_presences(db, configuration, ids, now, changed)
+        )
+    except StoreUnavailable:
+        presences.put_back(changed)  # told as soon as it can be written again
+        return
+    if told:
+        wake()

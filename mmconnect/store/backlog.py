@@ -1,0 +1,54 @@
+"""What waits for each endpoint: asked of the index of waiting deliveries, never of history."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+MOST = 50_000
+"""Deliveries that are counted for one endpoint: a bound on what a question costs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits for one endpoint."""
+
+    waiting: int
+    """How many, up to MOST."""
+    oldest_due: int | None
+    """When the first of them is or was due (UTC ms)."""
+
+
+def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Backlog]:
+    """What waits for each of these endpoints."""
+    return {
+        endpoint_id: Backlog(
+            waiting=waiting(db, endpoint_id), oldest_due=_oldest_due(db, endpoint_id)
+        )
+        for endpoint_id in endpoint_ids
+    }
+
+
+def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
+    """How many deliveries wait for an endpoint, up to MOST."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM deliveries"
+        " WHERE endpoint_id = ? AND state = 'pending' LIMIT ?)",
+        (endpoint_id, MOST),
+    ).fetchone()
+    return int(count)
+
+
+def _oldest_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:
+    (due,) = db.execute(
+        "SELECT min(due_at) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'",
+        (endpoint_id,),
+    ).fetchone()
+    return None if due is None else int(due)
+
+
+def open_replays(db: sqlite3.Connection) -> int:
+    """How many replays in bulk are under way."""
+    (count,) = db.execute("SELECT count(*) FROM replays WHERE finished_at IS NULL").fetchone()
+    return int(count)
