@@ -83,6 +83,11 @@ def _remove(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
         endpoint = opening.endpoint(store, args.id)
         waiting = outbox.waiting(store.db, endpoint.id)
+    if endpoint.alert:
+        raise Refused(
+            f"{endpoint.name} stands for the alert URL of the settings. To switch that off:"
+            " `mmconnect settings set alert_url off`"
+        )
     if waiting and not opening.confirm(
         f"{waiting} texts wait for {endpoint.name} and would be cancelled. Remove it?", yes=args.yes
     ):

@@ -14,7 +14,7 @@ from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.numbers import is_country
-from mmconnect.store import preferences, settings
+from mmconnect.store import alerts, preferences, settings
 
 _MOST = 200
 """Characters of a site's name."""
@@ -115,13 +115,15 @@ def _set(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         text = value if name in (settings.SITE_NAME, settings.COUNTRY) else args.value.strip()
         settings.put(store.db, name, text)
-    return _tell(args, name, value, masked=True)
+        secret = alerts.sync(store.db, store.ids, store.clock.now())
+    return _tell(args, name, value, masked=True, secret=secret)
 
 
 def _unset(args: argparse.Namespace) -> int:
     name = _name(args.name)
     with opening.opened(args, write=True) as store:
         settings.remove(store.db, name)
+        alerts.sync(store.db, store.ids, store.clock.now())
     return _tell(args, name, KNOWN[name].default, masked=True)
 
 
@@ -141,11 +143,18 @@ def _value(db: sqlite3.Connection, name: str) -> Any:
         return KNOWN[name].default
 
 
-def _tell(args: argparse.Namespace, name: str, value: Any, *, masked: bool) -> int:
+def _tell(
+    args: argparse.Namespace, name: str, value: Any, *, masked: bool, secret: str | None = None
+) -> int:
+    """`secret` is that of an alert URL that was just made: shown this once."""
     if args.json:
-        output.document({_camel(name): _json(name, value, masked=masked)})
+        made = {} if secret is None else {"secret": secret}
+        output.document({_camel(name): _json(name, value, masked=masked)} | made)
     else:
         print(_written(name, value, masked=masked))
+        if secret is not None:
+            print(f"Its signing secret, shown this once: {secret}")
+            print(f"It is an endpoint of its own, see {output.program()} endpoint list")
     return 0
 
 

@@ -1,4 +1,7 @@
-"""Test texts from the command line, made in this process, whether or not the service runs."""
+"""Test texts from the command line, made in this process, whether or not the service runs.
+
+They go where the service's own may go: by the same settings, and never to its own listeners.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,13 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mmconnect.cli.open import Store
+from mmconnect.delivery.egress import Egress
 from mmconnect.delivery.sender import Sender
 from mmconnect.delivery.trials import Trials
 from mmconnect.domain.models import Attempt, Delivery, Endpoint
+from mmconnect.service.addresses import own_addresses
+from mmconnect.service.lock import running
+from mmconnect.store.configuration import load
 from mmconnect.store.connection import transaction
 from mmconnect.store.database import Write
 
@@ -24,7 +31,11 @@ async def trials(store: Store) -> AsyncIterator[Trials]:
         with transaction(store.db):
             return function(store.db)
 
-    sender = Sender(store.clock)
+    configuration = load(store.db)
+    egress = Egress(lambda: configuration, own_addresses)
+    if (service := running(store.directory)) is not None:
+        egress.listening([*service.admin, *service.phone])
+    sender = Sender(store.clock, rule=egress.rule)
     try:
         yield Trials(write, sender, store.clock, store.ids)
     finally:

@@ -26,8 +26,18 @@ from mmconnect.domain.models import (
     Message,
     Trigger,
 )
-from mmconnect.store import deliveries, endpoints, messages, outbox, settings
+from mmconnect.store import (
+    backlog,
+    configuration,
+    deliveries,
+    endpoints,
+    events,
+    messages,
+    outbox,
+    settings,
+)
 from mmconnect.store.database import Write
+from mmconnect.webhook.events import endpoint_recovered
 from mmconnect.webhook.payload import message_received
 
 T = TypeVar("T")
@@ -92,7 +102,7 @@ class Trials:
         landed = landing(
             endpoint, flight, sent.answer, started_at=started_at, now=now, jitter=0.0, note=told
         )
-        recorded = await self._write(lambda db: _record(db, endpoint.id, landed, now))
+        recorded = await self._write(lambda db: self._record(db, endpoint, landed, now))
         return Trial(flight=flight, delivery=recorded, attempt=landed.attempt, sent=sent)
 
     def _new(self, db: sqlite3.Connection, endpoint: Endpoint, text: str) -> Flight:
@@ -130,6 +140,18 @@ class Trials:
         )
         return self._repeated(db, flight)
 
+    def _record(
+        self, db: sqlite3.Connection, endpoint: Endpoint, landed: Landing, now: int
+    ) -> Delivery:
+        attempt, delivered = landed.attempt, landed.state is DeliveryState.DELIVERED
+        outbox.settle(db, attempt, landed.state, spent=landed.spent, due_at=None, now=now)
+        if delivered and endpoints.release(db, endpoint.id, now):  # any success ends a hold
+            event = endpoint_recovered(endpoint, backlog.waiting(db, endpoint.id))
+            events.tell(db, configuration.load(db), self._ids, now, event)
+        recorded = deliveries.get(db, attempt.delivery_id)
+        assert recorded is not None  # noqa: S101 (it was written above)
+        return recorded
+
     def _repeated(self, db: sqlite3.Connection, flight: Flight) -> Flight:
         """The same text in a delivery of its own."""
         flight = replace(flight, delivery_id=self._ids.new(DELIVERY))
@@ -146,13 +168,3 @@ class Trials:
             ),
         )
         return flight
-
-
-def _record(db: sqlite3.Connection, endpoint_id: str, landed: Landing, now: int) -> Delivery:
-    attempt = landed.attempt
-    outbox.settle(db, attempt, landed.state, spent=landed.spent, due_at=None, now=now)
-    if landed.state is DeliveryState.DELIVERED:
-        endpoints.release(db, endpoint_id, now)  # any success ends a hold
-    recorded = deliveries.get(db, attempt.delivery_id)
-    assert recorded is not None  # noqa: S101 (it was written one line above)
-    return recorded

@@ -83,3 +83,17 @@ def test_what_may_be_secret_in_a_url_is_listed_only_when_asked_for(desk: Desk):
         assert "pass" not in out
         assert "alerts.example.com/x" in out
     assert desk("settings", "get", "alert_url").out == f"{url}\n"
+
+
+def test_the_alert_url_is_an_endpoint_with_a_secret_shown_once(desk: Desk):
+    made = desk("settings", "set", "alert_url", "http://10.0.0.9/alerts", "--json").json
+    assert made["secret"].startswith("whsec_")
+    moved = desk("settings", "set", "alert_url", "http://10.0.0.8/alerts", "--json").json
+    assert moved == {"alertUrl": "http://10.0.0.8/alerts"}
+    (endpoint,) = desk("endpoint", "list", "--json").json
+    assert (endpoint["alert"], endpoint["url"]) == (True, "http://10.0.0.8/alerts")
+    refused = desk("endpoint", "remove", endpoint["id"], "--yes")
+    assert refused.code == 1
+    assert "settings set alert_url off" in refused.err
+    assert desk("settings", "set", "alert_url", "off").code == 0
+    assert desk("endpoint", "list", "--json").json == []
