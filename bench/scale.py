@@ -281,14 +281,14 @@ def report(empty: Figures, full: Figures, dropped: dict[str, float] | None) -> i
         nonlocal missed
         a, b = median(get(empty)), median(get(full))
         ratio = b / a if a else 0.0
-        kind, _, limit = gate.partition(" ")
-        bad = {
-            "≥": lambda: ratio < float(limit),
-            "≤": lambda: ratio > float(limit),
-            "<": lambda: b * scale >= float(limit),
-            "+": lambda: (b - a) * scale > float(limit),
-            "": lambda: False,
-        }[kind]()
+        kind, _, told = gate.partition(" ")
+        limit = float(told)
+        bad = (
+            (kind == "≥" and ratio < limit)
+            or (kind == "≤" and ratio > limit)
+            or (kind == "<" and b * scale >= limit)
+            or (kind == "+" and (b - a) * scale > limit)
+        )
         missed += bad
         verdict = f"{gate}{' MISSED' if bad else ''}"
         figures = f"{a * scale:,.2f} {unit} | {b * scale:,.2f} {unit}"

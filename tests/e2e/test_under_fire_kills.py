@@ -62,9 +62,9 @@ def test_between_the_commit_and_the_post(fire: Fire, tmp_path: Path) -> None:
     with receiving() as receiver:
         fire.endpoint("one", receiver.url)
         fire.service.start()
-        with killed_at(fire.service, "connect", 1, ""):
-            with contextlib.suppress(OSError):  # the kill may come before the answer
-                fire.text("text")
+        # the kill may come before the answer to the phone
+        with killed_at(fire.service, "connect", 1, ""), contextlib.suppress(OSError):
+            fire.text("text")
         assert left_behind(fire, tmp_path) == (1, 1)
         assert receiver.arrivals == []
         started_again(fire, interrupted=1)
