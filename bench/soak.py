@@ -164,7 +164,7 @@ def judge(pushes: Sequence[Push], posts: Sequence[Post]) -> dict[str, Any]:
 def options(gateway: Appliance) -> tuple[str, ...]:
     """A schedule that ends within the run, where it can be had."""
     told = gateway.service.run("endpoint", "add", "--help").stdout
-    schedule = "5s,10s,20s,30s,1m,1m,1m,2m,2m,2m,2m,5m,5m"
+    schedule = "now,5s,10s,20s,30s,1m,1m,1m,2m,2m,2m,2m,5m,5m"
     return ("--schedule", schedule) if "--schedule" in told else ()
 
 

@@ -60,7 +60,7 @@ def test_a_text_that_always_gets_500_holds_up_no_other(fire: Fire) -> None:
 def test_a_failing_text_is_posted_as_often_as_its_schedule_says(fire: Fire) -> None:
     """And not once more, however many others come and go meanwhile."""
     with receiving(default=by_text({"poison": acts.answer(500)})) as receiver:
-        fire.endpoint("one", receiver.url, "--schedule", "1s,1s")
+        fire.endpoint("one", receiver.url, "--schedule", "now,1s,1s")
         fire.service.start()
         poison = fire.text("poison")
         for n in range(40):
@@ -101,7 +101,7 @@ def test_answers_that_cannot_be_read_are_recorded_and_never_sent_again(fire: Fir
 def test_what_an_endpoint_did_is_remembered_across_a_restart(fire: Fire, how: str) -> None:
     """Five different texts refused in a row hold it: four before the restart, one after."""
     with receiving(default=acts.answer(404)) as receiver:
-        fire.endpoint("one", receiver.url, "--schedule", "1h")
+        fire.endpoint("one", receiver.url, "--schedule", "now,1h")
         fire.service.start()
         ids = [fire.text(f"text {n}") for n in range(4)]
         until(lambda: all(fire.posts(name) == 1 for name in ids), "four refusals are recorded")

@@ -65,7 +65,7 @@ def test_an_outage_of_a_minute_with_ten_thousand_waiting(fire: Fire) -> None:
 def test_a_receiver_that_needs_20_s_gets_no_more_than_the_schedule(fire: Fire) -> None:
     """Each attempt is given up after 15 s, though the receiver acts on every one of them."""
     with receiving(default=acts.after(20, acts.answer())) as receiver:
-        fire.endpoint("one", receiver.url, "--schedule", "2s,2s")
+        fire.endpoint("one", receiver.url, "--schedule", "now,2s,2s")
         fire.service.start()
         for n in range(8):
             fire.text(f"no {n}", f"+1555{n:07d}")
