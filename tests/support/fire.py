@@ -126,15 +126,16 @@ def under_fire(directory: Path, furnished: Path, token: str) -> Iterator[Fire]:
         service.kill()
 
 
-def in_order(texts: Sequence[tuple[str, str]]) -> bool:
-    """Whether the numbers of each sender's texts ("no 17") only go up."""
+def overtaken(texts: Sequence[tuple[str, str]]) -> list[str]:
+    """Which texts ("no 17"), in order of arrival, came after a later one of the same sender."""
     latest: dict[str, int] = {}
+    late = []
     for sender, text in texts:
         number = int(text.split()[1])
-        if number <= latest.get(sender, -1):
-            return False
-        latest[sender] = number
-    return True
+        if number < latest.get(sender, -1):
+            late.append(f"{text} of {sender} after no {latest[sender]}")
+        latest[sender] = max(number, latest.get(sender, -1))
+    return late
 
 
 @contextmanager
