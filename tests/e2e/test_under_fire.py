@@ -15,7 +15,7 @@ from statistics import median
 
 import pytest
 
-from tests.e2e.test_faults import fill, mounted, root
+from tests.e2e.test_faults import failing, fill, mounted, root
 from tests.support import receiver as acts
 from tests.support.fire import IN_FLIGHT, OPEN, PENDING, Fire, by_text, overtaken, under_fire
 from tests.support.receiver import Receiver, free_port, receiving
@@ -172,6 +172,24 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_drain(
         firsts = list(dict.fromkeys((a.json["from"], a.text) for a in receiver.arrivals))
         assert overtaken(firsts) == []
         assert fire.service.stop() == 0
+
+
+def test_a_dozen_database_errors_in_a_row_leave_the_loop_alive(fire: Fire) -> None:
+    """What was due meanwhile needs the loop: nothing else would send it."""
+    with receiving(acts.answer(500)) as receiver:
+        fire.endpoint("one", receiver.url)
+        fire.service.start()
+        again = fire.text("again")
+        until(lambda: fire.posts(again) == 1, "its failure is recorded")
+        told = "Deliveries wait, as the database cannot commit"
+        with failing(fire, "EIO"):  # the retry is due after 5 s
+            until(lambda: fire.service.log_text().count(told) >= 12, "a dozen errors", 60, 0.1)
+            assert receiver.texts == ["again"]
+        until(lambda: receiver.texts == ["again", "again"], "what was due is sent")
+        fire.text("and the next", "+16660000")
+        arrive(receiver, {"and the next"})
+        fire.settled()
+        assert fire.service.readyz() == (200, {})
 
 
 def _moving(receiver: Receiver) -> bool:

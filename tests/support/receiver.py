@@ -298,8 +298,11 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
 
     made = receiver(*script, default=default, port=port)
     try:
-        yield wait(made.__aenter__())
-        wait(made.__aexit__(None, None, None))
+        running = wait(made.__aenter__())
+        try:
+            yield running
+        finally:
+            wait(made.__aexit__(None, None, None))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
