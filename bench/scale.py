@@ -258,6 +258,7 @@ def main() -> None:
         full.service.directory.chmod(0o700)
         for gateway in (empty, full):  # nothing is to be removed while the rounds are measured
             gateway.service.run("settings", "set", "retention_attempts", "3000d")
+            gateway.service.run("settings", "set", "clock_trusted", "on")  # or nothing is pruned
         took = build(full.service.directory / "mmconnect.db", endpoint_id, device_id)
         size = full.database_bytes[0] / 2**30
         say(f"{MESSAGES:,} messages built in {took:.0f} s: {size:.2f} GiB")

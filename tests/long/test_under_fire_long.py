@@ -100,6 +100,7 @@ def test_a_log_of_a_hundred_thousand_is_in_nobodys_way(fire: Fire) -> None:
         thread = threading.Thread(target=phone)
         thread.start()
         try:
+            fire.service.cli("settings", "set", "clock_trusted", "on")  # or nothing is pruned
             fire.service.cli("settings", "set", "retention_messages", "30d")
             for _ in range(5):
                 assert fire.service.cli("message", "list", "--limit", "500")
