@@ -36,6 +36,7 @@ TEXTS = int(os.environ.get("NEIGHBOURS_TEXTS", "150"))
 ROUNDS = int(os.environ.get("NEIGHBOURS_ROUNDS", "3"))
 RATE = 5.0
 GATE = 1.2
+NAMES = ("the three alone", "among seventeen bad ones")
 
 
 def _bad(told: Connection) -> None:
@@ -77,7 +78,9 @@ def main() -> None:
             spent = [cpu(gateway.pid) for gateway in gateways]
             for number in range(ROUNDS):
                 for n in (0, 1) if number % 2 == 0 else (1, 0):
-                    late[n] += _round(gateways[n], sinks[n], number * TEXTS)
+                    one = _round(gateways[n], sinks[n], number * TEXTS)
+                    say(f"round {number + 1}, {NAMES[n]}: p50 {median(one) * 1000:.2f} ms")
+                    late[n] += one
             spent = [cpu(g.pid) - before for g, before in zip(gateways, spent, strict=True)]
             peaks = [memory(gateway.pid)[2] for gateway in gateways]
         finally:
@@ -93,7 +96,7 @@ def main() -> None:
         "| | p50 | p95 | p99 | CPU | peak memory |",
         "|---|---|---|---|---|---|",
     )
-    for n, name in enumerate(("the three alone", "among seventeen bad ones")):
+    for n, name in enumerate(NAMES):
         ms = " | ".join(
             f"{percentile(late[n], share) * 1000:.2f} ms" for share in (0.5, 0.95, 0.99)
         )
