@@ -13,11 +13,11 @@ RUN_READY := $(VENV)/.run-$(stamp)
 TEST_READY := $(VENV)/.test-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run test check lint types ci bench build crash lock clean
+.PHONY: help run test check lint types ci bench soak scale wear neighbours build crash long lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## start mmconnect from this checkout (no test packages)
 	$(VENV)/bin/mmconnect serve $(ARGS)
@@ -43,6 +43,18 @@ bench: $(TEST_READY) ## the benchmarks (bench/README.md)
 	@test -f bench/run.sh || { echo "bench/run.sh is not in this checkout"; exit 1; }
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" sh bench/run.sh $(ARGS)
 
+soak: $(TEST_READY) ## half an hour of endpoints that fail at random: nothing lost, nothing grows
+	$(PY) -m bench.soak
+
+scale: $(TEST_READY) ## a million messages of history beside none (4 GB of disk, 20 minutes)
+	$(PY) -m bench.scale
+
+wear: $(TEST_READY) ## what one text costs the disk (root, for an ext4 image of its own)
+	$(PY) -m bench.wear
+
+neighbours: $(TEST_READY) ## what three good receivers notice of seventeen bad ones
+	$(PY) -m bench.neighbours
+
 build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmconnect (one directory)
 	@for tool in objcopy strip; do command -v $$tool >/dev/null || \
 		{ echo "make build needs $$tool: sudo apt-get install binutils"; exit 1; }; done
@@ -52,6 +64,9 @@ build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmc
 
 crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing twice in the store
 	CRASH_ROUNDS=200 $(PY) -m pytest -m long --timeout 3600 tests/e2e/test_crash.py $(ARGS)
+
+long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a long history
+	$(PY) -m pytest -m long tests/long $(ARGS)
 
 lock: ## rewrite requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	sh scripts/lock.sh $(PYTHON) $(ARGS)

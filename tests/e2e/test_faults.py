@@ -26,6 +26,7 @@ import pytest
 
 from tests.e2e.conftest import Gateway, furnish
 from tests.support.burst import Receiver, Text, answer, request
+from tests.support.fire import Fire
 from tests.support.service import Service, ask, until
 
 RECOVERY = 5.0
@@ -129,7 +130,7 @@ def test_a_full_disk(
 
 
 @contextmanager
-def failing(gateway: Gateway, error: str) -> Iterator[None]:
+def failing(gateway: Gateway | Fire, error: str) -> Iterator[None]:
     """Every write to the database's files fails, as on a disk that has become read-only."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")

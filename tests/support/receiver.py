@@ -287,7 +287,7 @@ async def receiver(
 
 
 @contextmanager
-def receiving(*script: Act, default: Act | None = None) -> Iterator[Receiver]:
+def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterator[Receiver]:
     """A receiver on a thread of its own, for tests that are no coroutines."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="receiver", daemon=True)
@@ -296,10 +296,13 @@ def receiving(*script: Act, default: Act | None = None) -> Iterator[Receiver]:
     def wait(work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, loop).result(10)
 
-    made = receiver(*script, default=default)
+    made = receiver(*script, default=default, port=port)
     try:
-        yield wait(made.__aenter__())
-        wait(made.__aexit__(None, None, None))
+        running = wait(made.__aenter__())
+        try:
+            yield running
+        finally:
+            wait(made.__aexit__(None, None, None))
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
