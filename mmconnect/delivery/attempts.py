@@ -50,7 +50,7 @@ class Attempts:
         wake: Callable[[], None],
     ) -> None:
         """`written` is called when a result no longer waits for the database, `wake` when there are
-        deliveries that nobody expects; `trusted` tells whether the clock is known to be right."""
+        deliveries that nobody expects; `trusted` tells whether nothing speaks against the clock."""
         self._database, self._sender, self._clock = database, sender, clock
         self._holding = holding
         self._jitter, self._written, self._trusted = jitter, written, trusted

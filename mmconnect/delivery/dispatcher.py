@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.attempts import Attempts
+from mmconnect.delivery.born import Born, sweep
 from mmconnect.delivery.claiming import NOTHING, Claiming
 from mmconnect.delivery.flight import Landing
 from mmconnect.delivery.health import asked
@@ -25,18 +26,15 @@ from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.domain.ids import BOOT, DELIVERY, Ids
+from mmconnect.domain.ids import Ids
 from mmconnect.domain.models import Endpoint, EndpointState, Flight
-from mmconnect.store import health, outbox
+from mmconnect.store import health
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
-from mmconnect.webhook import schedule
 
 log = logging.getLogger(__name__)
 
 AFTER_ERROR = 1.0
-MARK = 10.0
-"""Seconds between two notes of where a sweep has to begin."""
 DRAIN = 20.0
 """Seconds that a stop waits for what is in flight."""
 
@@ -57,7 +55,7 @@ class Dispatcher:
         trusted: Callable[[], bool] = lambda: True,
     ) -> None:
         """`too_old`: what was made at or before this (UTC ms) has grown too old for an endpoint;
-        `trusted`: whether the clock is known to be right."""
+        `trusted`: whether nothing speaks against the clock."""
         self.boot_id = boot_id
         self.last_turn = clock.monotonic()
         """When the loop last came round (monotonic seconds)."""
@@ -95,9 +93,7 @@ class Dispatcher:
         self._resting.set()
         self._stopping = False
         self._flying: set[asyncio.Task[None]] = set()
-        self._born: set[str] = set()
-        """Deliveries that were born in flight and are not recorded yet."""
-        self._marked = clock.monotonic()
+        self._born = Born(clock)
 
     # -- the Outlet of the way in ---------------------------------------------------------------
 
@@ -195,18 +191,7 @@ class Dispatcher:
         return self._attempts.unwritten
 
     async def _sweep(self) -> None:
-        budgets = {e.id: len(e.schedule) for e in self._look().endpoints.values() if e.schedule}
-        count = await self._database.write(
-            lambda db: outbox.sweep(
-                db,
-                boot_id=self.boot_id,
-                now=self._clock.now(),
-                budgets=budgets,
-                budget=len(schedule.DEFAULT),
-                oldest=DELIVERY + self.boot_id.removeprefix(BOOT),
-            ),
-            heavy=True,
-        )
+        count = await sweep(self._database, self._look, self.boot_id, self._clock)
         self._holding.found(await self._database.read(health.load))
         if count:
             log.warning("%d deliveries were interrupted by the last stop and are sent again", count)
@@ -265,12 +250,12 @@ class Dispatcher:
                 self._awake.set()
         if endpoint is None or landed is None:
             await self._attempts.give_up(flight)
-            self._born.discard(flight.delivery_id)
+            self._born.recorded(flight.delivery_id)
             return
         if change is not None:
             self._follow(change)
-        revision = await self._attempts.record(endpoint, flight, landed, change, self._mark())
-        self._born.discard(flight.delivery_id)
+        revision = await self._attempts.record(endpoint, flight, landed, change, self._born.mark())
+        self._born.recorded(flight.delivery_id)
         if change is not None and change.moves:
             lane.has_written(self._look().revision if revision is None else revision)
         if landed.due_at is not None:
@@ -285,14 +270,6 @@ class Dispatcher:
                 if lane.health.local:
                     lane.health = asked(lane.health, at)
         self._awake.set()
-
-    def _mark(self) -> str | None:
-        """Now and then, the oldest delivery that was born in flight and still is."""
-        now = self._clock.monotonic()
-        if now - self._marked < MARK or not self._born:
-            return None
-        self._marked = now
-        return min(self._born)
 
     @property
     def _going(self) -> bool:

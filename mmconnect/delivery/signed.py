@@ -45,8 +45,8 @@ async def send_signed(
 
     While a previous secret is valid and the plain headers are on, a 401 or 403 is answered at once
     by the same request with the plain headers signed by the previous secret: part of the same
-    attempt, which spends nothing of the schedule. `trusted` is whether the clock is known to be
-    right; while it is not, no secret ends.
+    attempt, which spends nothing of the schedule. `trusted` is whether nothing speaks against
+    the clock; else no secret ends.
     """
     now = clock.now()
     headers = sign(endpoint, flight, now, trusted=trusted)

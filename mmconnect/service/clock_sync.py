@@ -55,6 +55,8 @@ class Standing:
     state: ClockState
     sentence: str | None = None
     """What is the matter and what to do, when it is not known to be right."""
+    suspect: bool = False
+    """Whether something speaks against it, and not only nothing for it."""
 
     @property
     def known(self) -> bool:
@@ -197,7 +199,8 @@ def judge(seen: Evidence) -> Standing:
     """How the clock stands."""
     wrong = _wrong(seen)
     if wrong is not None:
-        return Standing(state=ClockState.WRONG, sentence=f"{wrong}. {MEND}. {_WAITS}.")
+        sentence = f"{wrong}. {MEND}. {_WAITS}."
+        return Standing(state=ClockState.WRONG, sentence=sentence, suspect=True)
     if seen.kernel:
         return Standing(state=ClockState.SYNCHRONISED)
     if seen.dates is True:
@@ -207,7 +210,8 @@ def judge(seen: Evidence) -> Standing:
     if seen.jumped is not None:
         way = "forward" if seen.jumped > 0 else "back"
         told = f"This machine's clock was set {way} by {apart(seen.jumped)}, and may be wrong"
-        return Standing(state=ClockState.UNKNOWN, sentence=f"{told}. {MEND}. {_WAITS}.")
+        sentence = f"{told}. {MEND}. {_WAITS}."
+        return Standing(state=ClockState.UNKNOWN, sentence=sentence, suspect=True)
     return Standing(
         state=ClockState.UNKNOWN,
         sentence="It is not known whether this machine's clock is right. Receivers refuse texts"

@@ -118,7 +118,7 @@ async def _run(
             ids,
             boot_id=ids.new(BOOT),
             too_old=clock.too_old,
-            trusted=lambda: clock.standing.known,
+            trusted=lambda: not clock.standing.suspect,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)

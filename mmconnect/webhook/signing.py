@@ -81,8 +81,8 @@ def plain_signature(secret: str, body: bytes) -> str:
 def valid(known: Sequence[Secret], now: int, *, trusted: bool = True) -> list[Secret]:
     """Those that sign at `now` (UTC ms): the current one, then the newest in their overlap.
 
-    While the clock is not `trusted` to be right nothing has ended: better a signature too many
-    than a receiver that is locked out by a clock.
+    While the clock is not `trusted` nothing has ended: better a signature too many than a receiver
+    that is locked out by a clock that has jumped.
     """
     return [s for s in known if s.expires_at is None or s.expires_at > now or not trusted][:MOST]
 

@@ -176,7 +176,6 @@ SAME = {  # told in words: "as `show`"
     "endpoint set": "endpoint show",
     "endpoint list": "endpoint show",
     "endpoint pause": "endpoint show",
-    "endpoint resume": "endpoint show",
     "device new-token": "device add",
     "message list": "message show",
     "delivery list": "delivery show",
