@@ -147,13 +147,14 @@ def parts(directory: Path) -> None:
     answer = Answer(status=200, trouble=None, duration_ms=3, address="127.0.0.1:9", body="ok")
 
     def landed(one: Plan) -> object:
-        return landing(one.flights[0], answer, started_at=now, now=now, jitter=0.0)
+        return landing(endpoint, one.flights[0], answer, started_at=now, now=now, jitter=0.0)
 
     told("judge the answer", lambda: [landed(p) for p in plans])
 
     def settle(one: Plan) -> None:
-        attempt = landing(one.flights[0], answer, started_at=now, now=now, jitter=0.0).attempt
-        outbox.settle(db, attempt, DeliveryState.DELIVERED, None, now)
+        landed = landing(endpoint, one.flights[0], answer, started_at=now, now=now, jitter=0.0)
+        state = DeliveryState.DELIVERED
+        outbox.settle(db, landed.attempt, state, spent=1, due_at=None, now=now)
 
     told(f"judge and record it ({BATCH} a commit)", lambda: batches(settle))
     db.close()

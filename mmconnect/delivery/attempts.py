@@ -63,7 +63,7 @@ class Attempts:
         started_at = self._clock.now()
         try:
             sent = await send_signed(
-                self._sender, endpoint, flight, self._clock, trusted=self._trusted()
+                self._sender, endpoint, flight, started_at, trusted=self._trusted()
             )
         except Exception:
             log.exception("Delivery %s failed in an unexpected way", flight.delivery_id)

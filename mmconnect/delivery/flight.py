@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mmconnect.delivery.sender import Answer
 from mmconnect.domain.models import Attempt, DeliveryState, Endpoint, Flight, Trigger
+from mmconnect.domain.values import value_type
 from mmconnect.webhook import outcome, schedule
 from mmconnect.webhook.outcome import OutcomeClass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Landing:
     """What to record of an attempt."""
 

@@ -15,6 +15,7 @@ from functools import lru_cache
 from yarl import URL
 
 from mmconnect import __version__
+from mmconnect.domain.values import value_type
 from mmconnect.webhook.headers import FIXED
 from mmconnect.webhook.outcome import Trouble
 
@@ -32,7 +33,7 @@ class Unsendable(Exception):
         self.trouble, self.detail = trouble, detail
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Way:
     """How to get to one endpoint."""
 
@@ -65,9 +66,9 @@ class Route:
 
     def request(self, headers: Mapping[str, str], body: bytes) -> bytes:
         """The whole request. Raises Unsendable for a header that cannot be sent."""
-        for name in headers:
-            if not _is_good_name(name):
-                raise Unsendable(Trouble.BAD_HEADER, f"{name[:60]!r} is no name that can be used")
+        bad = _bad_name(tuple(headers))
+        if bad is not None:
+            raise Unsendable(Trouble.BAD_HEADER, f"{bad[:60]!r} is no name that can be used")
         lines = [f"{name}: {value}" for name, value in headers.items()]
         if self.authorization is not None and "authorization" not in {n.lower() for n in headers}:
             lines.append(self.authorization)
@@ -114,9 +115,13 @@ def route(way: Way) -> Route:
     )
 
 
-@lru_cache(maxsize=1024)
-def _is_good_name(name: str) -> bool:
-    return _TOKEN.fullmatch(name) is not None and name.lower() not in FIXED
+@lru_cache(maxsize=256)
+def _bad_name(names: tuple[str, ...]) -> str | None:
+    """The first that cannot be sent; endpoints send the same ones again and again."""
+    for name in names:
+        if _TOKEN.fullmatch(name) is None or name.lower() in FIXED:
+            return name
+    return None
 
 
 def _culprit(headers: Mapping[str, str], *unwanted: str) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmconnect.delivery.dial import CONNECT_TIMEOUT, Dialer, NotConnected
 from mmconnect.delivery.http import EXCERPT, Connection
 from mmconnect.delivery.pool import Pool
 from mmconnect.delivery.route import Route, Unsendable, Way, route
 from mmconnect.domain.clock import Clock
+from mmconnect.domain.values import value_type
 from mmconnect.webhook.addresses import AddressRule
 from mmconnect.webhook.outcome import Trouble
 
@@ -31,7 +32,7 @@ ROUTES = 256
 """Ways whose URL is kept understood."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came of one POST."""
 

@@ -9,13 +9,14 @@ here, from the instant that is stored with it, never by a job.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
 from mmconnect.delivery.sender import Answer, Sender, Way
-from mmconnect.domain.clock import Clock, iso
+from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Endpoint, Flight
+from mmconnect.domain.values import value_type
 from mmconnect.webhook import signing
 from mmconnect.webhook.headers import is_ours
 
@@ -25,7 +26,7 @@ NOT_ACCEPTED = frozenset({401, 403})
 """What a receiver answers when it finds that a signature does not fit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Sent:
     """What came of one attempt."""
 
@@ -39,16 +40,15 @@ class Sent:
 
 
 async def send_signed(
-    sender: Sender, endpoint: Endpoint, flight: Flight, clock: Clock, *, trusted: bool = True
+    sender: Sender, endpoint: Endpoint, flight: Flight, now: int, *, trusted: bool = True
 ) -> Sent:
-    """POST a flight to its endpoint, signed as of now.
+    """POST a flight to its endpoint, signed as of `now` (UTC ms).
 
     While a previous secret is valid and the plain headers are on, a 401 or 403 is answered at once
     by the same request with the plain headers signed by the previous secret: part of the same
     attempt, which spends nothing of the schedule. `trusted` is whether nothing speaks against
     the clock; else no secret ends.
     """
-    now = clock.now()
     headers = sign(endpoint, flight, now, trusted=trusted)
     answer = await _post(sender, endpoint, headers, flight.body)
     previous = headers.get(signing.PREVIOUS_SIGNATURE)

@@ -97,7 +97,7 @@ class Trials:
 
         flight = await self._write(prepare)
         started_at = self._clock.now()
-        sent = await send_signed(self._sender, endpoint, flight, self._clock)
+        sent = await send_signed(self._sender, endpoint, flight, started_at)
         now, told = self._clock.now(), sent.remark or note
         landed = landing(
             endpoint, flight, sent.answer, started_at=started_at, now=now, jitter=0.0, note=told

@@ -47,7 +47,9 @@ class Ids:
     def __init__(self, clock: Clock, randbits: Callable[[int], int] | None = None) -> None:
         # an id is no secret: asking the kernel for its bits every millisecond would be for nothing
         self._clock, self._randbits = clock, randbits or random.Random().getrandbits  # noqa: S311
-        self._ms, self._time, self._tail = -1, "", 0
+        self._ms, self._tail = -1, 0
+        self._begin = ""
+        """The present id without its last two letters, while those count up."""
         self._lock = threading.Lock()
 
     def follow(self, newest: str | None) -> None:
@@ -59,19 +61,22 @@ class Ids:
             ms = value >> 80
             if self._ms < ms < self._clock.now() + _NEAR:
                 self._ms, self._tail = ms, value & ((1 << 80) - 1)
+                self._begin = ""
 
     def new(self, prefix: str) -> str:
         """A new id, for example `msg_01JD2Q0G3V…`."""
         with self._lock:
             ms = self._clock.now()
-            if ms <= self._ms:
-                ms = self._ms
-                self._tail += 1
-            else:
+            if ms > self._ms:
                 # 79 random bits leave room to count up within the millisecond
-                self._ms, self._time, self._tail = ms, _base32(ms, _TIME), self._randbits(79)
-            time, tail = self._time, self._tail
-        return prefix + time + _base32(tail, _TAIL)
+                self._ms, self._tail = ms, self._randbits(79)
+                self._begin = ""
+            else:
+                self._tail += 1
+            last = self._tail & 1023
+            if not last or not self._begin:
+                self._begin = (_base32(self._ms, _TIME) + _base32(self._tail, _TAIL))[:-2]
+            return prefix + self._begin + _PAIRS[last]
 
 
 def _base32(value: int, shifts: range) -> str:

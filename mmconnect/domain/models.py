@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from mmconnect.domain.values import value_type
+
 
 class Kind(StrEnum):
     """What sort of text a message is."""
@@ -177,7 +179,7 @@ class Endpoint:
     """Newest first; the first is the current one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Message:
     """One text, as mmconnect took it."""
 
@@ -229,7 +231,7 @@ class Delivery:
     """Why it ended, where no attempt tells."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Flight:
     """A delivery in flight: all that one POST of it needs."""
 
@@ -251,7 +253,7 @@ class Flight:
     body: bytes = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One POST of a delivery, and what came of it."""
 

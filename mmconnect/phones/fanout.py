@@ -6,11 +6,11 @@ Decides which deliveries are born in flight by asking the Outlet; everything els
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mmconnect.domain.ids import DELIVERY, Ids
 from mmconnect.domain.models import Endpoint, Flight, Message, Numbers, Trigger
+from mmconnect.domain.values import value_type
 from mmconnect.store.configuration import Configuration
 from mmconnect.store.messages import Keys, NewMessage
 from mmconnect.store.outbox import NewDelivery
@@ -43,7 +43,7 @@ class Outlet(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What to write for one message, and what to tell the Outlet afterwards."""
 

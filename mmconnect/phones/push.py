@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mmconnect.domain.models import Attachment, Kind
+from mmconnect.domain.values import value_type
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Push:
     """One request to the phone listener."""
 
@@ -28,7 +29,7 @@ class Push:
     """The URL's query without the token."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class IncomingText:
     """One text as the phone told it: nothing normalised, nothing invented."""
 
@@ -52,7 +53,7 @@ class IncomingText:
     """True for `mms:received`: an MMS waits at the operator; its contents may follow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Texts:
     """The push carried these texts (one, but for batches)."""
 

@@ -127,6 +127,11 @@ class Dates:
         """Our clock was set."""
         self._receivers.clear()
 
+    def wants(self, address: str, lived: float) -> bool:
+        """Whether it is time to look at the `Date` of that receiver's answers again."""
+        known = self._receivers.get(address)
+        return known is None or lived >= known.next_look
+
     def saw(self, address: str, date: str | None, now: int, took: int, lived: float) -> None:
         """An answer came from `address` (`ip:port`) at `now`, after `took` ms."""
         known = self._receivers.get(address)

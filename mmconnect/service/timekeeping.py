@@ -117,8 +117,9 @@ class Timekeeper:
     def saw(self, answer: Answer) -> None:
         """A receiver has answered just now, with a `Date` perhaps."""
         if answer.address is not None:
-            lived, took = self._clock.lived(), answer.duration_ms
-            self.belief.dates.saw(answer.address, answer.date, self.now(), took, lived)
+            lived, dates = self._clock.lived(), self.belief.dates
+            if dates.wants(answer.address, lived):
+                dates.saw(answer.address, answer.date, self.now(), answer.duration_ms, lived)
 
     def may_count_off_time(self) -> bool:
         """Whether time in which mmconnect did not run is known to have passed."""

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 
 from mmconnect.domain.ids import EVENT, MESSAGE
 from mmconnect.domain.models import Attachment, Kind, Message
+from mmconnect.domain.values import value_type
 from mmconnect.store.connection import Row
 from mmconnect.store.outbox import NewDelivery, add
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Keys:
     """What a push is recognised by when it comes again; a match on any of them means "seen"."""
 
@@ -31,7 +32,7 @@ class Keys:
     """Milliseconds within which the same body counts as seen."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class NewMessage:
     """A message to take in, with what it was read from and where it goes."""
 
@@ -46,7 +47,7 @@ class NewMessage:
     deliveries: Sequence[NewDelivery] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Taken:
     """What became of a push."""
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mmconnect.domain.models import Attempt, DeliveryState, Trigger
+from mmconnect.domain.values import value_type
 from mmconnect.webhook.outcome import OutcomeClass
 
 INTERRUPTED = "mmconnect stopped in the middle of this attempt: it may have been delivered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class NewDelivery:
     """A delivery to add: born in flight when `boot_id` is set, else pending and due at once."""
 

@@ -15,6 +15,8 @@ from aiohttp.helpers import parse_content_type
 from aiohttp.streams import StreamReader
 from yarl import URL
 
+from mmconnect.domain.values import value_type
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Request:
@@ -32,7 +34,7 @@ class Request:
     """Tells a client that waits for it (`Expect: 100-continue`) to send the body."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Answer:
     """One answer."""
 

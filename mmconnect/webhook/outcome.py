@@ -6,8 +6,9 @@ person can do about it. The sender obeys; it decides nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from mmconnect.domain.values import value_type
 
 
 class OutcomeClass(StrEnum):
@@ -48,7 +49,7 @@ class Trouble(StrEnum):
     INTERNAL = "internal"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The judgement of one attempt."""
 
@@ -116,10 +117,13 @@ _FAILING_STATUS = {
 }
 
 
+_DELIVERED = Outcome(result=OutcomeClass.DELIVERED, sentence=None)
+
+
 def judge_status(status: int, location: str | None = None) -> Outcome:
     """The outcome of an answer: its HTTP status, and Location for a redirect."""
     if 200 <= status < 300:
-        return Outcome(result=OutcomeClass.DELIVERED, sentence=None)
+        return _DELIVERED
     if 300 <= status < 400:
         return Outcome(
             result=OutcomeClass.REFUSED,

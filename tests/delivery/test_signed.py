@@ -80,7 +80,7 @@ def only(secret: str, status: int = 401) -> Act:
 
 
 async def sent(sender: Sender, there: Receiver, **more) -> Sent:
-    return await send_signed(sender, endpoint(there.url, **more), FLIGHT, FakeClock())
+    return await send_signed(sender, endpoint(there.url, **more), FLIGHT, NOW)
 
 
 @pytest.mark.parametrize("status", [401, 403])

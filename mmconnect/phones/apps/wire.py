@@ -9,10 +9,10 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
 from mmconnect.domain.models import Attachment
+from mmconnect.domain.values import value_type
 from mmconnect.phones.push import Push
 
 Fields = Mapping[str, object]
@@ -33,7 +33,7 @@ class Unreadable(Exception):
         """A name occurs twice: no other way of reading the body may be tried."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value_type(frozen=True, slots=True, kw_only=True)
 class Decoded:
     """A body taken apart."""
 
