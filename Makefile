@@ -1,8 +1,10 @@
 # Everything a developer does here, one word each. `make` alone lists it.
 #   ARGS=…     is handed on:        make run ARGS="--data-dir /tmp/mm"   make test ARGS="-k signing -x"
 #   PYTHON=…   another interpreter: make test PYTHON=python3.12
+#   JOBS=…     how many tests run at once (they mostly wait): make test JOBS=0 for one after the other
 PYTHON ?= python3
 ARGS ?=
+JOBS ?= 3
 VENV := .venv
 BUILD_VENV := .venv-build
 PY := $(VENV)/bin/python
@@ -23,7 +25,7 @@ run: $(RUN_READY) ## start mmconnect from this checkout (no test packages)
 	$(VENV)/bin/mmconnect serve $(ARGS)
 
 test: $(TEST_READY) ## every test that pip can bring what it needs
-	$(PY) -m pytest -m "not apt and not long" $(ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not apt and not long" $(ARGS)
 
 check: lint test ## what a change has to pass: style, types, tests
 

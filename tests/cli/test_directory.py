@@ -8,6 +8,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from functools import partial
@@ -157,8 +158,7 @@ def as_nobody(*line: str, **variables: str) -> tuple[int, str]:
 @pytest.mark.parametrize("named", [True, False])
 def test_another_users_directory_is_one_sentence(named: bool, desk: Desk) -> None:
     desk("endpoint", "list")
-    for folder in desk.directory.parents[:3]:
-        folder.chmod(0o755)
+    let_others_pass(desk.directory)
     if named:
         code, told = as_nobody("endpoint", "list", "--data-dir", str(desk.directory))
     else:
@@ -167,6 +167,14 @@ def test_another_users_directory_is_one_sentence(named: bool, desk: Desk) -> Non
     source = "--data-dir" if named else "STATE_DIRECTORY"
     assert f"{desk.directory} (from {source}) cannot be used: Permission denied" in told
     assert told.count("\n") == 1
+
+
+def let_others_pass(directory: Path) -> None:
+    """Open the way to a directory, which pytest keeps to its own user."""
+    for folder in directory.parents:
+        if folder == Path(tempfile.gettempdir()):
+            return
+        folder.chmod(0o755)
 
 
 def forked(action: Callable[[], int]) -> int:
@@ -192,8 +200,7 @@ def test_what_root_does_stays_the_owners(desk: Desk, hook: str) -> None:
     """Every kind of command as root, then the owner goes on with it."""
     desk.directory.mkdir(mode=0o700)
     os.chown(desk.directory, NOBODY, NOBODY)
-    for folder in desk.directory.parents[:3]:
-        folder.chmod(0o755)
+    let_others_pass(desk.directory)
     key = desk.directory.parent / "key"
     key.write_text("a key that only root can read")
     key.chmod(0o600)

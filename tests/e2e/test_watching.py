@@ -124,11 +124,14 @@ def test_a_disk_that_fills_up_and_is_freed(
                 assert (status, b"MB are free" in page) == (200, True)
                 fill(disk / "ballast")
                 assert "disk" in trouble(gateway)
+                # the log's own room may let one of them, and smaller writes, through
                 until(
-                    lambda: gateway.push(Text("x", "+15550100", "x" * 20_000).body)[0] == 503,
+                    lambda: (
+                        gateway.push(Text("x", "+15550100", "x" * 20_000).body)[0] == 503
+                        and {"disk", "database"} <= set(trouble(gateway))
+                    ),
                     "the disk is full",
                 )
-                assert set(trouble(gateway)) >= {"disk", "database"}
                 (disk / "ballast").unlink()
                 well(gateway)
                 told = there.wait("system.warning", "could not be written")
