@@ -115,11 +115,12 @@ def _state(db: sqlite3.Connection, endpoint_id: str) -> str | None:
 
 def _source(strict: bool) -> str:
     """The waiting deliveries of an endpoint, its id to be bound; `strict`: its senders' first."""
+    waiting = "deliveries AS d WHERE endpoint_id = ? AND state = 'pending'"
     if not strict:
-        return "deliveries WHERE endpoint_id = ? AND state = 'pending'"
-    return (
-        "(SELECT min(id) AS first FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
-        " GROUP BY sender) JOIN deliveries ON id = first WHERE state = 'pending'"
+        return waiting
+    return waiting + (
+        " AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.endpoint_id = d.endpoint_id"
+        " AND e.sender = d.sender AND e.id < d.id AND e.state = 'pending')"
     )
 
 
@@ -209,7 +210,7 @@ def _launch(
 
 def _next_due(db: sqlite3.Connection, by: Claim) -> int | None:
     """When the endpoint's next waiting delivery is due (UTC ms), or None when none waits."""
-    (due,) = db.execute(
-        f"SELECT min(due_at) FROM {_source(by.strict)}", (by.endpoint_id,)
+    row = db.execute(
+        f"SELECT due_at FROM {_source(by.strict)} ORDER BY due_at LIMIT 1", (by.endpoint_id,)
     ).fetchone()
-    return None if due is None else int(due)
+    return None if row is None else int(row[0])

@@ -144,7 +144,8 @@ CREATE TABLE flights (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     oldest TEXT NOT NULL
 ) STRICT;
-INSERT INTO flights VALUES (1, '');
+INSERT INTO flights SELECT 1, coalesce(
+    (SELECT min(id) FROM deliveries WHERE state = 'in_flight'), (SELECT max(id) FROM deliveries), '');
 
 -- When an operational event was last told, so that a flood of it becomes a few events with a count.
 CREATE TABLE events_told (
