@@ -249,7 +249,7 @@ class Flight:
     free: bool = False
     """A probe that counts as no attempt of the schedule, unless the receiver answers."""
     was_due: int | None = None
-    """When it was due while it waited (UTC ms); None for one born in flight."""
+    """Its place among those that wait: when it was due, or came (UTC ms); None for a test."""
     body: bytes = field(repr=False)
 
 

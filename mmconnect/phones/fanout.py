@@ -99,6 +99,7 @@ def plan(
                         number=1,
                         spent=1,
                         trigger=Trigger.PUSH,
+                        was_due=message.received_at,
                         body=own or body,
                     )
                 )

@@ -132,10 +132,13 @@ def resume(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
 
 
 def all_due(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
-    """Waiting deliveries are due whatever their own schedule said, in the order they came."""
+    """Waiting deliveries are due whatever their own schedule said, in the order they came.
+
+    Those that were never tried are already.
+    """
     db.execute(
-        "UPDATE deliveries SET due_at = min(coalesce(renewed_at, created_at), ?1)"
-        " WHERE endpoint_id = ?2 AND state = 'pending' AND due_at > ?1",
+        "UPDATE deliveries SET due_at = min(coalesce(renewed_at, created_at), ?)"
+        " WHERE endpoint_id = ? AND state = 'pending' AND attempts > 0",
         (now, endpoint_id),
     )
 

@@ -161,6 +161,25 @@ async def test_who_fails_gets_no_text_oftener_than_the_schedule_says(tmp_path: P
         assert states(box) == {"failed": 4}
 
 
+async def test_after_500s_what_was_tried_and_what_was_not_go_out_as_they_came(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        for n in range(24):
+            await box.text(str(n), f"+658123000{n % 4}")
+            clock.advance(0.01)
+        await quiet(box)
+        assert box.endpoint_row(endpoint_id).held_class == "failing"
+        await live(box, clock, 300, 10)
+        before, there.default = len(there.arrivals), answer()
+        await live(box, clock, 900, 60)
+        await eventually(lambda: states(box) == {"delivered": 24})
+        probe, *rest = there.texts[before:]
+        for sender in range(4):
+            mine = [int(text) for text in rest if int(text) % 4 == sender]
+            assert mine == sorted(mine), f"{probe} was the probe"
+
+
 async def test_one_text_that_always_fails_holds_up_nobody(tmp_path: Path):
     clock = FakeClock()
 

@@ -136,6 +136,8 @@ ALTER TABLE new_deliveries RENAME TO deliveries;
 CREATE INDEX deliveries_message ON deliveries (message_id);
 CREATE INDEX deliveries_due ON deliveries (endpoint_id, due_at, id, sender, state) WHERE state = 'pending';
 CREATE INDEX deliveries_sender ON deliveries (endpoint_id, sender, id, state) WHERE state = 'pending';
+-- Tried before: these alone may wait for a time of their own.
+CREATE INDEX deliveries_tried ON deliveries (endpoint_id) WHERE state = 'pending' AND attempts > 0;
 -- In flight and claimed: what was born in flight has no due time, and is found from `flights` on.
 CREATE INDEX deliveries_claimed ON deliveries (id) WHERE state = 'in_flight' AND due_at IS NOT NULL;
 
