@@ -43,6 +43,8 @@ class Lane:
     writing: int = 0
     """Changes of the state that are being written."""
     probing: bool = False
+    deep_at: float = 0.0
+    """When a look may go through all that is due again (monotonic seconds)."""
     new_text: bool = False
     """A text has come since the last turn: while held, it may serve as a probe."""
 

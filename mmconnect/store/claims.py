@@ -16,6 +16,10 @@ from mmconnect.store import expiry
 
 _AHEAD = 4
 """Rows looked at for each free slot: several may be of one sender."""
+_STEP = 16
+"""Senders to leave out come in steps of so many: each statement that differs is kept in memory."""
+SHALLOW, DEEP = 2000, -1
+"""Due deliveries that a look goes through: usually; and all of them."""
 _PROBES_AHEAD = 200
 """Waiting deliveries looked at to find one that may serve as a probe."""
 
@@ -46,23 +50,31 @@ class Claimed:
     """Deliveries that have grown too old instead."""
 
 
-def claim(db: sqlite3.Connection, by: Claim, *, slots: int, busy: Collection[str]) -> Claimed:
+def claim(
+    db: sqlite3.Connection, by: Claim, *, slots: int, busy: Collection[str], depth: int = DEEP
+) -> Claimed:
     """Put up to `slots` due deliveries in flight, oldest due first, none of the `busy` senders.
 
-    None at all when the endpoint is no longer active, which the caller may not know yet.
+    Looks at the first `depth` that are due. None at all when the endpoint is no longer active,
+    which the caller may not know yet.
     """
     if _state(db, by.endpoint_id) != "active":
         return Claimed()
-    marks = ",".join("?" * len(busy))
+    taboo = list(busy)
+    taboo += taboo[:1] * (-len(taboo) % _STEP)
+    marks = ",".join("?" * len(taboo))
     rows = db.execute(
-        f"SELECT id, sender, due_at, coalesce(renewed_at, created_at) FROM {_source(by.strict)}"
-        f" AND due_at <= ? AND sender NOT IN ({marks}) ORDER BY due_at, id LIMIT ?",
-        (by.endpoint_id, by.now, *busy, slots * _AHEAD),
+        "SELECT due.id, due.sender, coalesce(renewed_at, created_at) FROM"
+        f" (SELECT id, sender FROM {_source(by.strict)} AND due_at <= ?"
+        "  ORDER BY due_at, id LIMIT ?) AS due"
+        " CROSS JOIN deliveries USING (id)"  # in this order
+        f" WHERE due.sender NOT IN ({marks}) LIMIT ?",
+        (by.endpoint_id, by.now, depth, *taboo, slots * _AHEAD),
     ).fetchall()
     flights: list[Flight] = []
     taken: set[str] = set()
     expired: list[str] = []
-    for delivery_id, sender, _due_at, made_at in rows:
+    for delivery_id, sender, made_at in rows:
         if len(flights) >= slots:
             break
         if made_at <= by.too_old:
