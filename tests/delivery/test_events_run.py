@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from mmconnect.store import events
 from mmconnect.webhook import events as made
 from mmconnect.webhook import signing
 from mmconnect.webhook.payload import RECEIVED
 from tests.support.inprocess import SECRET, Appliance, FakeClock, appliance
-from tests.support.receiver import answer, receiver
+from tests.support.receiver import Receiver, answer, free_port, receiver
 
 
 def tell(box: Appliance, event: made.Event) -> int:
@@ -67,3 +68,57 @@ async def test_a_push_that_is_not_understood(tmp_path: Path):
         assert b"zebra" not in arrival.body
         assert box.one("SELECT untold FROM events_told") == 2
         assert box.intake.counts.unrecognised == 3
+
+
+async def told(box: Appliance, there: Receiver, count: int) -> list[dict[str, Any]]:
+    """The first events that the alert endpoint got."""
+    box.dispatcher.wake()
+    await there.until(count)
+    return [arrival.json for arrival in there.arrivals]
+
+
+async def test_what_becomes_of_an_endpoint_is_told_to_another(tmp_path: Path):
+    clock, port = FakeClock(), free_port()
+    async with appliance(tmp_path, clock=clock) as box, receiver() as there:
+        await box.endpoint(there.url, events=made.OPERATIONAL)
+        crm = await box.endpoint(f"http://127.0.0.1:{port}/", name="CRM")
+        first = await box.text("pssst", "+6581230001")
+        await box.settled(first, "pending")
+        await box.text("pssst", "+6581230002")
+        (held,) = await told(box, there, 1)
+        assert (held["event"], held["endpoint"]["id"]) == ("endpoint.held", crm)
+        assert "Nothing listens there" in held["message"]
+        async with receiver(port=port):
+            clock.advance(10)
+            _, recovered = await told(box, there, 2)
+        assert (recovered["event"], recovered["endpoint"]["id"]) == ("endpoint.recovered", crm)
+        assert "1 waiting deliver" in recovered["message"]
+        assert b"pssst" not in b"".join(arrival.body for arrival in there.arrivals)
+
+
+async def test_a_delivery_that_has_failed_for_good_is_told(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there, receiver(answer(500)) as bad:
+        await box.endpoint(there.url, events=made.OPERATIONAL)
+        crm = await box.endpoint(bad.url, schedule=(0,))
+        failed = await box.settled(await box.text("x"), "failed")
+        (event,) = await told(box, there, 1)
+        assert (event["event"], event["delivery"]["id"]) == ("delivery.failed", failed.id)
+        assert event["endpoint"]["id"] == crm
+
+
+async def test_a_text_that_has_grown_too_old_is_told(tmp_path: Path):
+    clock = FakeClock()
+    async with (
+        appliance(tmp_path, clock=clock) as box,
+        receiver() as there,
+        receiver(answer(500)) as bad,
+    ):
+        await box.endpoint(there.url, events=made.OPERATIONAL)
+        box.dispatcher._claiming._too_old = lambda endpoint: clock.now() - endpoint.max_age * 1000
+        await box.endpoint(bad.url, max_age=900)
+        late = await box.settled(await box.text("x"), "pending")
+        clock.advance(900)
+        (event,) = await told(box, there, 1)
+        assert (event["event"], event["delivery"]["id"]) == ("delivery.failed", late.id)
+        assert "older than the endpoint's maximum age (15m)" in event["message"]
+        assert box.deliveries(late.message_id)[0].state == "expired"
