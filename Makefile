@@ -68,7 +68,7 @@ crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing
 	CRASH_ROUNDS=200 $(PY) -m pytest -m long --timeout 3600 tests/e2e/test_crash.py $(ARGS)
 
 long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a long history
-	$(PY) -m pytest -m long tests/long $(ARGS)
+	$(PY) -m pytest -m long --ignore tests/e2e/test_crash.py $(ARGS)
 
 lock: ## rewrite requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	sh scripts/lock.sh $(PYTHON) $(ARGS)
