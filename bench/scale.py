@@ -110,7 +110,7 @@ def _rows(rng: random.Random, numbers: range, now: int, step: int, count: int) -
             text,
             payload,
             raw,
-            (rng.randbytes(16), rng.randbytes(16)),
+            (rng.randbytes(16), (at // 1000).to_bytes(5, "big") + rng.randbytes(11)),
         )
 
 

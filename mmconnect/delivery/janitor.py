@@ -41,6 +41,9 @@ ROWS = 500
 KEYS = 20_000
 ROUND = 86_400.0
 """Seconds after which a walk begins anew, for what it had to leave."""
+CARRY, CARRY_SHARE = 0.5, 0.05
+"""Seconds from one carrying over of the log to the next while steps go on, and which share of the
+time it may take."""
 ODDMENTS = 3600.0
 SPARE_PAGES = 4096
 """Empty pages that the file may keep, as may a quarter of it: the next texts fill them again."""
@@ -79,6 +82,8 @@ class Janitor:
         self._oddments_at: float | None = None
         self._wiper = Wiper(database, clock, self.step)
         self._carrying = asyncio.Lock()
+        self._carry_at = 0.0
+        """When the log may be carried over again between two steps (monotonic seconds)."""
         self.longest = 0.0
         """The longest that one step has held the writer (seconds)."""
 
@@ -141,14 +146,22 @@ class Janitor:
 
     async def _stand_back(self, pace: Pace, work: float, held: float, size: int) -> None:
         self.longest = max(self.longest, held)
-        await self._carry_over()
+        if self._clock.monotonic() >= self._carry_at:
+            await self._carry_over(0)
         await asyncio.sleep(pace.took(work, held, size))
 
-    async def _carry_over(self) -> None:
-        """Keep the log short, before a commit has to."""
-        if log_size(self._database.path) > CHECKPOINT:
+    async def _carry_over(self, beyond: int = CHECKPOINT) -> None:
+        """Keep the log short, before a commit has to.
+
+        Between steps, which fill it quickly, little at a time: a text's own sync waits for the disk
+        to be through with it.
+        """
+        if log_size(self._database.path) > beyond:
             async with self._carrying:
+                began = self._clock.monotonic()
                 await asyncio.to_thread(upkeep.checkpoint, self._database.path)
+                now = self._clock.monotonic()
+                self._carry_at = now + max(CARRY, (now - began) / CARRY_SHARE)
 
     async def _walk(self, walk: _Walk, before: int) -> None:
         if self._clock.monotonic() - walk.begun > ROUND:
