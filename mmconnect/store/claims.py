@@ -56,10 +56,10 @@ def claim(
     """Put up to `slots` due deliveries in flight, oldest due first, none of the `busy` senders.
 
     Looks at the first `depth` that are due. None at all when the endpoint is no longer active,
-    which the caller may not know yet.
+    which the caller may not know yet: what waits then still does.
     """
     if _state(db, by.endpoint_id) != "active":
-        return Claimed()
+        return Claimed(next_due=_next_due(db, by))
     taboo = list(busy)
     taboo += taboo[:1] * (-len(taboo) % _STEP)
     marks = ",".join("?" * len(taboo))
@@ -104,7 +104,7 @@ def claim_probe(
     `spare_last`, is not used up.
     """
     if _state(db, by.endpoint_id) == "paused":
-        return Claimed()
+        return Claimed(next_due=_next_due(db, by))
     expired: list[str] = []
     if arrival and not free:
         chosen = _first_try(db, by)

@@ -53,6 +53,15 @@ def claim(house: House, **more: Any) -> tuple[list[Flight], int | None]:
     return list(found.flights), found.next_due
 
 
+@pytest.mark.parametrize("state", ["held", "paused"])
+def test_what_waits_is_told_although_nothing_of_it_may_go_out(house: House, state: str):
+    """Whoever asks may not know the state yet, and would take nothing for an empty outbox."""
+    waiting(house)
+    with transaction(house.db):
+        house.db.execute("UPDATE endpoints SET state = ?", (state,))
+    assert claim(house) == ([], NOW)
+
+
 def second_endpoint(house: House) -> Endpoint:
     made = endpoint("Other")
     with transaction(house.db):
