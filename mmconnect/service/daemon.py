@@ -51,9 +51,6 @@ log = logging.getLogger(__name__)
 PRESENCE_INTERVAL = 10.0
 LONGEST_WAIT_FOR_MMS = 60.0
 BACKLOG = 1024
-COLLECT = (10_000, 20, 50)
-"""When Python looks for reference cycles. A burst makes many short-lived objects and hardly a
-cycle: looking as often as by default costs a fifteenth of it."""
 SWITCH_INTERVAL = 0.02
 """Seconds after which Python's threads take turns. The loop gives way at every system call anyway;
 forcing it more often only costs (a fifth of the burst rate at the default of 0.005)."""
@@ -180,7 +177,6 @@ async def _run(
         loops(Janitor(database, watch.look, clock, may_prune=clock.may_prune).run())
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
-        gc.set_threshold(*COLLECT)
         lock.tell(Running(pid=os.getpid(), version=__version__, admin=admin_at, phone=phone_at))
         now = watch.look()
         started(

@@ -241,6 +241,11 @@ class Metrics(Collector):
             "The longest that the event loop has stood still in the last minute.",
             self._sources.stalled(),
         )
+        yield _gauge(
+            "mmconnect_asyncio_tasks",
+            "What is under way in the event loop; a handful at rest.",
+            len(asyncio.all_tasks()),
+        )
         if (synchronised := self._sources.synchronised()) is not None:
             yield _gauge(
                 "mmconnect_clock_synchronised",
