@@ -19,7 +19,7 @@ from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.domain.errors import NotFound, Refused, StoreUnavailable
 from mmconnect.service.lock import FILE as LOCK
-from mmconnect.service.lock import poke
+from mmconnect.service.lock import held, poke
 from mmconnect.store import erasure, messages, remains
 from mmconnect.store.connection import FILE, transaction, wait_at_most
 from mmconnect.store.erasure import Deleted
@@ -89,8 +89,9 @@ def _erase(
         number = erasure.begin(db, store.clock.now())
     done = Deleted()
     for at in range(0, len(ids), CHUNK):
-        with transaction(db):
-            done += erasure.delete(db, ids[at : at + CHUNK])
+        with transaction(db):  # in which no service can begin to send
+            interrupted = not held(store.directory)
+            done += erasure.delete(db, ids[at : at + CHUNK], interrupted=interrupted)
     if names:
         with transaction(db):
             erasure.forget_number(db, names)

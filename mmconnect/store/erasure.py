@@ -190,17 +190,21 @@ def waiting(db: sqlite3.Connection, message_ids: Sequence[str]) -> int:
     )
 
 
-def delete(db: sqlite3.Connection, message_ids: Sequence[str]) -> Deleted:
+def delete(
+    db: sqlite3.Connection, message_ids: Sequence[str], *, interrupted: bool = False
+) -> Deleted:
     """Delete messages with all that hangs on them, but none that is being sent at this moment.
 
-    Their dedupe keys stay, which are hashes: else the next push of the phone would bring them back.
+    `interrupted`: no service runs, so what stands as in flight waits for the next start, but for
+    tests, which commands send. Dedupe keys stay, which are hashes: else the next push of the phone
+    would bring the messages back.
     """
     done = Deleted()
     for message_id in message_ids:
         states = [
-            row[0]
-            for row in db.execute(
-                "SELECT state FROM deliveries WHERE message_id = ?", (message_id,)
+            "pending" if state == "in_flight" and interrupted and trigger != "test" else state
+            for state, trigger in db.execute(
+                "SELECT state, trigger FROM deliveries WHERE message_id = ?", (message_id,)
             )
         ]
         if "in_flight" in states:
