@@ -17,7 +17,7 @@ from typing import Any
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
-from mmconnect.domain.errors import NotFound, Refused, StoreUnavailable
+from mmconnect.domain.errors import NotFound, Refused, StoreUnavailable, UsageError
 from mmconnect.service.lock import FILE as LOCK
 from mmconnect.service.lock import held, poke
 from mmconnect.store import erasure, messages, remains
@@ -64,12 +64,13 @@ def _delete(args: argparse.Namespace) -> int:
 
 
 def _purge(args: argparse.Namespace) -> int:
+    if not args.sender.strip():
+        raise UsageError("--from is empty: name the sender whose texts are to be deleted")
     with opening.opened(args) as store:
         names = erasure.written(store.db, args.sender)
         ids = erasure.from_number(store.db, names)
         _ask(store.db, ids, yes=args.yes)
-        # once more with the number itself: phones may tell of it without ever having texted
-        return _erase(args, store, ids, names | {args.sender})
+        return _erase(args, store, ids, names)
 
 
 def _ask(db: sqlite3.Connection, ids: Sequence[str], *, yes: bool) -> None:

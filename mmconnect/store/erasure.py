@@ -217,9 +217,10 @@ def delete(
 
 
 def written(db: sqlite3.Connection, number: str) -> set[str]:
-    """Every way in which senders that are `number` stand in the log.
+    """Every way in which senders that are `number` stand in the log, or may stand elsewhere.
 
-    Compared as E.164, read with the appliance's country and each phone's own.
+    Compared as E.164, read with the appliance's country and each phone's own. Phones may tell of a
+    number without ever having had a text from it, so `number` itself is always among them.
     """
     countries = {settings.value(db, settings.COUNTRY)}
     countries |= {device.country for device in devices.known(db, removed=True)}
@@ -235,10 +236,8 @@ def written(db: sqlite3.Connection, number: str) -> set[str]:
         for name in row
         if name is not None
     }
-    return {
-        name
-        for name in senders
-        if name in wanted or any(normalise(name, country) in wanted for country in countries)
+    return wanted | {
+        name for name in senders if any(normalise(name, country) in wanted for country in countries)
     }
 
 

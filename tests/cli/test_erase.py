@@ -240,3 +240,14 @@ def test_an_unknown_message_changes_nothing(stopped: tuple[Running, str]):
     assert said.code == 1
     assert "There is no message msg_none" in said.err
     assert house.desk("message", "show", one).code == 0
+
+
+def test_an_empty_number_is_nobodys(stopped: tuple[Running, str]):
+    house, _ = stopped
+    db = connect(house.directory / FILE)
+    add = "INSERT INTO device_events (device_id, name, received_at, detail) SELECT id, 'call', 1,"
+    db.execute(f"{add} ? FROM devices", (json.dumps({"number": "+6581230000", "note": ""}),))
+    said = house.desk("message", "purge", "--from", "", "--yes", "--json")
+    assert (said.code, json.loads(said.out)["error"]) == (2, "usage_error")
+    assert db.execute("SELECT count(*) FROM device_events").fetchone() == (1,)
+    db.close()
