@@ -85,6 +85,7 @@ def test_the_data_is_its_owners_alone(desk: Desk):
         ("delivery", "retry", "dlv_x", "--state", "failed"),
         ("delivery", "retry", "--state", "failed", "--since", "yesterday"),
         ("delivery", "cancel"),
+        ("delivery", "cancel", "dlv_x", "--before", "2h"),
     ],
 )
 def test_usage_errors_are_2_and_change_nothing(desk: Desk, words: tuple[str, ...]):
