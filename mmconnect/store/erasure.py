@@ -17,7 +17,7 @@ from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.domain.numbers import normalise
 from mmconnect.store import devices, settings
 from mmconnect.store.messages import attachments_from, attachments_json
-from mmconnect.store.retention import PLAUSIBLE, Found, found
+from mmconnect.store.retention import OLD, PLAUSIBLE, Found, found
 
 REDIRECTED = "redirected; where to was wiped with the text"
 
@@ -75,8 +75,8 @@ def _nameless(attachments: str) -> str:
 def to_wipe(db: sqlite3.Connection, before: int, after_id: str, limit: int) -> Found:
     """Messages taken `before` (UTC ms) whose text stands although nothing waits."""
     rows = db.execute(
-        f"SELECT m.id, m.wiped_at IS NULL AND m.received_at < ?1 AND m.received_at >= ?2"
-        f" AND NOT {_WAITS} FROM messages m WHERE m.id > ?3 AND m.id < ?4 ORDER BY m.id LIMIT ?5",
+        f"SELECT m.id, m.wiped_at IS NULL AND {OLD} AND NOT {_WAITS}"
+        " FROM messages m WHERE m.id > ?3 AND m.id < ?4 ORDER BY m.id LIMIT ?5",
         (before, PLAUSIBLE, after_id, first_at(MESSAGE, before), limit),
     ).fetchall()
     return found(rows, after_id, limit)
