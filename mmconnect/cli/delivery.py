@@ -98,6 +98,8 @@ def _show(args: argparse.Namespace) -> int:
 def _cancel(args: argparse.Namespace) -> int:
     if bool(args.ids) == bool(args.endpoint):
         raise UsageError("Name deliveries by id, or all that wait for an --endpoint (and --before)")
+    if args.ids and args.before is not None:
+        raise UsageError("--before goes with --endpoint, not with ids")
     with opening.opened(args) as store:
         if args.ids:
             for delivery_id in args.ids:

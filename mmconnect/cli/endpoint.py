@@ -205,8 +205,8 @@ def _secret(text: str | None) -> str:
     if text is None:
         return signing.new_secret()
     secret = opening.secret_argument(text)
-    if len(secret.encode()) < signing.MIN_SECRET_BYTES:
-        raise UsageError(
-            f"The secret has {len(secret.encode())} bytes; {signing.MIN_SECRET_BYTES} are the least"
-        )
+    try:
+        signing.check_brought(secret)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
     return secret

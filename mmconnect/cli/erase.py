@@ -17,9 +17,9 @@ from typing import Any
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
-from mmconnect.domain.errors import NotFound, Refused, StoreUnavailable
+from mmconnect.domain.errors import NotFound, Refused, StoreUnavailable, UsageError
 from mmconnect.service.lock import FILE as LOCK
-from mmconnect.service.lock import poke
+from mmconnect.service.lock import held, poke
 from mmconnect.store import erasure, messages, remains
 from mmconnect.store.connection import FILE, transaction, wait_at_most
 from mmconnect.store.erasure import Deleted
@@ -64,12 +64,13 @@ def _delete(args: argparse.Namespace) -> int:
 
 
 def _purge(args: argparse.Namespace) -> int:
+    if not args.sender.strip():
+        raise UsageError("--from is empty: name the sender whose texts are to be deleted")
     with opening.opened(args) as store:
         names = erasure.written(store.db, args.sender)
         ids = erasure.from_number(store.db, names)
         _ask(store.db, ids, yes=args.yes)
-        # once more with the number itself: phones may tell of it without ever having texted
-        return _erase(args, store, ids, names | {args.sender})
+        return _erase(args, store, ids, names)
 
 
 def _ask(db: sqlite3.Connection, ids: Sequence[str], *, yes: bool) -> None:
@@ -89,8 +90,9 @@ def _erase(
         number = erasure.begin(db, store.clock.now())
     done = Deleted()
     for at in range(0, len(ids), CHUNK):
-        with transaction(db):
-            done += erasure.delete(db, ids[at : at + CHUNK])
+        with transaction(db):  # in which no service can begin to send
+            interrupted = not held(store.directory)
+            done += erasure.delete(db, ids[at : at + CHUNK], interrupted=interrupted)
     if names:
         with transaction(db):
             erasure.forget_number(db, names)

@@ -70,19 +70,24 @@ def _locked(fd: int) -> bool:
     return False
 
 
-def running(directory: Path) -> Running | None:
-    """The service that runs on a data directory, or None."""
+def held(directory: Path) -> bool:
+    """Whether a service has the data directory, also one that is only just starting."""
     try:
         fd = os.open(directory / FILE, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
-        return None
+        return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
-        return _note(directory)
+        return True
     finally:
         os.close(fd)
-    return None
+    return False
+
+
+def running(directory: Path) -> Running | None:
+    """The service that runs on a data directory, or None."""
+    return _note(directory) if held(directory) else None
 
 
 def poke(directory: Path) -> None:

@@ -17,7 +17,7 @@ from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.domain.numbers import normalise
 from mmconnect.store import devices, settings
 from mmconnect.store.messages import attachments_from, attachments_json
-from mmconnect.store.retention import PLAUSIBLE, Found, found
+from mmconnect.store.retention import OLD, PLAUSIBLE, Found, found
 
 REDIRECTED = "redirected; where to was wiped with the text"
 
@@ -75,8 +75,8 @@ def _nameless(attachments: str) -> str:
 def to_wipe(db: sqlite3.Connection, before: int, after_id: str, limit: int) -> Found:
     """Messages taken `before` (UTC ms) whose text stands although nothing waits."""
     rows = db.execute(
-        f"SELECT m.id, m.wiped_at IS NULL AND m.received_at < ?1 AND m.received_at >= ?2"
-        f" AND NOT {_WAITS} FROM messages m WHERE m.id > ?3 AND m.id < ?4 ORDER BY m.id LIMIT ?5",
+        f"SELECT m.id, m.wiped_at IS NULL AND {OLD} AND NOT {_WAITS}"
+        " FROM messages m WHERE m.id > ?3 AND m.id < ?4 ORDER BY m.id LIMIT ?5",
         (before, PLAUSIBLE, after_id, first_at(MESSAGE, before), limit),
     ).fetchall()
     return found(rows, after_id, limit)
@@ -190,17 +190,21 @@ def waiting(db: sqlite3.Connection, message_ids: Sequence[str]) -> int:
     )
 
 
-def delete(db: sqlite3.Connection, message_ids: Sequence[str]) -> Deleted:
+def delete(
+    db: sqlite3.Connection, message_ids: Sequence[str], *, interrupted: bool = False
+) -> Deleted:
     """Delete messages with all that hangs on them, but none that is being sent at this moment.
 
-    Their dedupe keys stay, which are hashes: else the next push of the phone would bring them back.
+    `interrupted`: no service runs, so what stands as in flight waits for the next start, but for
+    tests, which commands send. Dedupe keys stay, which are hashes: else the next push of the phone
+    would bring the messages back.
     """
     done = Deleted()
     for message_id in message_ids:
         states = [
-            row[0]
-            for row in db.execute(
-                "SELECT state FROM deliveries WHERE message_id = ?", (message_id,)
+            "pending" if state == "in_flight" and interrupted and trigger != "test" else state
+            for state, trigger in db.execute(
+                "SELECT state, trigger FROM deliveries WHERE message_id = ?", (message_id,)
             )
         ]
         if "in_flight" in states:
@@ -213,9 +217,10 @@ def delete(db: sqlite3.Connection, message_ids: Sequence[str]) -> Deleted:
 
 
 def written(db: sqlite3.Connection, number: str) -> set[str]:
-    """Every way in which senders that are `number` stand in the log.
+    """Every way in which senders that are `number` stand in the log, or may stand elsewhere.
 
-    Compared as E.164, read with the appliance's country and each phone's own.
+    Compared as E.164, read with the appliance's country and each phone's own. Phones may tell of a
+    number without ever having had a text from it, so `number` itself is always among them.
     """
     countries = {settings.value(db, settings.COUNTRY)}
     countries |= {device.country for device in devices.known(db, removed=True)}
@@ -231,10 +236,8 @@ def written(db: sqlite3.Connection, number: str) -> set[str]:
         for name in row
         if name is not None
     }
-    return {
-        name
-        for name in senders
-        if name in wanted or any(normalise(name, country) in wanted for country in countries)
+    return wanted | {
+        name for name in senders if any(normalise(name, country) in wanted for country in countries)
     }
 
 

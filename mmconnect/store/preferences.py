@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from mmconnect.domain.clock import parse_duration
 from mmconnect.store import settings
+from mmconnect.webhook import addresses
 
 DAY = 86_400
 LONGEST = 3650 * DAY
@@ -78,10 +79,24 @@ def _networks(text: str) -> tuple[str, ...]:
 def _url_or_off(text: str) -> str | None:
     if text.strip().lower() == "off":
         return None
-    parts = urlsplit(text.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    url = text.strip()
+    parts = urlsplit(url)
+    host = parts.hostname
+    if parts.scheme not in ("http", "https") or not host or any(c.isspace() for c in url):
         raise ValueError("write http://HOST/… or https://HOST/…, or off")
-    return text.strip()
+    if parts.port == 0:
+        raise ValueError("nothing listens on port 0")
+    if parts.scheme == "http" and _is_public(host):
+        raise ValueError(f"{host} is beyond your own network: write https://")
+    return url
+
+
+def _is_public(host: str) -> bool:
+    """Whether it is a public address; names are judged when connecting."""
+    try:
+        return not addresses.is_private(host)
+    except ValueError:
+        return False
 
 
 def _rate(text: str) -> int:

@@ -26,6 +26,15 @@ _WAITS = (
 )
 
 
+OLD = (
+    "m.received_at < ?1 AND (m.received_at >= ?2 OR"
+    " (SELECT n.received_at FROM messages n WHERE n.rowid > m.rowid AND n.received_at >= ?2"
+    " ORDER BY n.rowid LIMIT 1) < ?1)"
+)
+"""Whether a message `m` was taken before ?1, with PLAUSIBLE as ?2. One whose stamp cannot be is as
+old as the next one that came with a good stamp."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """What one look at a table has found."""
@@ -50,14 +59,9 @@ class FoundKeys:
 
 
 def old_messages(db: sqlite3.Connection, before: int, after_id: str, limit: int) -> Found:
-    """Messages taken `before` (UTC ms) that nothing waits for; at most `limit` are looked at.
-
-    One whose stamp cannot be is as old as the next one that came with a good stamp.
-    """
+    """Messages taken `before` (UTC ms) that nothing waits for; at most `limit` are looked at."""
     rows = db.execute(
-        f"SELECT m.id, m.received_at < ?1 AND NOT {_WAITS} AND (m.received_at >= ?2 OR"
-        " (SELECT n.received_at FROM messages n WHERE n.rowid > m.rowid AND n.received_at >= ?2"
-        " ORDER BY n.rowid LIMIT 1) < ?1)"
+        f"SELECT m.id, {OLD} AND NOT {_WAITS}"
         " FROM messages m WHERE m.id > ?3 AND m.id < ?4 ORDER BY m.id LIMIT ?5",
         (before, PLAUSIBLE, after_id, first_at(MESSAGE, before), limit),
     ).fetchall()

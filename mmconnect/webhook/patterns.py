@@ -8,9 +8,10 @@ Importing this module loads no engine: the first pattern does.
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 from typing import Any
+
+from mmconnect.webhook.letters import composed
 
 SEARCHED = 5_000
 """Characters of a text that a pattern sees: more than 30 parts of an SMS."""
@@ -63,7 +64,7 @@ class Pattern:
 
     def search(self, text: str) -> bool:
         """Whether the first SEARCHED characters of a text have it somewhere."""
-        seen = unicodedata.normalize("NFC", text[:SEARCHED]).encode("utf-8", "replace")
+        seen = composed(text[:SEARCHED]).encode("utf-8", "replace")
         return self._regexp.search(seen) is not None
 
 
@@ -83,7 +84,7 @@ def compile(pattern: str) -> Pattern:
     options.dot_nl = False
     options.log_errors = False
     options.max_mem = MEMORY
-    written = unicodedata.normalize("NFC", pattern).encode("utf-8", "replace")
+    written = composed(pattern).encode("utf-8", "replace")
     try:
         found = Pattern(re2.compile(written, options))
     except re2.error as error:

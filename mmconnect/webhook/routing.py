@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from functools import lru_cache
 from mmconnect.domain.models import EVERYTHING, Condition, Match, Message, Routing
 from mmconnect.domain.numbers import digits
 from mmconnect.webhook import patterns
+from mmconnect.webhook.letters import composed
 from mmconnect.webhook.patterns import BadPattern
 
 log = logging.getLogger(__name__)
@@ -55,8 +55,8 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.lower()
-    folded = unicodedata.normalize("NFC", text).casefold()
-    return unicodedata.normalize("NFC", folded.replace("i\u0307", "i").replace("\u0131", "i"))
+    folded = composed(text).casefold()
+    return composed(folded.replace("i\u0307", "i").replace("\u0131", "i"))
 
 
 class Router:

@@ -13,6 +13,7 @@ import base64
 import binascii
 import hmac
 import secrets
+import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -40,6 +41,11 @@ def check_brought(secret: str, *, plain: bool = True) -> None:
     size = len(secret.encode())
     if size < MIN_SECRET_BYTES:
         raise ValueError(f"The secret has {size} bytes; {MIN_SECRET_BYTES} are the least")
+    if any(unicodedata.category(character) == "Cc" for character in secret):
+        raise ValueError(
+            "The secret has a line end or another control character in it. A file with a secret has"
+            " one line"
+        )
     if not plain and standard_key(secret) is None:
         raise ValueError(
             "The secret is not whsec_ + base64, so it makes no webhook-signature, and the plain"

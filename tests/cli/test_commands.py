@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def test_the_data_is_its_owners_alone(desk: Desk):
         ("delivery", "retry", "dlv_x", "--state", "failed"),
         ("delivery", "retry", "--state", "failed", "--since", "yesterday"),
         ("delivery", "cancel"),
+        ("delivery", "cancel", "dlv_x", "--before", "2h"),
     ],
 )
 def test_usage_errors_are_2_and_change_nothing(desk: Desk, words: tuple[str, ...]):
@@ -117,6 +119,21 @@ def test_failures_are_1_with_one_clear_sentence(desk: Desk, words: tuple[str, ..
     assert told.out == ""
     assert told.err.startswith(f"mmconnect: {says}")
     assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["0<&-", "1>&-", "0<&- 1>&- 2>&-"])
+def test_a_closed_stream_is_no_reason_to_fail(tmp_path: Path, closed: str):
+    here = f"--data-dir {tmp_path}/data"
+    run = f"exec {sys.executable} -m mmconnect"
+    add = subprocess.run(
+        ["sh", "-c", f"{run} endpoint add http://10.0.0.9/ --secret - {here} --json {closed}"],
+        input="a secret of some length",
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in add.stderr
+    assert add.returncode == (2 if "0<&-" in closed else 0), "without standard input, no secret"
 
 
 def test_an_error_in_json_is_a_document_too(desk: Desk):

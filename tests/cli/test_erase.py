@@ -14,6 +14,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from mmconnect.cli import erase
+from mmconnect.service.lock import Lock
 from mmconnect.store.connection import FILE, connect
 from tests.cli.conftest import Desk
 from tests.support.service import Service, until
@@ -221,10 +222,16 @@ def test_what_is_being_sent_stays_and_is_named(stopped: tuple[Running, str]):
     db = connect(house.directory / FILE)
     db.execute("UPDATE deliveries SET state = 'in_flight', boot_id = 'x'")
     db.close()
+    lock = Lock(house.directory)  # a service that is only just starting
     said = house.desk("message", "delete", one, "--yes", "--json")
     assert said.code == 1
     assert json.loads(said.out)["inFlight"] == [one]
     assert one in said.err
+    lock.release()
+    said = house.desk("message", "delete", one, "--yes", "--json")
+    assert said.json["inFlight"] == [], "interrupted by a crash, it is not being sent"
+    assert (said.json["deleted"], said.json["cancelled"]) == (1, 1)
+    assert holding(house.directory) == []
 
 
 def test_an_unknown_message_changes_nothing(stopped: tuple[Running, str]):
@@ -233,3 +240,14 @@ def test_an_unknown_message_changes_nothing(stopped: tuple[Running, str]):
     assert said.code == 1
     assert "There is no message msg_none" in said.err
     assert house.desk("message", "show", one).code == 0
+
+
+def test_an_empty_number_is_nobodys(stopped: tuple[Running, str]):
+    house, _ = stopped
+    db = connect(house.directory / FILE)
+    add = "INSERT INTO device_events (device_id, name, received_at, detail) SELECT id, 'call', 1,"
+    db.execute(f"{add} ? FROM devices", (json.dumps({"number": "+6581230000", "note": ""}),))
+    said = house.desk("message", "purge", "--from", "", "--yes", "--json")
+    assert (said.code, json.loads(said.out)["error"]) == (2, "usage_error")
+    assert db.execute("SELECT count(*) FROM device_events").fetchone() == (1,)
+    db.close()

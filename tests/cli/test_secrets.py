@@ -133,6 +133,17 @@ def test_usage(desk: Desk, more: list[str], says: str):
         assert all_secrets(desk) == {old}
 
 
+def test_a_file_with_more_than_the_secret_is_refused(desk: Desk, tmp_path: Path):
+    file = tmp_path / "secret.txt"
+    file.write_text(f"{signing.new_secret()}\n\n# of the CRM\n")
+    with endpoint(desk) as (its, old, _):
+        for words in (("rotate-secret", its), ("add", "http://10.0.0.9/")):
+            told = desk("endpoint", *words, "--secret", f"@{file}")
+            assert (told.code, told.out) == (2, "")
+            assert "line end" in told.err
+        assert all_secrets(desk) == {old}
+
+
 def test_a_secret_that_would_leave_nothing_to_sign_with_is_refused(desk: Desk):
     with endpoint(desk) as (its, old, _):
         with sqlite3.connect(desk.directory / "mmconnect.db") as db:

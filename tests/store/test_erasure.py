@@ -215,6 +215,16 @@ def test_what_else_is_known_of_a_number_goes_too(house: House):
     assert house.db.execute("SELECT count(*) FROM mms_notices").fetchone() == (0,)
 
 
+def test_what_a_phone_told_of_a_number_goes_however_that_is_written(house: House):
+    detail = json.dumps({"number": "+6581230000", "note": ""})
+    for number in ("+6581230000", "6581230000", "8123 0000"):
+        with transaction(house.db):
+            settings.put(house.db, settings.COUNTRY, "SG")
+            devices.add_event(house.db, house.device.id, "call", None, detail, NOW)
+            names = erasure.written(house.db, number)
+            assert erasure.forget_number(house.db, names) == 1, number
+
+
 def test_an_erasure_is_open_until_it_is_proven(house: House):
     known = erasure.erasures(house.db)
     assert known.begun == known.proven

@@ -10,7 +10,7 @@ import pytest
 
 from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.domain.models import Kind, Message
-from mmconnect.store import mms, outbox, retention
+from mmconnect.store import erasure, mms, outbox, retention
 from mmconnect.store.connection import transaction
 from mmconnect.store.messages import Keys, take
 from tests.store.conftest import House
@@ -141,6 +141,14 @@ def test_a_text_stamped_in_1970_goes_when_the_next_one_does_and_not_before(house
 def test_a_text_stamped_in_1970_stays_while_nothing_came_after_it(house: House):
     taken(house, 5000, ("delivered",))
     assert prune(house.db, NOW) == 0
+
+
+def test_a_text_stamped_in_1970_is_wiped_when_the_next_one_is_and_not_before(house: House):
+    unset = taken(house, 5000, ("delivered",))
+    assert erasure.to_wipe(house.db, NOW, "", 10).old == []
+    after_it = taken(house, NOW - 10 * DAY, ("delivered",))
+    assert erasure.to_wipe(house.db, NOW - 20 * DAY, "", 10).old == []
+    assert list(erasure.to_wipe(house.db, NOW, "", 10).old) == [unset, after_it]
 
 
 # -- keys ---------------------------------------------------------------------------------------

@@ -259,6 +259,13 @@ def test_the_worst_that_can_be_saved_is_soon_done():
     assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize("match", ["contains", "exact", "pattern"])
+def test_a_long_run_of_marks_stops_nobody(match: str):
+    begun = time.monotonic()
+    wants(text(match, "\u00e9clair"), text="e" + "\u0301\u0323" * 100_000)
+    assert time.monotonic() - begun < 10, "sorted at once, they would take half a minute"
+
+
 def test_a_pattern_sees_the_beginning_of_a_long_text():
     far = "a" * patterns.SEARCHED + "needle"
     assert not wants(text("pattern", "needle"), text=far)
