@@ -57,14 +57,15 @@ def _retry(args: argparse.Namespace) -> int:
         return _matching(args)
     if args.since or args.until or args.endpoint or args.dry_run:
         raise UsageError("--since, --until, --endpoint and --dry-run go with --state, not with ids")
+    ids = list(dict.fromkeys(args.ids))
     with opening.opened(args, write=True) as store:
-        for delivery_id in args.ids:
+        for delivery_id in ids:
             _check(store, delivery_id)
-        count = deliveries.retry(store.db, args.ids, store.clock.now())
+        count = deliveries.retry(store.db, ids, store.clock.now())
     if args.json:
-        output.document({"retried": count, "matching": len(args.ids), "replay": None})
-    elif count < len(args.ids):
-        print(f"{count} deliveries are sent again; {len(args.ids) - count} are in flight just now.")
+        output.document({"retried": count, "matching": len(ids), "replay": None})
+    elif count < len(ids):
+        print(f"{count} deliveries are sent again; {len(ids) - count} are in flight just now.")
     else:
         print(f"{count} deliveries are sent again, as soon as the service runs.")
     return 0

@@ -108,12 +108,13 @@ def _get(args: argparse.Namespace) -> int:
 
 def _set(args: argparse.Namespace) -> int:
     name = _name(args.name)
+    given = opening.secret_argument(args.value) if name == "alert_url" else args.value
     try:
-        value = KNOWN[name].parse(args.value)
+        value = KNOWN[name].parse(given)
     except (ValueError, OverflowError) as error:
-        raise UsageError(f"{name} {args.value!r}: {error}") from None
+        raise UsageError(f"{name} {given!r}: {error}") from None
     with opening.opened(args, write=True) as store:
-        text = value if name in (settings.SITE_NAME, settings.COUNTRY) else args.value.strip()
+        text = value if name in (settings.SITE_NAME, settings.COUNTRY) else given.strip()
         settings.put(store.db, name, text)
         secret = alerts.sync(store.db, store.ids, store.clock.now())
     return _tell(args, name, value, masked=True, secret=secret)

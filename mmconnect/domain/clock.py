@@ -130,7 +130,8 @@ def parse_duration(text: str) -> int:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw]?)", text.strip().lower())
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write it like 30s, 15m, 24h or 14d")
-    return round(float(match[1]) * _UNITS[match[2] or "s"])
+    seconds = float(match[1]) * _UNITS[match[2] or "s"]
+    return round(seconds) or int(seconds > 0)  # a little is never nothing, which may mean much
 
 
 def short_duration(seconds: int) -> str:

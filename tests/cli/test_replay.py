@@ -37,6 +37,12 @@ def states(desk: Desk) -> set[str]:
     return {d["state"] for d in desk("delivery", "list", "--json").json}
 
 
+def test_one_that_is_named_twice_is_one(desk: Desk):
+    _, (one,) = stocked(desk, 1)
+    told = desk("delivery", "retry", one, one, "--json").json
+    assert (told["retried"], told["matching"]) == (1, 1)
+
+
 def test_many_are_counted_and_wait_for_the_service(desk: Desk):
     endpoint, _ = stocked(desk)
     told = desk("delivery", "retry", "--state", "failed", "--endpoint", endpoint)

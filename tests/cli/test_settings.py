@@ -87,6 +87,8 @@ def test_what_may_be_secret_in_a_url_is_listed_only_when_asked_for(desk: Desk):
         assert "pass" not in out
         assert "alerts.example.com/x" in out
     assert desk("settings", "get", "alert_url").out == f"{url}\n"
+    assert desk("settings", "set", "alert_url", "-", given="https://example.com/y\n").code == 0
+    assert desk("settings", "get", "alert_url").out == "https://example.com/y\n"
 
 
 def test_the_alert_url_is_an_endpoint_with_a_secret_shown_once(desk: Desk):

@@ -83,6 +83,10 @@ def test_durations_are_written_as_they_are_read(text: str) -> None:
     assert short_duration(90) == "90s"
 
 
+def test_a_little_is_not_nothing() -> None:
+    assert [parse_duration(text) for text in ("0", "0s", "0.2s", "1.1h")] == [0, 0, 1, 3960]
+
+
 @given(st.lists(st.integers(-DAY * 7300, DAY * 7300), max_size=20))
 def test_ids_keep_their_order_while_the_clock_goes_back_and_forth(steps: list[int]) -> None:
     clock = SetClock()
