@@ -53,6 +53,7 @@ class Claiming:
         Returns for how long (seconds) there is nothing to do.
         """
         while lane.is_due(now := self._clock.now()):
+            lane.backlog = True  # nothing new goes beside what is due, and each landing looks again
             slots = lane.slots(endpoint)
             if slots <= 0 or not self._going():
                 return NOTHING

@@ -13,7 +13,7 @@ from mmconnect.domain.models import EndpointState, Numbers
 from mmconnect.service import watch
 from mmconnect.store import endpoints
 from mmconnect.webhook import schedule
-from tests.support.inprocess import appliance, eventually
+from tests.support.inprocess import FakeClock, appliance, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import after, answer, hang, receiver, when
 
@@ -57,6 +57,59 @@ async def test_one_senders_slow_text_holds_up_nobody_else(tmp_path: Path):
         gate.set()
         await there.until(11)
         assert there.texts[6:] == [f"alice {n}" for n in range(5)]
+
+
+async def test_what_becomes_due_while_all_places_are_taken_goes_when_one_is_free(tmp_path: Path):
+    gate, clock = asyncio.Event(), FakeClock()
+    async with (
+        appliance(tmp_path, clock=clock) as box,
+        receiver(answer(500), answer(), when(gate)) as there,
+    ):
+        await box.endpoint(there.url, concurrency=1)
+        await box.settled(await box.text("again", ALICE), "pending")
+        await box.settled(await box.text("fine", BOB))
+        await box.text("slow", BOB)
+        await there.until(3)
+        clock.advance(5)
+        box.dispatcher._awake.set()  # it has slept until now
+        await eventually(lambda: not box.dispatcher._awake.is_set())
+        gate.set()
+        await there.until(4)
+        assert there.texts[-1] == "again"
+
+
+async def test_a_new_text_does_not_join_a_retry_of_its_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even while that is being claimed."""
+    gate, clock = asyncio.Event(), FakeClock()
+    async with (
+        appliance(tmp_path, clock=clock) as box,
+        receiver(answer(500), default=when(gate)) as there,
+    ):
+        await box.endpoint(there.url)
+        await box.settled(await box.text("again", ALICE), "pending")
+        claim = box.dispatcher._claiming._write
+        claiming, claimed = asyncio.Event(), asyncio.Event()
+
+        async def slow(*args):
+            found = await claim(*args)
+            claiming.set()
+            await claimed.wait()
+            return found
+
+        monkeypatch.setattr(box.dispatcher._claiming, "_write", slow)
+        clock.advance(5)
+        box.dispatcher._awake.set()
+        await claiming.wait()
+        await box.text("next", ALICE)
+        claimed.set()
+        await there.until(2)
+        await asyncio.sleep(0.05)
+        assert there.texts == ["again", "again"]
+        gate.set()
+        await there.until(3)
+        assert there.together == 1
 
 
 async def test_never_more_at_once_than_the_endpoint_wants(tmp_path: Path):
