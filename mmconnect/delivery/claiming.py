@@ -75,7 +75,8 @@ class Claiming:
                 lane.enter(flight.sender)
                 self._start(flight)
             lane.looked(found.next_due, now, arrivals)
-            if lane.backlog and not found.flights and lane.arrivals == arrivals:
+            nothing = not found.flights and not found.expired
+            if lane.backlog and nothing and lane.arrivals == arrivals:
                 # what is due waits for its sender, as far as was looked
                 return NOTHING if deep else max(0.0, lane.deep_at - began)
         return NOTHING if lane.next_due is None else max(0.0, (lane.next_due - now) / 1000)

@@ -361,6 +361,19 @@ async def test_no_network_is_nobodys_outage(tmp_path: Path, monkeypatch: pytest.
             assert one.texts == two.texts == ["0", "1"]
 
 
+async def test_what_has_grown_too_old_does_not_hide_what_has_not(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, endpoint_id, port), receiver(port=port) as there:
+        for n in range(20):
+            await box.text("old", f"+65812300{n:02}")
+        border = clock.now()
+        clock.advance(1)
+        await texts(box, "young", sender=BOB)
+        box.dispatcher._claiming._too_old = lambda endpoint: border
+        box.change(lambda db: endpoints.release(db, endpoint_id, clock.now()))
+        await eventually(lambda: states(box) == {"delivered": 1, "expired": 21})
+        assert there.texts == ["young"]
+
+
 async def test_what_has_grown_too_old_expires_instead_of_being_sent(tmp_path: Path):
     async with nobody(tmp_path) as (box, clock, _, port), receiver(port=port) as there:
         await texts(box, "1")
