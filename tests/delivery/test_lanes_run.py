@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.support.inprocess import FakeClock, appliance, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import after, answer, hang, receiver, when
 
-ALICE, BOB = "+6581230001", "+6581230002"
+ALICE, BOB, CAROL = "+6581230001", "+6581230002", "+6581230003"
 
 
 async def test_texts_of_one_sender_go_one_after_the_other_and_in_order(tmp_path: Path):
@@ -110,6 +111,33 @@ async def test_a_new_text_does_not_join_a_retry_of_its_sender(
         gate.set()
         await there.until(3)
         assert there.together == 1
+
+
+async def test_nobody_waits_for_what_another_endpoint_has_to_catch_up_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even when its answers are quicker than the disk, so that more can always be claimed."""
+    async with appliance(tmp_path) as box, receiver() as many, receiver() as few:
+        behind = await box.endpoint(many.url, state=EndpointState.PAUSED)
+        for n in range(60):
+            await box.text(str(n), ALICE)
+        claim, claims = box.dispatcher._claiming._write, itertools.count(1)
+
+        async def slow(*args):
+            await asyncio.sleep(0.02)
+            found = await claim(*args)
+            if next(claims) == 1:  # from now on there is always one whose sender is free
+                await asyncio.gather(*[box.text(f"carol {n}", CAROL) for n in range(60)])
+            return found
+
+        monkeypatch.setattr(box.dispatcher._claiming, "_write", slow)
+        box.change(lambda db: endpoints.resume(db, behind, box.clock.now()))
+        await many.until(4)
+        await box.endpoint(few.url)
+        await box.text("b1", BOB)
+        await box.text("b2", BOB)
+        await few.until(2)
+        assert len(many.arrivals) < 100
 
 
 async def test_never_more_at_once_than_the_endpoint_wants(tmp_path: Path):
