@@ -332,6 +332,33 @@ async def test_strict_order_holds_the_later_texts_of_one_sender_only(tmp_path: P
         assert there.texts.index("a1") > max(n for n, t in enumerate(there.texts) if t == "bad")
 
 
+async def test_in_strict_order_none_slips_past_a_failure_that_is_being_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver() as there:
+        await box.endpoint(there.url, strict_order=True)
+        await texts(box, "fine")
+        await quiet(box)
+        there.then(answer(500))
+        record, recording = box.dispatcher._attempts._write, asyncio.Event()
+
+        async def slow(write):
+            recording.set()
+            written = await record(write)
+            await asyncio.sleep(0.1)
+            return written
+
+        monkeypatch.setattr(box.dispatcher._attempts, "_write", slow)
+        await texts(box, "bad")
+        await recording.wait()
+        await texts(box, "next")
+        await quiet(box)
+        await live(box, clock, 5, 5)
+        await eventually(lambda: states(box) == {"delivered": 3})
+        assert there.texts == ["fine", "bad", "bad", "next"]
+
+
 async def test_strict_order_gives_way_when_a_text_has_failed_for_good(tmp_path: Path):
     clock = FakeClock()
 
