@@ -150,7 +150,7 @@ def _after_probe(known: Health, new: Evidence, wait: float | None) -> Health:
     timed = known.probe_due is None or known.probe_due <= new.at
     if wait is None:
         if not timed:
-            return replace(known, avoid=new.sender if new.unavailable else None)
+            return replace(_next(known, new, 0.0), probe_due=known.probe_due)
         known = replace(known, probes=known.probes + 1)
         wait = _wait(known, new.at)
     elif not timed and known.probe_due is not None:
