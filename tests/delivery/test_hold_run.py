@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from mmconnect.domain.models import DeliveryState, EndpointState
-from mmconnect.store import endpoints
+from mmconnect.store import deliveries, endpoints, erasure
 from mmconnect.webhook import outcome
+from tests.delivery.test_expiry import letting_expire
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import after, answer, free_port, receiver
 
@@ -370,6 +371,34 @@ async def test_strict_order_gives_way_when_a_text_has_failed_for_good(tmp_path: 
         await texts(box, "bad", "next")
         await live(box, clock, 10, 5)
         await eventually(lambda: states(box) == {"failed": 1, "delivered": 1})
+
+
+@pytest.mark.parametrize("how", ["expired", "cancelled", "deleted"])
+async def test_strict_order_gives_way_when_a_text_is_not_sent_any_more(tmp_path: Path, how: str):
+    """Whoever has taken it away, and however long it would still have waited."""
+    clock = FakeClock()
+
+    async def picky(exchange) -> None:
+        await answer(500 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=picky) as there:
+        await box.endpoint(there.url, strict_order=True, schedule=(0, 86_400), max_age=900)
+        (bad,) = await texts(box, "bad")
+        await quiet(box)
+        clock.advance(600)
+        await texts(box, "next")
+        await quiet(box)
+        assert there.texts == ["bad"]
+        if how == "expired":
+            clock.advance(300)
+            await letting_expire(box).turn()
+        elif how == "cancelled":
+            (one,) = box.deliveries(bad)
+            box.change(lambda db: deliveries.cancel(db, [one.id], clock.now()))
+        else:
+            box.change(lambda db: erasure.delete(db, [bad]))
+        await there.until(2)
+        assert there.texts == ["bad", "next"]
 
 
 async def test_no_network_is_nobodys_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
