@@ -120,9 +120,10 @@ def pause(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
 
 
 def resume(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
-    """End a pause: what waits goes out."""
+    """End a pause: what waits goes out, also when there was none. A running service notices."""
     db.execute(
-        "UPDATE endpoints SET state = 'active' WHERE id = ? AND state = 'paused'", (endpoint_id,)
+        "UPDATE endpoints SET state = iif(state = 'paused', 'active', state) WHERE id = ?",
+        (endpoint_id,),
     )
     db.execute(
         "UPDATE age_gaps SET to_at = max(from_at, ?) WHERE endpoint_id = ? AND to_at IS NULL",

@@ -313,6 +313,18 @@ async def test_paused_while_held(tmp_path: Path):
         await eventually(lambda: states(box) == {"delivered": 1})
 
 
+async def test_resuming_sends_what_waits_for_its_next_attempt_also_without_a_pause(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(answer(500)) as there:
+        endpoint_id = await box.endpoint(there.url, schedule=(0, 3600))
+        await texts(box, "again")
+        await quiet(box)
+        await box.watch.refresh()
+        await quiet(box)
+        box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
+        await eventually(lambda: states(box) == {"delivered": 1})
+
+
 async def test_strict_order_holds_the_later_texts_of_one_sender_only(tmp_path: Path):
     clock = FakeClock()
 
