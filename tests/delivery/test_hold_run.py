@@ -156,6 +156,24 @@ async def test_404_for_a_week_then_everything_arrives(tmp_path: Path, count: int
         await eventually(lambda: states(box)["delivered"] == count)
 
 
+async def test_who_has_refused_for_long_and_is_then_not_reached_loses_no_text(tmp_path: Path):
+    """A flow that is not active, on a machine that is started anew."""
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box:
+        async with receiver(default=answer(404)) as there:
+            endpoint_id = await box.endpoint(there.url)
+            for n in range(5):
+                await box.text(str(n), f"+658123000{n}")
+            await quiet(box)
+            await live(box, clock, 3 * DAY, 1800)
+        await live(box, clock, 3600, 600)
+        assert box.endpoint_row(endpoint_id).held_class == "not_reached"
+        assert states(box) == {"pending": 5}
+        async with receiver(port=there.port):
+            await live(box, clock, 300, 60)
+            await eventually(lambda: states(box) == {"delivered": 5})
+
+
 async def test_who_fails_gets_no_text_oftener_than_the_schedule_says(tmp_path: Path):
     clock = FakeClock()
     async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
