@@ -139,8 +139,8 @@ def _held(known: Health, held: OutcomeClass, new: Evidence) -> Health:
             return replace(known, probe_due=None)
         wait = 5.0 if held in _FREE else _STEPS[0]
         return _next(known, new, wait)
-    if known.held is OutcomeClass.GONE:
-        return replace(known, probe_due=None)
+    if known.held is OutcomeClass.GONE:  # who asked has been told
+        return replace(known, since=new.at, probe_due=None)
     known = replace(known, local=known.local and new.local)
     return _after_probe(known, new, None) if new.probe else known
 

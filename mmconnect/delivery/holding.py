@@ -156,12 +156,14 @@ class Holding:
         self, lane: Lane, endpoint: Endpoint, before: Endpoint | None, now: float
     ) -> None:
         held = OutcomeClass(endpoint.held_class or OutcomeClass.NOT_REACHED)
+        found = self._found.get(endpoint.id)
         if lane.health.held is not held:
             lane.health = (self._remembered(endpoint, now) if before is None else None) or began(
                 held, now
             )
         if before is None:
-            wanted = (endpoint.probe_asked_at or 0) > (endpoint.held_at or 0)
+            told_at = max(endpoint.held_at or 0, 0 if found is None else found.since or 0)
+            wanted = (endpoint.probe_asked_at or 0) > told_at
         else:
             wanted = _way_changed(before, endpoint)
         if wanted:

@@ -304,6 +304,27 @@ async def test_gone_waits_for_a_person(tmp_path: Path):
         assert there.texts[2:] == ["0", "1", "2"]
 
 
+async def test_gone_is_asked_once_for_a_persons_once_whatever_is_started_anew(tmp_path: Path):
+    clock = FakeClock()
+    async with receiver(default=answer(410)) as there:
+        async with appliance(tmp_path, clock=clock) as box:
+            endpoint_id = await box.endpoint(there.url)
+            await box.text("0")
+            await quiet(box)
+            clock.advance(1)
+            box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+            await there.until(2)
+            await quiet(box)
+        clock.advance(1)
+        async with appliance(tmp_path, clock=clock, tokens=()) as box:
+            await quiet(box)
+            assert len(there.arrivals) == 2
+            clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        async with appliance(tmp_path, clock=clock, tokens=()):
+            await there.until(3)
+
+
 async def test_an_edit_by_a_person_is_tried_at_once(tmp_path: Path):
     async with nobody(tmp_path) as (box, clock, endpoint_id, _), receiver() as there:
         await live(box, clock, 3600, 60)
