@@ -188,7 +188,17 @@ def _longest_waiting(
             return str(delivery_id)
         else:
             second = second or delivery_id
-    return second
+    return second and (_of_another(db, by, avoid) or second)
+
+
+def _of_another(db: sqlite3.Connection, by: Claim, avoid: str | None) -> str | None:
+    """The oldest that waits of any sender but one, behind however many of that one's."""
+    row = db.execute(
+        f"SELECT id FROM {_source(by.strict)} AND sender <> ? AND due_at <= ?"
+        " AND coalesce(renewed_at, created_at) > ? ORDER BY due_at, id LIMIT 1",
+        (by.endpoint_id, avoid, by.now, by.too_old),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _launch(

@@ -284,6 +284,25 @@ async def test_after_503_another_sender_is_tried(tmp_path: Path):
         assert all(x != y for x, y in zip(there.texts, there.texts[1:], strict=False))
 
 
+async def test_after_503_another_sender_is_tried_behind_however_many(tmp_path: Path):
+    clock = FakeClock()
+
+    async def choking(exchange) -> None:
+        await answer(503 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=choking) as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text("bad", ANN)
+        await quiet(box)
+        await live(box, clock, 5, 5)
+        assert box.endpoint_row(endpoint_id).held_class == "not_reached"
+        await texts(box, *map(str, range(250)), sender=ANN)
+        await texts(box, "b", sender=BOB)
+        await quiet(box)
+        await live(box, clock, 20, 5)
+        await eventually(lambda: states(box) == {"delivered": 251, "pending": 1})
+
+
 async def test_gone_waits_for_a_person(tmp_path: Path):
     clock = FakeClock()
     async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(410)) as there:
