@@ -88,13 +88,17 @@ def hold(
 
 
 def release(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
-    """It works again: whatever waits is due at once, oldest first. False when it was not held."""
+    """It works again: whatever waits is due at once, oldest first. False when it was not held.
+
+    What was counted against it no longer counts.
+    """
     changed = db.execute(
         "UPDATE endpoints SET state = 'active', held_class = NULL, held_reason = NULL,"
         " held_at = NULL WHERE id = ? AND state = 'held'",
         (endpoint_id,),
     ).rowcount
     if changed:
+        db.execute("DELETE FROM endpoint_health WHERE endpoint_id = ?", (endpoint_id,))
         all_due(db, endpoint_id, now)
     return bool(changed)
 
