@@ -125,6 +125,9 @@ class Holding:
                 retry_after=landed.retry_after,
             ),
         )
+        if flight.probe and lane.asked:
+            lane.asked = False
+            after = after if after.held is None else asked(after, now)
         if after == before:
             return None
         lane.health = after
@@ -167,7 +170,7 @@ class Holding:
         else:
             wanted = _way_changed(before, endpoint)
         if wanted:
-            lane.health = asked(lane.health, now)
+            lane.health, lane.asked = asked(lane.health, now), lane.probing
             lane.look_again()
 
     def _remembered(self, endpoint: Endpoint, now: float) -> Health | None:

@@ -14,7 +14,7 @@ from mmconnect.store import deliveries, endpoints, erasure
 from mmconnect.webhook import outcome
 from tests.delivery.test_expiry import letting_expire
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
-from tests.support.receiver import after, answer, free_port, receiver
+from tests.support.receiver import after, answer, free_port, receiver, when
 
 ANN, BOB = "+6581110000", "+6582220000"
 DAY = 86_400
@@ -342,6 +342,25 @@ async def test_gone_is_asked_once_for_a_persons_once_whatever_is_started_anew(tm
         box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
         async with appliance(tmp_path, clock=clock, tokens=()):
             await there.until(3)
+
+
+async def test_a_probe_that_is_asked_for_while_one_hangs_follows_it_at_once(tmp_path: Path):
+    clock, gate = FakeClock(), asyncio.Event()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        for n in range(3):
+            await box.text(str(n), f"+658123000{n}")
+        await quiet(box)
+        there.then(when(gate, answer(500)))
+        clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        await there.until(4)
+        there.default = answer()
+        clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        await eventually(lambda: box.dispatcher._lanes[endpoint_id].asked)
+        gate.set()
+        await eventually(lambda: states(box) == {"delivered": 3})
 
 
 async def test_an_edit_by_a_person_is_tried_at_once(tmp_path: Path):
