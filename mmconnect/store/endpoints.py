@@ -148,14 +148,18 @@ def all_due(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
     )
 
 
-def move(db: sqlite3.Connection, endpoint_id: str, url: str) -> None:
-    """Give an endpoint another URL; what it was held for at the old one no longer counts."""
+def move(db: sqlite3.Connection, endpoint_id: str, url: str, now: int) -> None:
+    """Give an endpoint another URL, to which whatever waits goes at once.
+
+    What it was held for at the old one no longer counts.
+    """
     db.execute("DELETE FROM endpoint_health WHERE endpoint_id = ?", (endpoint_id,))
     db.execute(
         "UPDATE endpoints SET url = ?, held_class = NULL, held_reason = NULL, held_at = NULL,"
         " state = iif(state = 'held', 'active', state) WHERE id = ?",
         (url, endpoint_id),
     )
+    all_due(db, endpoint_id, now)
 
 
 def remove(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
