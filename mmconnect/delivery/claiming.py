@@ -48,36 +48,40 @@ class Claiming:
         self._announcing, self._wake = announcing, wake
 
     async def claim(self, endpoint: Endpoint, lane: Lane) -> float:
-        """Start due deliveries until there is no room or none is left.
+        """Start due deliveries, as many as there is room for.
 
-        Returns for how long (seconds) there is nothing to do.
+        Returns for how long (seconds) there is nothing to do: not at all when another look may find
+        more, which is left to the next turn, so that nobody waits for another's backlog.
         """
-        while lane.is_due(now := self._clock.now()):
-            slots = lane.slots(endpoint)
-            if slots <= 0 or not self._going():
-                return NOTHING
-            arrivals, began = lane.arrivals, self._clock.monotonic()
-            deep = began >= lane.deep_at
-            found = await self._write(
-                endpoint,
-                partial(
-                    claims.claim,
-                    by=self._by(endpoint, now),
-                    slots=slots,
-                    busy=list(lane.busy),
-                    depth=claims.DEEP if deep else claims.SHALLOW,
-                ),
-            )
-            if deep:
-                lane.deep_at = began + (self._clock.monotonic() - began) * _SHARE
-            for flight in found.flights:
-                lane.enter(flight.sender)
-                self._start(flight)
-            lane.looked(found.next_due, now, arrivals)
-            if lane.backlog and not found.flights and lane.arrivals == arrivals:
-                # what is due waits for its sender, as far as was looked
-                return NOTHING if deep else max(0.0, lane.deep_at - began)
-        return NOTHING if lane.next_due is None else max(0.0, (lane.next_due - now) / 1000)
+        now = self._clock.now()
+        lane.backlog = True  # nothing new goes beside what is due, and each landing looks again
+        slots = lane.slots(endpoint)
+        if slots <= 0 or not self._going():
+            return NOTHING
+        arrivals, began = lane.arrivals, self._clock.monotonic()
+        deep = began >= lane.deep_at
+        found = await self._write(
+            endpoint,
+            partial(
+                claims.claim,
+                by=self._by(endpoint, now),
+                slots=slots,
+                busy=list(lane.busy),
+                depth=claims.DEEP if deep else claims.SHALLOW,
+            ),
+        )
+        if deep:
+            lane.deep_at = began + (self._clock.monotonic() - began) * _SHARE
+        for flight in found.flights:
+            lane.enter(flight.sender)
+            self._start(flight)
+        lane.looked(found.next_due, now, arrivals)
+        if not lane.backlog:
+            return NOTHING if lane.next_due is None else max(0.0, (lane.next_due - now) / 1000)
+        if found.flights or found.expired or lane.arrivals != arrivals:
+            return 0.0
+        # what is due waits for its sender, as far as was looked
+        return NOTHING if deep else max(0.0, lane.deep_at - began)
 
     async def probe(self, endpoint: Endpoint, lane: Lane) -> float:
         """Probe a held endpoint when it is time; how long (seconds) there is nothing to do."""

@@ -238,6 +238,8 @@ class Dispatcher:
         try:
             if endpoint is not None:
                 landed = await self._attempts.make(endpoint, flight)
+                if endpoint.strict_order and landed.due_at is not None:
+                    lane.look_again()  # it waits, though nobody can see that before it is recorded
                 self.observe(endpoint, flight, landed)
                 now = self._look().endpoints.get(endpoint.id)
                 if now is endpoint or (now is not None and now.url == endpoint.url):

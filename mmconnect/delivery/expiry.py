@@ -57,7 +57,7 @@ class Expiry:
         wake: Callable[[], None],
     ) -> None:
         """`too_old`: the time (UTC ms) at or before which what was made is too old; `wake` is
-        called when there are deliveries that nobody expects."""
+        called when there is something to send that nobody expects."""
         self._database, self._look, self._clock = database, look, clock
         self._too_old, self._announcing, self._wake = too_old, announcing, wake
         self._known: dict[str, _Known] = {}
@@ -121,7 +121,7 @@ class Expiry:
             return len(expired), self._announcing.expired(db, endpoint, expired)
 
         count, announced = await self._database.write(expire, heavy=True)
-        if announced:
+        if announced or (count and endpoint.strict_order):  # others may have waited for those
             self._wake()
         if count:
             log.warning(

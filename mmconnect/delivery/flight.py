@@ -110,7 +110,8 @@ def _what_follows(
     if result is OutcomeClass.GONE:
         return DeliveryState.PENDING, in_line, min(flight.spent, len(waits) - 1)
     spent = flight.spent
-    if flight.probe and result is OutcomeClass.REFUSED:
-        spent = min(spent, len(waits) - 1)  # the receiver wants none of it: nothing to be spared
+    if flight.probe and result in (OutcomeClass.REFUSED, OutcomeClass.NOT_REACHED):
+        # the receiver wants none of it, or has not got it: a probe never ends a text by that
+        spent = min(spent, len(waits) - 1)
     due_at = schedule.next_attempt(waits, spent, now, jitter, retry_after)
     return DeliveryState.FAILED if due_at is None else DeliveryState.PENDING, due_at, spent

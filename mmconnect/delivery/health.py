@@ -139,8 +139,8 @@ def _held(known: Health, held: OutcomeClass, new: Evidence) -> Health:
             return replace(known, probe_due=None)
         wait = 5.0 if held in _FREE else _STEPS[0]
         return _next(known, new, wait)
-    if known.held is OutcomeClass.GONE:
-        return replace(known, probe_due=None)
+    if known.held is OutcomeClass.GONE:  # who asked has been told
+        return replace(known, since=new.at, probe_due=None)
     known = replace(known, local=known.local and new.local)
     return _after_probe(known, new, None) if new.probe else known
 
@@ -150,7 +150,7 @@ def _after_probe(known: Health, new: Evidence, wait: float | None) -> Health:
     timed = known.probe_due is None or known.probe_due <= new.at
     if wait is None:
         if not timed:
-            return replace(known, avoid=new.sender if new.unavailable else None)
+            return replace(_next(known, new, 0.0), probe_due=known.probe_due)
         known = replace(known, probes=known.probes + 1)
         wait = _wait(known, new.at)
     elif not timed and known.probe_due is not None:

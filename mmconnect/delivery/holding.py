@@ -125,6 +125,9 @@ class Holding:
                 retry_after=landed.retry_after,
             ),
         )
+        if flight.probe and lane.asked:
+            lane.asked = False
+            after = after if after.held is None else asked(after, now)
         if after == before:
             return None
         lane.health = after
@@ -156,16 +159,18 @@ class Holding:
         self, lane: Lane, endpoint: Endpoint, before: Endpoint | None, now: float
     ) -> None:
         held = OutcomeClass(endpoint.held_class or OutcomeClass.NOT_REACHED)
+        found = self._found.get(endpoint.id)
         if lane.health.held is not held:
             lane.health = (self._remembered(endpoint, now) if before is None else None) or began(
                 held, now
             )
         if before is None:
-            wanted = (endpoint.probe_asked_at or 0) > (endpoint.held_at or 0)
+            told_at = max(endpoint.held_at or 0, 0 if found is None else found.since or 0)
+            wanted = (endpoint.probe_asked_at or 0) > told_at
         else:
             wanted = _way_changed(before, endpoint)
         if wanted:
-            lane.health = asked(lane.health, now)
+            lane.health, lane.asked = asked(lane.health, now), lane.probing
             lane.look_again()
 
     def _remembered(self, endpoint: Endpoint, now: float) -> Health | None:

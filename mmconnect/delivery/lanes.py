@@ -43,6 +43,8 @@ class Lane:
     writing: int = 0
     """Changes of the state that are being written."""
     probing: bool = False
+    asked: bool = False
+    """A person wants a probe that begins after the one in flight."""
     deep_at: float = 0.0
     """When a look may go through all that is due again (monotonic seconds)."""
     new_text: bool = False

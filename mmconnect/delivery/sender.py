@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 TOTAL_TIMEOUT = 15.0
 """Seconds for the whole exchange."""
+MEANWHILE = 2.0
+"""Seconds within which a kept connection shows that the receiver had closed it before. When it
+breaks later, the receiver may have acted on the request."""
 _USUAL = AddressRule()
 ROUTES = 256
 """Ways whose URL is kept understood."""
@@ -88,7 +91,8 @@ class Sender:
             if connection is not None:
                 trouble = await self._exchange(connection, request, until)
                 # Closed by the receiver meanwhile is no failure: once more, on a new one.
-                if trouble is Trouble.RESET and not connection.answered:
+                at_once = self._loop.time() < until - self._total + MEANWHILE
+                if trouble is Trouble.RESET and not connection.answered and at_once:
                     connection = None
             if connection is None:
                 connection = await self._dialer.connect(there, rule, until)

@@ -35,7 +35,7 @@ def sync(db: sqlite3.Connection, ids: Ids, now: int) -> str | None:
         deliveries.cancel_waiting(db, present.id, now)
         endpoints.remove(db, present.id, now)
     elif present is not None and url is not None and present.url != url:
-        endpoints.move(db, present.id, url)
+        endpoints.move(db, present.id, url, now)
     elif present is None and url is not None:
         secret = signing.new_secret()
         endpoints.add(db, _endpoint(ids.new(ENDPOINT), url, secret, now))

@@ -106,12 +106,16 @@ def claim_probe(
     if _state(db, by.endpoint_id) == "paused":
         return Claimed(next_due=_next_due(db, by))
     expired: list[str] = []
-    if arrival and not free:
-        chosen = _first_try(db, by)
-    else:
-        chosen = _longest_waiting(db, by, free or spare_last, budget, avoid, expired)
-        if free and chosen is not None:
-            chosen = _first_of_sender(db, by, chosen)
+    while True:
+        if arrival and not free:
+            chosen = _first_try(db, by)
+        else:
+            chosen = _longest_waiting(db, by, free or spare_last, budget, avoid, expired)
+            if free and chosen is not None:
+                chosen = _first_of_sender(db, by, chosen)
+        if chosen is None or not _is_too_old(db, chosen, by):
+            break
+        expired.append(chosen)
     due = _next_due(db, by)
     if chosen is None:
         later = None if due is None else max(due, by.now + 1000)
@@ -188,7 +192,22 @@ def _longest_waiting(
             return str(delivery_id)
         else:
             second = second or delivery_id
-    return second
+    return second and (_of_another(db, by, avoid) or second)
+
+
+def _is_too_old(db: sqlite3.Connection, delivery_id: str, by: Claim) -> bool:
+    """Whether a delivery has grown too old; it has expired then."""
+    return expiry.expire_one(db, delivery_id, by.max_age, by.now, threshold=by.too_old)
+
+
+def _of_another(db: sqlite3.Connection, by: Claim, avoid: str | None) -> str | None:
+    """The oldest that waits of any sender but one, behind however many of that one's."""
+    row = db.execute(
+        f"SELECT id FROM {_source(by.strict)} AND sender <> ? AND due_at <= ?"
+        " AND coalesce(renewed_at, created_at) > ? ORDER BY due_at, id LIMIT 1",
+        (by.endpoint_id, avoid, by.now, by.too_old),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _launch(

@@ -114,7 +114,10 @@ BY_HAND = "Cancelled by hand"
 
 
 def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
-    """Cancel deliveries that wait; how many. They stay visible, and can be sent again."""
+    """Cancel deliveries that wait; how many. They stay visible, and can be sent again.
+
+    A running service notices: in strict order others may have waited for them.
+    """
     count = 0
     for delivery_id in delivery_ids:
         count += db.execute(
@@ -122,6 +125,8 @@ def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int
             " WHERE id = ? AND state = 'pending'",
             (now, BY_HAND, delivery_id),
         ).rowcount
+    if count:
+        touch(db)
     return count
 
 

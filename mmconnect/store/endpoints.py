@@ -88,13 +88,17 @@ def hold(
 
 
 def release(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
-    """It works again: whatever waits is due at once, oldest first. False when it was not held."""
+    """It works again: whatever waits is due at once, oldest first. False when it was not held.
+
+    What was counted against it no longer counts.
+    """
     changed = db.execute(
         "UPDATE endpoints SET state = 'active', held_class = NULL, held_reason = NULL,"
         " held_at = NULL WHERE id = ? AND state = 'held'",
         (endpoint_id,),
     ).rowcount
     if changed:
+        db.execute("DELETE FROM endpoint_health WHERE endpoint_id = ?", (endpoint_id,))
         all_due(db, endpoint_id, now)
     return bool(changed)
 
@@ -120,9 +124,10 @@ def pause(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
 
 
 def resume(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
-    """End a pause: what waits goes out."""
+    """End a pause: what waits goes out, also when there was none. A running service notices."""
     db.execute(
-        "UPDATE endpoints SET state = 'active' WHERE id = ? AND state = 'paused'", (endpoint_id,)
+        "UPDATE endpoints SET state = iif(state = 'paused', 'active', state) WHERE id = ?",
+        (endpoint_id,),
     )
     db.execute(
         "UPDATE age_gaps SET to_at = max(from_at, ?) WHERE endpoint_id = ? AND to_at IS NULL",
@@ -143,14 +148,18 @@ def all_due(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
     )
 
 
-def move(db: sqlite3.Connection, endpoint_id: str, url: str) -> None:
-    """Give an endpoint another URL; what it was held for at the old one no longer counts."""
+def move(db: sqlite3.Connection, endpoint_id: str, url: str, now: int) -> None:
+    """Give an endpoint another URL, to which whatever waits goes at once.
+
+    What it was held for at the old one no longer counts.
+    """
     db.execute("DELETE FROM endpoint_health WHERE endpoint_id = ?", (endpoint_id,))
     db.execute(
         "UPDATE endpoints SET url = ?, held_class = NULL, held_reason = NULL, held_at = NULL,"
         " state = iif(state = 'held', 'active', state) WHERE id = ?",
         (url, endpoint_id),
     )
+    all_due(db, endpoint_id, now)
 
 
 def remove(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:

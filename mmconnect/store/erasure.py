@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.domain.numbers import normalise
-from mmconnect.store import devices, settings
+from mmconnect.store import deliveries, devices, settings
 from mmconnect.store.messages import attachments_from, attachments_json
 from mmconnect.store.retention import OLD, PLAUSIBLE, Found, found
 
@@ -213,6 +213,8 @@ def delete(
         db.execute("DELETE FROM mms_notices WHERE message_id = ?", (message_id,))
         gone = db.execute("DELETE FROM messages WHERE id = ?", (message_id,)).rowcount
         done += Deleted(deleted=gone, cancelled=states.count("pending"))
+    if done.cancelled:
+        deliveries.touch(db)  # in strict order others may have waited for those
     return done
 
 

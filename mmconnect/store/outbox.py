@@ -154,10 +154,11 @@ def sweep(
 ) -> int:
     """Take back what earlier boots left in flight; how many there were.
 
-    Each gets an attempt row that says so and is due again at once, as the interruption was ours;
-    it counts, so that a text that brings us down cannot do so for ever (`budgets`: attempts of each
-    endpoint's schedule, where that is not the usual `budget`). A test is never repeated. `oldest`
-    is an id below all that this boot will make: see mark().
+    Each gets an attempt row that says so and is due again at once, as the interruption was ours, in
+    its old place, before its sender's later texts. It counts, so that a text that brings us down
+    cannot do so for ever (`budgets`: attempts of each endpoint's schedule, where that is not the
+    usual `budget`). A test is never repeated. `oldest` is an id below all that this boot will make:
+    see mark().
     """
     columns = "id, attempts, started_at, spent, trigger, endpoint_id FROM deliveries"
     rows = db.execute(
@@ -182,9 +183,9 @@ def sweep(
         )
         over = trigger == Trigger.TEST or spent >= budgets.get(endpoint_id, budget)
         db.execute(
-            "UPDATE deliveries SET state = ?, due_at = ?, finished_at = ?, boot_id = NULL"
-            " WHERE id = ?",
-            ("failed", None, now, delivery_id) if over else ("pending", now, None, delivery_id),
+            "UPDATE deliveries SET state = ?, finished_at = ?, boot_id = NULL,"
+            " due_at = iif(?, NULL, min(coalesce(renewed_at, created_at), ?)) WHERE id = ?",
+            ("failed" if over else "pending", now if over else None, over, now, delivery_id),
         )
     db.execute(
         "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ? WHERE"

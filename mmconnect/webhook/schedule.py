@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from math import ceil
 
 DEFAULT = (0, 5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Seconds to wait before each attempt, the first included."""
@@ -49,4 +50,4 @@ def parse_retry_after(value: str | None, now: int) -> int | None:
     if when.tzinfo is None:
         when = when.replace(tzinfo=UTC)
     seconds = when.timestamp() - now / 1000
-    return min(round(seconds), MAX_RETRY_AFTER) if seconds > 0 else None
+    return min(ceil(seconds), MAX_RETRY_AFTER) if seconds > 0 else None

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from mmconnect.domain.models import DeliveryState, EndpointState
-from mmconnect.store import endpoints
+from mmconnect.store import deliveries, endpoints, erasure
 from mmconnect.webhook import outcome
+from tests.delivery.test_expiry import letting_expire
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
-from tests.support.receiver import after, answer, free_port, receiver
+from tests.support.receiver import after, answer, free_port, receiver, when
 
 ANN, BOB = "+6581110000", "+6582220000"
 DAY = 86_400
@@ -155,6 +156,24 @@ async def test_404_for_a_week_then_everything_arrives(tmp_path: Path, count: int
         await eventually(lambda: states(box)["delivered"] == count)
 
 
+async def test_who_has_refused_for_long_and_is_then_not_reached_loses_no_text(tmp_path: Path):
+    """A flow that is not active, on a machine that is started anew."""
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box:
+        async with receiver(default=answer(404)) as there:
+            endpoint_id = await box.endpoint(there.url)
+            for n in range(5):
+                await box.text(str(n), f"+658123000{n}")
+            await quiet(box)
+            await live(box, clock, 3 * DAY, 1800)
+        await live(box, clock, 3600, 600)
+        assert box.endpoint_row(endpoint_id).held_class == "not_reached"
+        assert states(box) == {"pending": 5}
+        async with receiver(port=there.port):
+            await live(box, clock, 300, 60)
+            await eventually(lambda: states(box) == {"delivered": 5})
+
+
 async def test_who_fails_gets_no_text_oftener_than_the_schedule_says(tmp_path: Path):
     clock = FakeClock()
     async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
@@ -265,6 +284,25 @@ async def test_after_503_another_sender_is_tried(tmp_path: Path):
         assert all(x != y for x, y in zip(there.texts, there.texts[1:], strict=False))
 
 
+async def test_after_503_another_sender_is_tried_behind_however_many(tmp_path: Path):
+    clock = FakeClock()
+
+    async def choking(exchange) -> None:
+        await answer(503 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=choking) as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text("bad", ANN)
+        await quiet(box)
+        await live(box, clock, 5, 5)
+        assert box.endpoint_row(endpoint_id).held_class == "not_reached"
+        await texts(box, *map(str, range(250)), sender=ANN)
+        await texts(box, "b", sender=BOB)
+        await quiet(box)
+        await live(box, clock, 20, 5)
+        await eventually(lambda: states(box) == {"delivered": 251, "pending": 1})
+
+
 async def test_gone_waits_for_a_person(tmp_path: Path):
     clock = FakeClock()
     async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(410)) as there:
@@ -285,6 +323,46 @@ async def test_gone_waits_for_a_person(tmp_path: Path):
         assert there.texts[2:] == ["0", "1", "2"]
 
 
+async def test_gone_is_asked_once_for_a_persons_once_whatever_is_started_anew(tmp_path: Path):
+    clock = FakeClock()
+    async with receiver(default=answer(410)) as there:
+        async with appliance(tmp_path, clock=clock) as box:
+            endpoint_id = await box.endpoint(there.url)
+            await box.text("0")
+            await quiet(box)
+            clock.advance(1)
+            box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+            await there.until(2)
+            await quiet(box)
+        clock.advance(1)
+        async with appliance(tmp_path, clock=clock, tokens=()) as box:
+            await quiet(box)
+            assert len(there.arrivals) == 2
+            clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        async with appliance(tmp_path, clock=clock, tokens=()):
+            await there.until(3)
+
+
+async def test_a_probe_that_is_asked_for_while_one_hangs_follows_it_at_once(tmp_path: Path):
+    clock, gate = FakeClock(), asyncio.Event()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
+        endpoint_id = await box.endpoint(there.url)
+        for n in range(3):
+            await box.text(str(n), f"+658123000{n}")
+        await quiet(box)
+        there.then(when(gate, answer(500)))
+        clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        await there.until(4)
+        there.default = answer()
+        clock.advance(1)
+        box.change(lambda db: endpoints.ask_probe(db, endpoint_id, clock.now()))
+        await eventually(lambda: box.dispatcher._lanes[endpoint_id].asked)
+        gate.set()
+        await eventually(lambda: states(box) == {"delivered": 3})
+
+
 async def test_an_edit_by_a_person_is_tried_at_once(tmp_path: Path):
     async with nobody(tmp_path) as (box, clock, endpoint_id, _), receiver() as there:
         await live(box, clock, 3600, 60)
@@ -302,12 +380,40 @@ async def test_a_success_seen_by_another_process_ends_a_hold(tmp_path: Path):
             await eventually(lambda: states(box) == {"delivered": 3})
 
 
+async def test_a_success_seen_by_another_process_is_not_forgotten_by_a_restart(tmp_path: Path):
+    async with receiver(default=answer(500)) as there:
+        async with appliance(tmp_path) as box:
+            endpoint_id = await box.endpoint(there.url)
+            for n in range(3):
+                await box.text(str(n), f"+658123000{n}")
+            await eventually(lambda: box.endpoint_row(endpoint_id).held_class == "failing")
+            there.default = answer()
+            box.change(lambda db: endpoints.release(db, endpoint_id, box.clock.now()))
+            await eventually(lambda: states(box) == {"delivered": 3})
+        there.default = answer(500)
+        async with appliance(tmp_path, tokens=["second"]) as box:
+            await box.settled(await box.text("3"), "pending")
+            assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
+
+
 async def test_paused_while_held(tmp_path: Path):
     async with nobody(tmp_path) as (box, clock, endpoint_id, port), receiver(port=port) as there:
         box.change(lambda db: endpoints.pause(db, endpoint_id, clock.now()))
         await box.watch.refresh()
         await live(box, clock, 600, 60)
         assert there.arrivals == []
+        box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
+        await eventually(lambda: states(box) == {"delivered": 1})
+
+
+async def test_resuming_sends_what_waits_for_its_next_attempt_also_without_a_pause(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(answer(500)) as there:
+        endpoint_id = await box.endpoint(there.url, schedule=(0, 3600))
+        await texts(box, "again")
+        await quiet(box)
+        await box.watch.refresh()
+        await quiet(box)
         box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
         await eventually(lambda: states(box) == {"delivered": 1})
 
@@ -332,6 +438,33 @@ async def test_strict_order_holds_the_later_texts_of_one_sender_only(tmp_path: P
         assert there.texts.index("a1") > max(n for n, t in enumerate(there.texts) if t == "bad")
 
 
+async def test_in_strict_order_none_slips_past_a_failure_that_is_being_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver() as there:
+        await box.endpoint(there.url, strict_order=True)
+        await texts(box, "fine")
+        await quiet(box)
+        there.then(answer(500))
+        record, recording = box.dispatcher._attempts._write, asyncio.Event()
+
+        async def slow(write):
+            recording.set()
+            written = await record(write)
+            await asyncio.sleep(0.1)
+            return written
+
+        monkeypatch.setattr(box.dispatcher._attempts, "_write", slow)
+        await texts(box, "bad")
+        await recording.wait()
+        await texts(box, "next")
+        await quiet(box)
+        await live(box, clock, 5, 5)
+        await eventually(lambda: states(box) == {"delivered": 3})
+        assert there.texts == ["fine", "bad", "bad", "next"]
+
+
 async def test_strict_order_gives_way_when_a_text_has_failed_for_good(tmp_path: Path):
     clock = FakeClock()
 
@@ -343,6 +476,34 @@ async def test_strict_order_gives_way_when_a_text_has_failed_for_good(tmp_path: 
         await texts(box, "bad", "next")
         await live(box, clock, 10, 5)
         await eventually(lambda: states(box) == {"failed": 1, "delivered": 1})
+
+
+@pytest.mark.parametrize("how", ["expired", "cancelled", "deleted"])
+async def test_strict_order_gives_way_when_a_text_is_not_sent_any_more(tmp_path: Path, how: str):
+    """Whoever has taken it away, and however long it would still have waited."""
+    clock = FakeClock()
+
+    async def picky(exchange) -> None:
+        await answer(500 if exchange.arrival.text == "bad" else 200)(exchange)
+
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=picky) as there:
+        await box.endpoint(there.url, strict_order=True, schedule=(0, 86_400), max_age=900)
+        (bad,) = await texts(box, "bad")
+        await quiet(box)
+        clock.advance(600)
+        await texts(box, "next")
+        await quiet(box)
+        assert there.texts == ["bad"]
+        if how == "expired":
+            clock.advance(300)
+            await letting_expire(box).turn()
+        elif how == "cancelled":
+            (one,) = box.deliveries(bad)
+            box.change(lambda db: deliveries.cancel(db, [one.id], clock.now()))
+        else:
+            box.change(lambda db: erasure.delete(db, [bad]))
+        await there.until(2)
+        assert there.texts == ["bad", "next"]
 
 
 async def test_no_network_is_nobodys_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -360,6 +521,19 @@ async def test_no_network_is_nobodys_outage(tmp_path: Path, monkeypatch: pytest.
             await live(box, clock, 60, 10)
             await eventually(lambda: states(box) == {"delivered": 4})
             assert one.texts == two.texts == ["0", "1"]
+
+
+async def test_what_has_grown_too_old_does_not_hide_what_has_not(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, endpoint_id, port), receiver(port=port) as there:
+        for n in range(20):
+            await box.text("old", f"+65812300{n:02}")
+        border = clock.now()
+        clock.advance(1)
+        await texts(box, "young", sender=BOB)
+        box.dispatcher._claiming._too_old = lambda endpoint: border
+        box.change(lambda db: endpoints.release(db, endpoint_id, clock.now()))
+        await eventually(lambda: states(box) == {"delivered": 1, "expired": 21})
+        assert there.texts == ["young"]
 
 
 async def test_what_has_grown_too_old_expires_instead_of_being_sent(tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -13,11 +14,11 @@ from mmconnect.domain.models import EndpointState, Numbers
 from mmconnect.service import watch
 from mmconnect.store import endpoints
 from mmconnect.webhook import schedule
-from tests.support.inprocess import appliance, eventually
+from tests.support.inprocess import FakeClock, appliance, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import after, answer, hang, receiver, when
 
-ALICE, BOB = "+6581230001", "+6581230002"
+ALICE, BOB, CAROL = "+6581230001", "+6581230002", "+6581230003"
 
 
 async def test_texts_of_one_sender_go_one_after_the_other_and_in_order(tmp_path: Path):
@@ -57,6 +58,86 @@ async def test_one_senders_slow_text_holds_up_nobody_else(tmp_path: Path):
         gate.set()
         await there.until(11)
         assert there.texts[6:] == [f"alice {n}" for n in range(5)]
+
+
+async def test_what_becomes_due_while_all_places_are_taken_goes_when_one_is_free(tmp_path: Path):
+    gate, clock = asyncio.Event(), FakeClock()
+    async with (
+        appliance(tmp_path, clock=clock) as box,
+        receiver(answer(500), answer(), when(gate)) as there,
+    ):
+        await box.endpoint(there.url, concurrency=1)
+        await box.settled(await box.text("again", ALICE), "pending")
+        await box.settled(await box.text("fine", BOB))
+        await box.text("slow", BOB)
+        await there.until(3)
+        clock.advance(5)
+        box.dispatcher._awake.set()  # it has slept until now
+        await eventually(lambda: not box.dispatcher._awake.is_set())
+        gate.set()
+        await there.until(4)
+        assert there.texts[-1] == "again"
+
+
+async def test_a_new_text_does_not_join_a_retry_of_its_sender(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even while that is being claimed."""
+    gate, clock = asyncio.Event(), FakeClock()
+    async with (
+        appliance(tmp_path, clock=clock) as box,
+        receiver(answer(500), default=when(gate)) as there,
+    ):
+        await box.endpoint(there.url)
+        await box.settled(await box.text("again", ALICE), "pending")
+        claim = box.dispatcher._claiming._write
+        claiming, claimed = asyncio.Event(), asyncio.Event()
+
+        async def slow(*args):
+            found = await claim(*args)
+            claiming.set()
+            await claimed.wait()
+            return found
+
+        monkeypatch.setattr(box.dispatcher._claiming, "_write", slow)
+        clock.advance(5)
+        box.dispatcher._awake.set()
+        await claiming.wait()
+        await box.text("next", ALICE)
+        claimed.set()
+        await there.until(2)
+        await asyncio.sleep(0.05)
+        assert there.texts == ["again", "again"]
+        gate.set()
+        await there.until(3)
+        assert there.together == 1
+
+
+async def test_nobody_waits_for_what_another_endpoint_has_to_catch_up_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Not even when its answers are quicker than the disk, so that more can always be claimed."""
+    async with appliance(tmp_path) as box, receiver() as many, receiver() as few:
+        behind = await box.endpoint(many.url, state=EndpointState.PAUSED)
+        for n in range(60):
+            await box.text(str(n), ALICE)
+        claim, claims = box.dispatcher._claiming._write, itertools.count(1)
+
+        async def slow(*args):
+            await asyncio.sleep(0.02)
+            found = await claim(*args)
+            if next(claims) == 1:  # from now on there is always one whose sender is free
+                await asyncio.gather(*[box.text(f"carol {n}", CAROL) for n in range(60)])
+            return found
+
+        monkeypatch.setattr(box.dispatcher._claiming, "_write", slow)
+        box.change(lambda db: endpoints.resume(db, behind, box.clock.now()))
+        await many.until(4)
+        await box.endpoint(few.url)
+        await box.text("b1", BOB)
+        await box.text("b2", BOB)
+        await few.until(2)
+        assert len(many.arrivals) < 100
 
 
 async def test_never_more_at_once_than_the_endpoint_wants(tmp_path: Path):

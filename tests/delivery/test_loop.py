@@ -223,6 +223,18 @@ async def test_a_stop_does_not_wait_for_ever_and_the_next_start_sends_again(tmp_
         assert there.arrivals[0].header("X-MMConnect-Attempt") == "2"
 
 
+async def test_what_was_cut_short_still_comes_before_its_senders_next_text(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver(hang) as there:
+        await box.endpoint(there.url)
+        await box.text("one")
+        await there.until(1)
+        await box.text("two")
+        await box.dispatcher.stop(patience=0.1)
+    async with appliance(tmp_path, tokens=()), receiver(port=there.port) as there:
+        await there.until(2)
+        assert there.texts == ["one", "two"]
+
+
 async def test_a_retry_from_another_process_is_noticed(tmp_path: Path):
     async with appliance(tmp_path) as box, receiver() as there:
         await box.endpoint(there.url)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from mmconnect.delivery import dial
+from mmconnect.delivery import sender as sending
 from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.outcome import Trouble, judge_trouble
@@ -87,6 +88,18 @@ async def test_a_kept_connection_that_hangs_is_not_repeated(sender: Sender):
         await post(sender, there.url)
         told = await post(sender, there.url)
         assert told.trouble is Trouble.TIMEOUT
+        assert len(there.arrivals) == 2
+
+
+@pytest.mark.parametrize("act", [hang_up, reset], ids=["closed", "reset"])
+async def test_a_kept_connection_that_breaks_later_is_not_repeated(
+    sender: Sender, act: Act, monkeypatch: pytest.MonkeyPatch
+):
+    """The receiver has worked on it: never more POSTs than the schedule has."""
+    monkeypatch.setattr(sending, "MEANWHILE", 0.1)
+    async with receiver(answer(), after(0.2, act)) as there:
+        await post(sender, there.url)
+        assert (await post(sender, there.url)).trouble is Trouble.RESET
         assert len(there.arrivals) == 2
 
 

@@ -306,3 +306,14 @@ def test_the_alert_url_gets_everything_but_what_is_about_itself(house: House, li
     assert first["text"] == first["content"] == first["message"]
     assert second["endpoint"]["id"] == listening.id
     assert all("text" not in body for body in told(house.db, listening.id))
+
+
+def test_what_failed_at_the_old_alert_url_goes_to_the_new_one_at_once(house: House):
+    alert_url(house.db, "https://alerts.example/a")
+    tell(house.db, warning())
+    later = "UPDATE deliveries SET attempts = 3, due_at = ?"
+    with transaction(house.db):
+        house.db.execute(later, (NOW + 7_200_000,))
+    alert_url(house.db, "https://other.example/b", NOW + 1000)
+    ((due_at,),) = house.db.execute("SELECT due_at FROM deliveries").fetchall()
+    assert due_at <= NOW + 1000

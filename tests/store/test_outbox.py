@@ -144,6 +144,28 @@ def test_what_is_due_later_waits(house: House) -> None:
     assert [f.delivery_id for f in claim(house, now=NOW + 5)[0]] == [delivery_id]
 
 
+@pytest.mark.parametrize("free", [False, True])
+def test_a_new_text_brings_no_old_one_of_its_sender_with_it_as_a_probe(
+    house: House, free: bool
+) -> None:
+    """A door opener's text of an hour ago: it expires, though a retry had put it behind others."""
+    old = waiting(house, "old", received_at=NOW - 3_600_000)
+    new = waiting(house, "new", received_at=NOW)
+    by = claims.Claim(
+        endpoint_id=house.endpoint.id, now=NOW, boot_id=BOOT, too_old=NOW - 60_000, max_age=60
+    )
+    with transaction(house.db):
+        if free:
+            later = "UPDATE deliveries SET due_at = ?, attempts = 1 WHERE id = ?"
+            house.db.execute(later, (NOW + 5000, old))
+        found = claims.claim_probe(
+            house.db, by, free=free, spare_last=False, budget=10, arrival=True, avoid=None
+        )
+    assert [flight.delivery_id for flight in found.flights] == [new]
+    assert found.expired == [old]
+    assert state(house, old) is DeliveryState.EXPIRED
+
+
 def test_an_endpoint_gets_only_its_own(house: House) -> None:
     other = second_endpoint(house)
     mine, its = waiting(house), waiting(house, to=other)
@@ -244,7 +266,7 @@ def test_what_an_earlier_boot_left_in_flight_is_due_at_once_and_marked(house: Ho
     for delivery_id in (claimed, born):
         stored = deliveries.get(house.db, delivery_id)
         assert stored is not None
-        assert (stored.state, stored.due_at) == (DeliveryState.PENDING, NOW + 60_000)
+        assert (stored.state, stored.due_at) == (DeliveryState.PENDING, NOW), "in its old place"
         assert (stored.attempts, stored.spent) == (1, 1)
         (told,) = deliveries.attempts(house.db, delivery_id)
         assert (told.number, told.outcome, told.status) == (1, "interrupted", None)

@@ -144,6 +144,15 @@ def test_the_receiver_can_ask_to_be_left_alone():
     assert asked(asked_for, 300.0).wants_probe(300.0), "but a person knows better"
 
 
+def test_the_receiver_can_ask_a_new_text_to_leave_it_alone():
+    held = told(*[FAILING] * 3)
+    asked_for = probe(held, FAILING, 130.0, retry_after=600.0)
+    assert asked_for.probe_due == held.probe_due
+    assert not asked_for.wants_probe(729.0)
+    assert not asked_for.takes_arrival(729.0)
+    assert asked_for.wants_probe(730.0)
+
+
 def test_after_503_the_next_probe_takes_another_sender():
     held = told(NOT_REACHED, NOT_REACHED)
     assert probe(held, NOT_REACHED, 105.0, unavailable=True).avoid == "Ann"

@@ -121,6 +121,11 @@ def test_retry_after_as_a_date(date: str, seconds: int | None):
     assert schedule.parse_retry_after(date, NOW) == seconds
 
 
+@pytest.mark.parametrize("ms", [1, 499, 500, 999])
+def test_a_date_is_never_met_too_early(ms: int):
+    assert schedule.parse_retry_after("Fri, 12 Jun 2026 14:34:00 GMT", NOW + ms) == 120
+
+
 def test_a_date_without_a_zone_is_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch):
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Singapore")
