@@ -14,6 +14,9 @@ from mmconnect.domain.models import Endpoint, EndpointState
 
 QUICK = 1000
 """Milliseconds within which an answer says that the receiver could take more at once."""
+SLOWED, SLOWEST = 2, 5000
+"""So does a slower one of up to so many milliseconds, unless it took that many times as long as
+the quickest lately: some receivers always need their seconds, others have too much to do."""
 
 
 @dataclass(slots=True)
@@ -36,6 +39,8 @@ class Lane:
     """Whether anything waits at all, as of the last look."""
     window: int = 1 << 30
     """POSTs at once that the receiver is trusted with; the endpoint's own limit bounds it."""
+    quickest: int = 1 << 30
+    """Milliseconds of its quickest answer since it last got one POST at a time."""
     health: Health = WELL
     known_at: int | None = 0
     """The configuration's revision from which it tells the state better than `health` does; None
@@ -103,7 +108,11 @@ class Lane:
 
     def went_well(self, endpoint: Endpoint, duration_ms: int) -> None:
         """A delivery arrived: one more at once, so twice as many in the next round."""
-        if self.window < endpoint.concurrency and duration_ms <= QUICK:
+        if self.window >= endpoint.concurrency:
+            return
+        alone = self.window == 1
+        self.quickest = duration_ms if alone else min(self.quickest, duration_ms)
+        if duration_ms <= max(QUICK, min(SLOWED * self.quickest, SLOWEST)):
             self.window += 1
 
     def went_wrong(self, endpoint: Endpoint) -> None:
