@@ -40,11 +40,14 @@ class Names:
 
     def __init__(self, *ips: str, delay: float = 0.0) -> None:
         self.ips, self.delay, self.asked = ips, delay, 0
+        self.then = ips
+        """What it says from the second time on."""
 
     async def __call__(self, host: str, port: int, **_: Any) -> list[Info]:
         self.asked += 1
+        ips = self.ips if self.asked == 1 else self.then
         await asyncio.sleep(self.delay)
-        return [info(ip, port) for ip in self.ips]
+        return [info(ip, port) for ip in ips]
 
 
 @pytest.fixture
@@ -205,13 +208,33 @@ async def test_whose_trouble_a_missing_network_is(
 # -- the address rule ----------------------------------------------------------------------------
 
 
+CARRIED = ("::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::1")
+"""One refused address, as IPv6 carries it: mapped, through NAT64, through 6to4."""
+
+
 async def test_a_refused_address_among_several_is_skipped(
     sender: Sender, resolve: Any, dialled: list[str]
 ):
     """`homeassistant.local` often resolves to fe80:: first."""
-    resolve("fe80::1", "169.254.3.4", "127.0.0.1")
+    resolve("fe80::1", "169.254.3.4", *CARRIED, "127.0.0.1")
     async with receiver() as there:
         assert (await post(sender, f"http://homeassistant.local:{there.port}/")).status == 200
+        assert dialled == ["127.0.0.1"]
+
+
+async def test_a_name_that_changes_from_an_allowed_to_a_refused_address(
+    sender: Sender, resolve: Any, dialled: list[str]
+):
+    """DNS rebinding: what was judged is what is dialled, and each connection is judged anew."""
+    async with receiver(default=answer(close=True)) as there:
+        names = resolve("127.0.0.1")
+        names.then = ("169.254.169.254",)
+        url = f"http://innocent.local:{there.port}/"
+        told = await post(sender, url)
+        assert (told.status, names.asked) == (200, 1), "nobody asked again, after it was judged"
+        told = await post(sender, url)
+        assert (told.trouble, names.asked) == (Trouble.BLOCKED, 2)
+        assert "169.254.169.254" in told.detail
         assert dialled == ["127.0.0.1"]
 
 
@@ -224,6 +247,7 @@ async def test_a_refused_address_among_several_is_skipped(
         ("0251.0376.0251.0376", "169.254.169.254"),
         ("[::ffff:169.254.169.254]", "169.254.169.254"),
         ("[64:ff9b::169.254.169.254]", "64:ff9b::a9fe:a9fe leads to 169.254.169.254"),
+        ("[2002:a9fe:a9fe::1]", "2002:a9fe:a9fe::1 leads to 169.254.169.254"),
         ("0", "0.0.0.0"),
         ("[::]", ":: "),
         ("[fe80::1]", "fe80::1"),
@@ -256,10 +280,11 @@ async def test_odd_notations_of_a_good_address_work(sender: Sender, host: str):
 async def test_names_are_judged_by_what_they_resolve_to(
     sender: Sender, resolve: Any, dialled: list[str]
 ):
-    resolve("169.254.169.254", "fe80::1")
-    told = await post(sender, "https://innocent.example/")
-    assert told.trouble is Trouble.BLOCKED
-    assert "169.254.169.254" in told.detail
+    for ips in (("169.254.169.254", "fe80::1"), *((ip,) for ip in CARRIED)):
+        resolve(*ips)
+        told = await post(sender, "https://innocent.example/")
+        assert told.trouble is Trouble.BLOCKED
+        assert "169.254.169.254" in told.detail
     assert dialled == []
 
 

@@ -69,7 +69,15 @@ async def test_another_url_gets_what_waits(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "column", ['{"X-A": "a\\r\\nX-B: b"}', '{"X-A": 5}', '{"Host": "x"}', "nonsense"]
+    "column",
+    [
+        '{"X-A": "a\\r\\nX-B: b"}',
+        '{"X-A": "Дом"}',
+        '{"X-A": "\\udcff"}',
+        '{"X-A": 5}',
+        '{"Host": "x"}',
+        "nonsense",
+    ],
 )
 async def test_a_header_that_was_broken_by_hand_holds_its_endpoint_and_nobody_else(
     tmp_path: Path, column: str

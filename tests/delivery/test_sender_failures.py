@@ -247,9 +247,10 @@ async def test_urls_that_cannot_be_used_never_raise(sender: Sender, url: str):
     assert words(told)
 
 
-async def test_a_header_that_cannot_be_sent_never_raises(sender: Sender):
+@pytest.mark.parametrize("value", ["a\r\nX-B: b", "\0", "Дом", "😀", "\udcff"])
+async def test_a_header_that_cannot_be_sent_never_raises(sender: Sender, value: str):
     async with receiver() as there:
-        told = await sender.post(Way(url=there.url), {"X-A": "a\r\nX-B: b"}, BODY)
+        told = await sender.post(Way(url=there.url), {"X-A": value}, BODY)
         assert (told.status, told.trouble) == (None, Trouble.BAD_HEADER)
         assert there.arrivals == []
 
