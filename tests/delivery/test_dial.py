@@ -1,13 +1,10 @@
-"""Getting a connection: names, several addresses, the address rule, and TLS."""
+"""Getting a connection: names, several addresses, and the address rule."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import logging
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from typing import Any
 
@@ -18,8 +15,7 @@ from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.addresses import AddressRule, listeners
 from mmconnect.webhook.outcome import OutcomeClass, Trouble, judge_trouble
-from tests.support.receiver import Receiver, answer, free_port, receiver
-from tests.support.tls import Authority, authority
+from tests.support.receiver import answer, free_port, receiver
 
 BODY = b'{"text":"hello"}'
 Info = tuple[Any, ...]
@@ -326,125 +322,6 @@ async def test_plain_http_does_not_leave_home_without_consent(
     ):
         assert (await post(sender, url, **way)).trouble is Trouble.UNREACHABLE
     assert dialled[1:] == ["93.184.216.34"] * 2
-
-
-# -- TLS -----------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return authority(tmp_path_factory.mktemp("ca"))
-
-
-@pytest.fixture
-async def over_tls(ours: Authority) -> AsyncIterator[Receiver]:
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    async with receiver(tls=ours.server) as there:
-        yield there
-
-
-async def test_a_private_authority_is_trusted_where_it_is_given(
-    sender: Sender, over_tls: Receiver, ours: Authority
-):
-    for url in (over_tls.url, over_tls.url.replace("127.0.0.1", "localhost")):
-        for _ in range(2):
-            told = await post(sender, url, ca=ours.pem)
-            assert (told.status, told.body) == (200, "ok")
-    assert [one.connection for one in over_tls.arrivals] == [1, 1, 2, 2]
-    told = await post(sender, over_tls.url)
-    assert told.trouble is Trouble.TLS, "nor does a connection made with it serve the others"
-
-
-async def test_the_name_is_checked(sender: Sender, over_tls: Receiver, ours: Authority):
-    told = await post(sender, over_tls.url.replace("127.0.0.1", "127.0.0.2"), ca=ours.pem)
-    if told.trouble is not Trouble.REFUSED:
-        assert told.trouble is Trouble.TLS
-    sender._dialer._resolve = lambda *_: _found(over_tls.port)  # type: ignore[method-assign]
-    told = await post(sender, f"https://other.example:{over_tls.port}/", ca=ours.pem)
-    assert told.trouble is Trouble.TLS
-    assert "other.example" in told.detail
-    assert over_tls.arrivals == []
-
-
-async def _found(port: int) -> list[dial.Found]:
-    return [(socket.AF_INET, ("127.0.0.1", port))]
-
-
-@pytest.mark.parametrize("ca", ["", "nonsense", "-----BEGIN CERTIFICATE-----\nx\n", "\u20ac"])
-async def test_a_certificate_that_cannot_be_read_blocks(
-    sender: Sender, over_tls: Receiver, ca: str
-):
-    told = await post(sender, over_tls.url, ca=ca)
-    assert told.trouble is Trouble.BLOCKED
-    assert "CA certificate" in told.detail
-    assert "PEM" in told.detail
-
-
-async def test_settings_are_made_once(
-    sender: Sender, over_tls: Receiver, ours: Authority, monkeypatch: pytest.MonkeyPatch
-):
-    made = 0
-    make = dial._make_context
-
-    def count(ca: str | None) -> Any:
-        nonlocal made
-        made += 1
-        return make(ca)
-
-    monkeypatch.setattr(dial, "_make_context", count)
-    await asyncio.gather(*(post(sender, over_tls.url, ca=ours.pem) for _ in range(5)))
-    await post(sender, over_tls.url, ca=ours.pem)
-    assert made == 1
-
-
-async def test_a_kept_tls_connection_that_was_closed_meanwhile(
-    sender: Sender, over_tls: Receiver, ours: Authority
-):
-    over_tls.default = answer(close=True)
-    for _ in range(3):
-        assert (await post(sender, over_tls.url, ca=ours.pem)).status == 200
-        await asyncio.sleep(0.02)
-
-
-@asynccontextmanager
-async def mute() -> AsyncIterator[tuple[int, asyncio.Queue[None]]]:
-    """Accepts, says nothing, and tells when the other side has closed: its port, and a queue."""
-    gone: asyncio.Queue[None] = asyncio.Queue()
-
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await reader.read(1000):
-                pass
-        except ConnectionError:
-            pass
-        gone.put_nowait(None)
-        writer.close()
-
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1], gone
-    server.close()
-
-
-async def test_a_handshake_that_is_never_answered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.5)
-    sender = Sender(SystemClock())
-    async with mute() as (port, gone):
-        told = await post(sender, f"https://127.0.0.1:{port}/")
-        assert told.trouble is Trouble.CONNECT_TIMEOUT
-        await asyncio.wait_for(gone.get(), 5)
-    await sender.close()
-
-
-@pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_cancelling_closes_the_connection(sender: Sender, scheme: str):
-    """While it shakes hands, and while it waits for an answer."""
-    async with mute() as (port, gone):
-        task = asyncio.create_task(post(sender, f"{scheme}://127.0.0.1:{port}/"))
-        await asyncio.sleep(0.2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(gone.get(), 5)
 
 
 async def test_a_port_that_connects_to_itself_is_no_receiver(
