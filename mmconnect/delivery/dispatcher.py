@@ -24,6 +24,7 @@ from mmconnect.delivery.health import asked
 from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
+from mmconnect.delivery.takeoff import Takeoff
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
@@ -64,14 +65,7 @@ class Dispatcher:
         self._holding = Holding(clock)
         announcing = Announcing(look, clock, ids)
         self._claiming = Claiming(
-            database,
-            clock,
-            boot_id,
-            too_old,
-            lambda: self._going,
-            self._start,
-            announcing,
-            self.wake,
+            database, clock, boot_id, too_old, self._going, self._start, announcing, self.wake
         )
         self._awake = asyncio.Event()
         self._attempts = Attempts(
@@ -94,15 +88,26 @@ class Dispatcher:
         self._stopping = False
         self._flying: set[asyncio.Task[None]] = set()
         self._born = Born(clock)
+        self._takeoff = Takeoff(
+            database,
+            look,
+            clock,
+            self._born,
+            self._lanes,
+            self._going,
+            self._start,
+            self._awake.set,
+        )
 
     # -- the Outlet of the way in ---------------------------------------------------------------
 
     def reserve(self, endpoint: Endpoint, sender: str) -> bool:
         """Whether a text of this sender may start at once; if so, its place is kept."""
+        self._takeoff.expect()
         lane = self._lane(endpoint.id)
         if (
             lane.has_room(endpoint, sender)
-            and self._going
+            and self._going()
             and lane.state(endpoint, self._look().revision) is EndpointState.ACTIVE
         ):
             lane.enter(sender)
@@ -113,14 +118,14 @@ class Dispatcher:
     def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         """On the disk: start these, and look for the texts that wait for these endpoints."""
         for flight in flights:
-            self._born.add(flight.delivery_id)
-            self._start(flight)
+            self._takeoff.line_up(self._lane(flight.endpoint_id), flight)
         for endpoint_id in waiting:
             lane = self._lane(endpoint_id)
             lane.expected -= 1
             lane.arrived()
         if waiting:
             self._awake.set()
+        self._takeoff.arrived(len(flights) + len(waiting))
 
     def abandoned(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         """Nothing was kept: free the places."""
@@ -128,6 +133,7 @@ class Dispatcher:
             self._lane(flight.endpoint_id).leave(flight.sender)
         for endpoint_id in waiting:
             self._lane(endpoint_id).expected -= 1
+        self._takeoff.arrived(len(flights) + len(waiting))
         self._awake.set()
 
     def wake(self) -> None:
@@ -179,6 +185,7 @@ class Dispatcher:
             task.cancel()
         if self._flying:
             await asyncio.wait(self._flying)
+        await self._takeoff.close()
 
     @property
     def in_flight(self) -> int:
@@ -208,11 +215,14 @@ class Dispatcher:
             return AFTER_ERROR
         if self._database.trouble is not None:
             await self._database.probe()
+        self._takeoff.go_all()
         now, work, waits = self._clock.now(), [], [NOTHING]
         for endpoint in known.values():
             lane = self._lane(endpoint.id)
             self._holding.notice(lane, endpoint, configuration)
             state = lane.state(endpoint, configuration.revision)
+            if lane.ready and state is not EndpointState.ACTIVE:
+                await self._takeoff.take_back(lane)
             if state is EndpointState.HELD:
                 work.append(self._claiming.probe(endpoint, lane))
             elif state is EndpointState.ACTIVE and lane.is_due(now):
@@ -248,6 +258,8 @@ class Dispatcher:
             lane.leave(flight.sender)
             if flight.probe:
                 lane.probing = False
+            if lane.ready:
+                self._takeoff.go(lane)
             if lane.backlog:
                 self._awake.set()
         if endpoint is None or landed is None:
@@ -273,7 +285,6 @@ class Dispatcher:
                     lane.health = asked(lane.health, at)
         self._awake.set()
 
-    @property
     def _going(self) -> bool:
         """Whether anything may be started now."""
         return (

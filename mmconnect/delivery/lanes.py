@@ -7,16 +7,20 @@ keeps its order (unless a retry, which waits for its own time, is overtaken).
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from mmconnect.delivery.health import WELL, Health
-from mmconnect.domain.models import Endpoint, EndpointState
+from mmconnect.domain.models import Endpoint, EndpointState, Flight
 
 QUICK = 1000
 """Milliseconds within which an answer says that the receiver could take more at once."""
 SLOWED, SLOWEST = 2, 5000
 """So does a slower one of up to so many milliseconds, unless it took that many times as long as
 the quickest lately: some receivers always need their seconds, others have too much to do."""
+AHEAD, AHEAD_FOR = 1500, 100
+"""New texts that may be in flight beyond what is under way to a receiver that answers within so
+many milliseconds: they leave in a second or two, and waiting in the database costs them more."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,9 @@ class Lane:
 
     endpoint_id: str
     in_flight: int = 0
+    """What is under way, and what is ready to leave."""
+    ready: deque[tuple[float, Flight]] = field(default_factory=deque)
+    """Born in flight and not sent yet, and since when (monotonic seconds)."""
     busy: set[str] = field(default_factory=set)
     """The senders of what is in flight."""
     expected: int = 0
@@ -39,6 +46,8 @@ class Lane:
     """Whether anything waits at all, as of the last look."""
     window: int = 1 << 30
     """POSTs at once that the receiver is trusted with; the endpoint's own limit bounds it."""
+    last_ms: int | None = None
+    """Milliseconds of its last answer that was a success, once there was one."""
     quickest: int = 1 << 30
     """Milliseconds of its quickest answer since it last got one POST at a time."""
     health: Health = WELL
@@ -57,17 +66,29 @@ class Lane:
 
     def has_room(self, endpoint: Endpoint, sender: str) -> bool:
         """Whether a new text of `sender` may start at once, without overtaking any other."""
+        room = self.limit(endpoint)
+        if room == endpoint.concurrency and self.last_ms is not None and self.last_ms <= AHEAD_FOR:
+            room += AHEAD
         return (
             not self.backlog
             and not self.expected
-            and self.in_flight < min(self.window, endpoint.concurrency)
+            and self.in_flight < room
             and sender not in self.busy
             and not (endpoint.strict_order and self.waiting)
         )
 
+    def limit(self, endpoint: Endpoint) -> int:
+        """How many POSTs may be under way."""
+        return min(self.window, endpoint.concurrency)
+
     def slots(self, endpoint: Endpoint) -> int:
         """How many more may start."""
-        return min(self.window, endpoint.concurrency) - self.in_flight
+        return self.limit(endpoint) - self.in_flight
+
+    @property
+    def posting(self) -> int:
+        """How many POSTs are under way."""
+        return self.in_flight - len(self.ready)
 
     def enter(self, sender: str) -> None:
         """A text takes off."""
@@ -108,6 +129,7 @@ class Lane:
 
     def went_well(self, endpoint: Endpoint, duration_ms: int) -> None:
         """A delivery arrived: one more at once, so twice as many in the next round."""
+        self.last_ms = duration_ms
         if self.window >= endpoint.concurrency:
             return
         alone = self.window == 1
