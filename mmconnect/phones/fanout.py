@@ -78,13 +78,13 @@ def plan(
     flights: list[Flight] = []
     waiting: list[str] = []
     deliveries: list[NewDelivery] = []
-    for endpoint in configuration.endpoints.values():
-        if not wants(endpoint, message):
-            continue
-        own = None
-        rule = routing.compile(endpoint.routing).rule
-        if rule is not None or endpoint.numbers is not Numbers.E164:
-            own = message_received(message, configuration.tenant, endpoint.numbers, rule_id=rule)
+    # whatever may fail does so before a place is taken
+    wanted = [
+        (endpoint, _own_body(endpoint, message, configuration))
+        for endpoint in configuration.endpoints.values()
+        if wants(endpoint, message)
+    ]
+    for endpoint, own in wanted:
         delivery_id = ids.new(DELIVERY)
         boot_id = None
         if outlet is not None:
@@ -126,3 +126,11 @@ def plan(
         deliveries=deliveries,
     )
     return Plan(new=new, flights=flights, waiting=waiting)
+
+
+def _own_body(endpoint: Endpoint, message: Message, configuration: Configuration) -> bytes | None:
+    """The body as this endpoint gets it, where that is not everybody's."""
+    rule = routing.compile(endpoint.routing).rule
+    if rule is None and endpoint.numbers is Numbers.E164:
+        return None
+    return message_received(message, configuration.tenant, endpoint.numbers, rule_id=rule)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from mmconnect.domain.models import Message, Numbers
+from mmconnect.phones import fanout
 from tests.support.inprocess import appliance, eventually
 from tests.support.phones import (
     JSON,
@@ -210,3 +212,24 @@ async def test_only_endpoints_that_want_texts_get_them(tmp_path: Path):
         message_id = await box.text()
         await box.settled(message_id)
         assert (len(there.arrivals), len(other.arrivals)) == (1, 0)
+
+
+async def test_a_body_that_cannot_be_made_takes_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        await box.endpoint(there.url, numbers=Numbers.DIGITS)
+
+        def breaks(message: Message, *how: object, rule_id: str | None = None) -> bytes:
+            if how[1:]:
+                raise ValueError("no body for that endpoint")
+            return b"{}"
+
+        with monkeypatch.context() as patch:
+            patch.setattr(fanout, "message_received", breaks)
+            assert (await box.push(*generic_json({"from": SENDER, "text": TEXT}))).status == 503
+        assert box.dispatcher._takeoff._expected == 0
+        assert not any(lane.in_flight for lane in box.dispatcher._lanes.values())
+        await box.text(TEXT)
+        await there.until(2)
