@@ -130,13 +130,17 @@ def _state(db: sqlite3.Connection, endpoint_id: str) -> str | None:
 
 
 def _source(strict: bool) -> str:
-    """The waiting deliveries of an endpoint, its id to be bound; `strict`: its senders' first."""
+    """The waiting deliveries of an endpoint, its id to be bound.
+
+    `strict`: none behind an earlier one of its sender that was tried. Of those never tried the
+    earlier is due earlier.
+    """
     waiting = "deliveries AS d WHERE endpoint_id = ? AND state = 'pending'"
     if not strict:
         return waiting
     return waiting + (
         " AND NOT EXISTS (SELECT 1 FROM deliveries e WHERE e.endpoint_id = d.endpoint_id"
-        " AND e.sender = d.sender AND e.id < d.id AND e.state = 'pending')"
+        " AND e.sender = d.sender AND e.id < d.id AND e.state = 'pending' AND e.attempts > 0)"
     )
 
 

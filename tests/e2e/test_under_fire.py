@@ -150,7 +150,8 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_drain(
     ):
         fire.service._notes = tmp_path  # not on the full disk
         fire.service.cli("endpoint", "remove", endpoint_id, "--yes")
-        one = fire.endpoint("one", receiver.url)
+        # slow enough that most of it is still to come when the disk is full
+        one = fire.endpoint("one", receiver.url, "--concurrency", "16")
         fire.service.cli("endpoint", "pause", one)
         fire.service.start()
         fire.texts(1000, senders=100)
