@@ -123,9 +123,9 @@ class Dispatcher:
             lane = self._lane(endpoint_id)
             lane.expected -= 1
             lane.arrived()
-        if waiting:
-            self._awake.set()
         self._takeoff.arrived(len(flights) + len(waiting))
+        if waiting:
+            self._awake.set()  # after the take-off: a turn over many endpoints takes its time
 
     def abandoned(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         """Nothing was kept: free the places."""
