@@ -2,7 +2,7 @@
 
 Answering a phone goes before sending. While texts are on their way to the disk, those that are
 there already leave a few at a time, and wait for half a second at most: in a burst every phone has
-its answer in half the time, and the last webhook is out no later, as the work is the same. What has
+its answer much sooner, and the last webhook is out hardly later, as the work is the same. What has
 not left when its endpoint is held or paused, or mmconnect stops, waits in the database like any
 other, and has spent nothing. Knows nothing of answers.
 """
