@@ -57,7 +57,7 @@ async def test_failures_are_tried_again(tmp_path: Path, row: str):
     act, status, result, words = ROWS[row]
     clock = FakeClock()
     async with (
-        appliance(tmp_path, clock=clock, total_timeout=0.3) as box,
+        appliance(tmp_path, clock=clock, total_timeout=1.0) as box,
         receiver(act) as there,
     ):
         endpoint_id = await box.endpoint(there.url)
