@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,20 @@ from mmconnect.delivery import takeoff
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.store import endpoints
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
-from tests.support.receiver import Receiver, answer, receiver, when
+from tests.support.receiver import Act, Receiver, answer, receiver, when
+
+
+@asynccontextmanager
+async def still(
+    tmp_path: Path, *first: Act, then: Act | None = None
+) -> AsyncIterator[tuple[Appliance, Receiver, asyncio.Event]]:
+    """An appliance whose time stands still, and a receiver that answers once the gate is open."""
+    gate = asyncio.Event()
+    async with (
+        appliance(tmp_path, clock=FakeClock()) as box,
+        receiver(*first, default=when(gate, then)) as there,
+    ):
+        yield box, there, gate
 
 
 async def burst(box: Appliance, there: Receiver, count: int) -> None:
@@ -26,11 +41,7 @@ async def burst(box: Appliance, there: Receiver, count: int) -> None:
 
 
 async def test_texts_on_their_way_to_the_disk_go_first(tmp_path: Path):
-    gate = asyncio.Event()
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(gate)) as there,
-    ):
+    async with still(tmp_path) as (box, there, gate):
         await box.endpoint(there.url)
         await burst(box, there, 8)
         box.dispatcher._takeoff.arrived(1)
@@ -51,11 +62,7 @@ async def test_but_only_for_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_a_receiver_that_takes_its_time_gets_more_at_once_meanwhile(tmp_path: Path):
-    gate = asyncio.Event()
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(gate)) as there,
-    ):
+    async with still(tmp_path) as (box, there, _):
         made = await box.endpoint(there.url)
         box.dispatcher._lane(made).last_ms = 25
         box.dispatcher._takeoff.expect()
@@ -67,11 +74,7 @@ async def test_a_receiver_that_takes_its_time_gets_more_at_once_meanwhile(tmp_pa
 
 
 async def test_what_has_not_left_when_the_endpoint_is_held_has_spent_nothing(tmp_path: Path):
-    gate = asyncio.Event()
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(gate, answer(410))) as there,
-    ):
+    async with still(tmp_path, then=answer(410)) as (box, there, gate):
         made = await box.endpoint(there.url)
         await burst(box, there, 8)
         gate.set()
@@ -86,11 +89,7 @@ async def test_what_has_not_left_when_the_endpoint_is_held_has_spent_nothing(tmp
 
 
 async def test_what_has_not_left_when_a_person_pauses_waits(tmp_path: Path):
-    gate = asyncio.Event()
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(gate)) as there,
-    ):
+    async with still(tmp_path) as (box, there, gate):
         made = await box.endpoint(there.url)
         await burst(box, there, 8)
         box.change(lambda db: endpoints.pause(db, made, box.clock.now()))
@@ -105,10 +104,7 @@ async def test_what_has_not_left_when_a_person_pauses_waits(tmp_path: Path):
 
 
 async def test_what_has_not_left_when_the_endpoint_is_removed_is_cancelled(tmp_path: Path):
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(asyncio.Event())) as there,
-    ):
+    async with still(tmp_path) as (box, there, _):
         made = await box.endpoint(there.url)
         await burst(box, there, 8)
         box.change(lambda db: endpoints.remove(db, made, box.clock.now()))
@@ -118,11 +114,7 @@ async def test_what_has_not_left_when_the_endpoint_is_removed_is_cancelled(tmp_p
 
 
 async def test_what_has_not_left_when_mmconnect_stops_waits_for_the_next_start(tmp_path: Path):
-    gate = asyncio.Event()
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(gate)) as there,
-    ):
+    async with still(tmp_path) as (box, there, gate):
         await box.endpoint(there.url)
         await burst(box, there, 8)
         gate.set()
@@ -134,10 +126,7 @@ async def test_what_has_not_left_when_mmconnect_stops_waits_for_the_next_start(t
 async def test_it_is_kept_while_the_database_cannot_take_it_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(asyncio.Event())) as there,
-    ):
+    async with still(tmp_path) as (box, there, _):
         made = await box.endpoint(there.url)
         await burst(box, there, 8)
         lane = box.dispatcher._lane(made)
@@ -155,11 +144,7 @@ async def test_it_is_kept_while_the_database_cannot_take_it_back(
 
 
 async def test_a_quick_receiver_has_texts_ready_beyond_its_limit(tmp_path: Path):
-    gate = asyncio.Event()
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(answer(), default=when(gate)) as there,
-    ):
+    async with still(tmp_path, answer()) as (box, there, gate):
         await box.endpoint(there.url, concurrency=1)
         await box.settled(await box.text("first"))
         for n in range(10):
@@ -173,10 +158,7 @@ async def test_a_quick_receiver_has_texts_ready_beyond_its_limit(tmp_path: Path)
 
 
 async def test_a_receiver_of_unknown_speed_has_none(tmp_path: Path):
-    async with (
-        appliance(tmp_path, clock=FakeClock()) as box,
-        receiver(default=when(asyncio.Event())) as there,
-    ):
+    async with still(tmp_path) as (box, there, _):
         await box.endpoint(there.url, concurrency=1)
         for n in range(5):
             await box.text(str(n), f"+658123000{n}")
