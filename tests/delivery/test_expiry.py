@@ -49,7 +49,7 @@ async def test_what_fails_for_too_long_expires_and_can_be_sent_again(
 ) -> None:
     clock = FakeClock()
     async with receiver(default=answer(500)) as to, appliance(tmp_path, clock=clock) as box:
-        await box.endpoint(to.url, max_age=MAX_AGE)
+        await box.endpoint(to.url, max_age=MAX_AGE, schedule=(0, 2 * MAX_AGE))
         made = await box.text("open the door")
         await box.settled(made, "pending")
         turns = letting_expire(box)

@@ -29,6 +29,13 @@ async def still(
         yield box, there, gate
 
 
+async def added(box: Appliance, there: Receiver, **fields: int) -> str:
+    """An endpoint of which it is known that nothing waits: its texts are born in flight."""
+    made = await box.endpoint(there.url, **fields)
+    await eventually(lambda: not box.dispatcher._lane(made).backlog)
+    return made
+
+
 async def burst(box: Appliance, there: Receiver, count: int) -> None:
     """So many texts of different senders while another is on its way to the disk: few leave."""
     box.dispatcher._takeoff.expect()
@@ -42,7 +49,7 @@ async def burst(box: Appliance, there: Receiver, count: int) -> None:
 
 async def test_texts_on_their_way_to_the_disk_go_first(tmp_path: Path):
     async with still(tmp_path) as (box, there, gate):
-        await box.endpoint(there.url)
+        await added(box, there)
         await burst(box, there, 8)
         box.dispatcher._takeoff.arrived(1)
         await there.until(8)
@@ -54,7 +61,7 @@ async def test_texts_on_their_way_to_the_disk_go_first(tmp_path: Path):
 async def test_but_only_for_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(takeoff, "PATIENCE", 0.05)
     async with appliance(tmp_path) as box, receiver(default=when(asyncio.Event())) as there:
-        await box.endpoint(there.url)
+        await added(box, there)
         box.dispatcher._takeoff.expect()
         for n in range(8):
             await box.text(str(n), f"+658123000{n}")
@@ -63,7 +70,7 @@ async def test_but_only_for_so_long(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 async def test_a_receiver_that_takes_its_time_gets_more_at_once_meanwhile(tmp_path: Path):
     async with still(tmp_path) as (box, there, _):
-        made = await box.endpoint(there.url)
+        made = await added(box, there)
         box.dispatcher._lane(made).last_ms = 25
         box.dispatcher._takeoff.expect()
         for n in range(20):
@@ -75,7 +82,7 @@ async def test_a_receiver_that_takes_its_time_gets_more_at_once_meanwhile(tmp_pa
 
 async def test_what_has_not_left_when_the_endpoint_is_held_has_spent_nothing(tmp_path: Path):
     async with still(tmp_path, then=answer(410)) as (box, there, gate):
-        made = await box.endpoint(there.url)
+        made = await added(box, there)
         await burst(box, there, 8)
         gate.set()
         await eventually(lambda: {d.state for d in box.deliveries()} == {"pending"})
@@ -90,7 +97,7 @@ async def test_what_has_not_left_when_the_endpoint_is_held_has_spent_nothing(tmp
 
 async def test_what_has_not_left_when_a_person_pauses_waits(tmp_path: Path):
     async with still(tmp_path) as (box, there, gate):
-        made = await box.endpoint(there.url)
+        made = await added(box, there)
         await burst(box, there, 8)
         box.change(lambda db: endpoints.pause(db, made, box.clock.now()))
         await box.watch.refresh()
@@ -105,7 +112,7 @@ async def test_what_has_not_left_when_a_person_pauses_waits(tmp_path: Path):
 
 async def test_what_has_not_left_when_the_endpoint_is_removed_is_cancelled(tmp_path: Path):
     async with still(tmp_path) as (box, there, _):
-        made = await box.endpoint(there.url)
+        made = await added(box, there)
         await burst(box, there, 8)
         box.change(lambda db: endpoints.remove(db, made, box.clock.now()))
         await box.watch.refresh()
@@ -115,7 +122,7 @@ async def test_what_has_not_left_when_the_endpoint_is_removed_is_cancelled(tmp_p
 
 async def test_what_has_not_left_when_mmconnect_stops_waits_for_the_next_start(tmp_path: Path):
     async with still(tmp_path) as (box, there, gate):
-        await box.endpoint(there.url)
+        await added(box, there)
         await burst(box, there, 8)
         gate.set()
         await box.dispatcher.stop()
@@ -127,7 +134,7 @@ async def test_it_is_kept_while_the_database_cannot_take_it_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     async with still(tmp_path) as (box, there, _):
-        made = await box.endpoint(there.url)
+        made = await added(box, there)
         await burst(box, there, 8)
         lane = box.dispatcher._lane(made)
 
@@ -145,7 +152,7 @@ async def test_it_is_kept_while_the_database_cannot_take_it_back(
 
 async def test_a_quick_receiver_has_texts_ready_beyond_its_limit(tmp_path: Path):
     async with still(tmp_path, answer()) as (box, there, gate):
-        await box.endpoint(there.url, concurrency=1)
+        await added(box, there, concurrency=1)
         await box.settled(await box.text("first"))
         for n in range(10):
             await box.text(str(n), f"+658123000{n}")
@@ -159,7 +166,7 @@ async def test_a_quick_receiver_has_texts_ready_beyond_its_limit(tmp_path: Path)
 
 async def test_a_receiver_of_unknown_speed_has_none(tmp_path: Path):
     async with still(tmp_path) as (box, there, _):
-        await box.endpoint(there.url, concurrency=1)
+        await added(box, there, concurrency=1)
         for n in range(5):
             await box.text(str(n), f"+658123000{n}")
         assert [d.state for d in box.deliveries()] == ["in_flight", *["pending"] * 4]
