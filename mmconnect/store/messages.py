@@ -82,8 +82,7 @@ def take(db: sqlite3.Connection, new: NewMessage) -> Taken:
         return Taken(message_id=first, duplicate=True)
     insert(db, new)
     remember(db, new.keys, new.message.id, now)
-    for delivery in new.deliveries:
-        add(db, delivery)
+    add(db, *new.deliveries)
     return Taken(message_id=new.message.id, duplicate=False, reused_id=reused)
 
 

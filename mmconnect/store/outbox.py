@@ -33,30 +33,36 @@ class NewDelivery:
     """The body, where it differs from the message's own."""
 
 
-def add(db: sqlite3.Connection, new: NewDelivery) -> None:
-    """Add one delivery. For an endpoint that was removed this very moment, it is cancelled."""
-    flying = new.boot_id is not None
-    db.execute(
+def add(db: sqlite3.Connection, *new: NewDelivery) -> None:
+    """Add deliveries. Those for an endpoint that was removed this very moment are cancelled."""
+    gone = {id for (id,) in db.execute("SELECT id FROM endpoints WHERE removed_at IS NOT NULL")}
+    db.executemany(
         "INSERT INTO deliveries (id, message_id, endpoint_id, state, trigger, sender, attempts,"
         " spent, due_at, started_at, boot_id, created_at, finished_at, payload)"
-        " SELECT ?1, ?2, ?3, iif(gone, 'cancelled', ?4), ?5, ?6, ?7, ?7, iif(gone, NULL, ?8), ?9,"
-        " iif(gone, NULL, ?10), ?11, iif(gone, ?11, NULL), ?12"
-        " FROM (SELECT (SELECT removed_at FROM endpoints WHERE id = ?3) IS NOT NULL AS gone)",
-        (
-            new.id,
-            new.message_id,
-            new.endpoint_id,
-            "in_flight" if flying else "pending",
-            new.trigger.value,
-            new.sender,
-            int(flying),
-            # without a due time it is found by its id alone, and a test is not this process's
-            None if flying and new.trigger is not Trigger.TEST else new.created_at,
-            new.created_at if flying else None,
-            new.boot_id,
-            new.created_at,
-            new.payload,
-        ),
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        [_row(one, gone=one.endpoint_id in gone) for one in new],
+    )
+
+
+def _row(new: NewDelivery, *, gone: bool) -> tuple[object, ...]:
+    flying = new.boot_id is not None
+    # without a due time it is found by its id alone, and a test is not this process's
+    waits = not flying or new.trigger is Trigger.TEST
+    state = "cancelled" if gone else "in_flight" if flying else "pending"
+    return (
+        new.id,
+        new.message_id,
+        new.endpoint_id,
+        state,
+        new.trigger.value,
+        new.sender,
+        int(flying),
+        new.created_at if waits and not gone else None,
+        new.created_at if flying else None,
+        None if gone else new.boot_id,
+        new.created_at,
+        new.created_at if gone else None,
+        new.payload,
     )
 
 

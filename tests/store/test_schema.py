@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from mmconnect.domain.errors import NewerSchema, StoreError, StoreUnavailable
-from mmconnect.store import devices, migrate
+from mmconnect.store import devices, messages, migrate
 from mmconnect.store.connection import FILE, connect, transaction
 from mmconnect.store.database import Database
 from tests.store.conftest import House
-from tests.store.making import afresh, commits, device
+from tests.store.making import afresh, commits, delivery, device, message, new_message
 
 NEWEST = migrate.migrations()[-1][0]
 
@@ -249,9 +249,32 @@ def test_a_foreign_key_holds(house: House) -> None:
         devices.replace_token(house.db, "dev_nobody", "token", 0)
 
 
-def test_a_state_that_does_not_exist_is_refused(house: House) -> None:
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [
+        ("endpoints", "state"),
+        ("messages", "kind"),
+        ("deliveries", "state"),
+        ("deliveries", "trigger"),
+    ],
+)
+def test_a_state_that_does_not_exist_is_refused(house: House, table: str, column: str) -> None:
+    value = message(house.device.id)
+    with transaction(house.db):
+        messages.take(house.db, new_message(value, [delivery(value, house.endpoint.id)]))
+    assert house.db.execute(f"UPDATE {table} SET {column} = {column}").rowcount == 1
     with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
-        house.db.execute("UPDATE endpoints SET state = 'asleep'")
+        house.db.execute(f"UPDATE {table} SET {column} = 'asleep'")
+
+
+def test_the_rules_of_a_text_cost_no_table_each(db: sqlite3.Connection) -> None:
+    """SQLite makes one for `x IN (list)`, every time that it checks a row."""
+    for table, columns in (("messages", "id, kind, text"), ("deliveries", "id, state, trigger")):
+        marks = ",".join("?" * len(columns.split(",")))
+        insert = f"EXPLAIN INSERT INTO {table} ({columns}) VALUES ({marks})"
+        steps = {step for _, step, *_ in db.execute(insert, columns.split(", "))}
+        assert "MakeRecord" in steps
+        assert "OpenEphemeral" not in steps
 
 
 def test_a_transaction_of_the_cli_is_undone_whole(house: House) -> None:
