@@ -83,19 +83,28 @@ class Claiming:
         # what is due waits for its sender, as far as was looked
         return NOTHING if deep else max(0.0, lane.deep_at - began)
 
-    async def probe(self, endpoint: Endpoint, lane: Lane) -> float:
-        """Probe a held endpoint when it is time; how long (seconds) there is nothing to do."""
-        at, now, known = self._clock.monotonic(), self._clock.now(), lane.health
+    def until_probe(self, lane: Lane) -> float:
+        """For how long (seconds) a held endpoint needs no probe; 0 when it is time for one."""
+        known = lane.health
         if lane.probing or known.probe_due is None or not self._going():
             return NOTHING
-        timed = known.wants_probe(at)
-        if not timed and not (lane.new_text and known.takes_arrival(at)):
+        at = self._clock.monotonic()
+        if not known.wants_probe(at) and not (lane.new_text and known.takes_arrival(at)):
             due = max(known.probe_due, known.not_before)
             if lane.new_text:
                 due = min(due, max(known.last_probe + ARRIVAL_PROBE, known.not_before))
             return max(0.0, due - at)
-        if not lane.is_due(now):
-            return NOTHING if lane.next_due is None else (lane.next_due - now) / 1000
+        now = self._clock.now()
+        if lane.is_due(now):
+            return 0.0
+        return NOTHING if lane.next_due is None else (lane.next_due - now) / 1000
+
+    async def probe(self, endpoint: Endpoint, lane: Lane) -> float:
+        """Probe a held endpoint if it is time; how long (seconds) there is nothing to do."""
+        if wait := self.until_probe(lane):
+            return wait
+        at, now, known = self._clock.monotonic(), self._clock.now(), lane.health
+        timed = known.wants_probe(at)
         arrivals, lane.probing, lane.new_text = lane.arrivals, True, False
         found = Claimed()
         try:

@@ -223,16 +223,18 @@ class Dispatcher:
             state = lane.state(endpoint, configuration.revision)
             if lane.ready and state is not EndpointState.ACTIVE:
                 await self._takeoff.take_back(lane)
-            if state is EndpointState.HELD:
+            if state is EndpointState.HELD and (wait := self._claiming.until_probe(lane)):
+                waits.append(wait)
+            elif state is EndpointState.HELD:
                 work.append(self._claiming.probe(endpoint, lane))
             elif state is EndpointState.ACTIVE and lane.is_due(now):
                 work.append(self._claiming.claim(endpoint, lane))
             elif state is EndpointState.ACTIVE and lane.next_due is not None:
                 waits.append((lane.next_due - now) / 1000)
-        for wait in await asyncio.gather(*work, return_exceptions=True):
-            if isinstance(wait, BaseException):
-                raise wait
-            waits.append(wait)
+        for found in await asyncio.gather(*work, return_exceptions=True):
+            if isinstance(found, BaseException):
+                raise found
+            waits.append(found)
         return min(waits)
 
     def _start(self, flight: Flight) -> None:

@@ -66,16 +66,12 @@ class Lane:
 
     def has_room(self, endpoint: Endpoint, sender: str) -> bool:
         """Whether a new text of `sender` may start at once, without overtaking any other."""
+        if self.backlog or self.expected or sender in self.busy:
+            return False
         room = self.limit(endpoint)
         if room == endpoint.concurrency and self.last_ms is not None and self.last_ms <= AHEAD_FOR:
             room += AHEAD
-        return (
-            not self.backlog
-            and not self.expected
-            and self.in_flight < room
-            and sender not in self.busy
-            and not (endpoint.strict_order and self.waiting)
-        )
+        return self.in_flight < room and not (endpoint.strict_order and self.waiting)
 
     def limit(self, endpoint: Endpoint) -> int:
         """How many POSTs may be under way."""

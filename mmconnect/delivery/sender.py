@@ -95,6 +95,7 @@ class Sender:
                 if trouble is Trouble.RESET and not connection.answered and at_once:
                     connection = None
             if connection is None:
+                await asyncio.sleep(0)  # those with a connection first: dialling takes longer
                 connection = await self._dialer.connect(there, rule, until)
                 trouble = await self._exchange(connection, request, until)
                 if trouble is Trouble.RESET and not connection.sent:

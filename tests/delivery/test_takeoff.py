@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mmconnect.delivery import takeoff
 from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.domain.models import Flight
 from mmconnect.store import endpoints
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import Act, Receiver, answer, receiver, when
@@ -29,7 +31,7 @@ async def still(
         yield box, there, gate
 
 
-async def added(box: Appliance, there: Receiver, **fields: int) -> str:
+async def added(box: Appliance, there: Receiver, **fields: Any) -> str:
     """An endpoint of which it is known that nothing waits: its texts are born in flight."""
     made = await box.endpoint(there.url, **fields)
     await eventually(lambda: not box.dispatcher._lane(made).backlog)
@@ -78,6 +80,25 @@ async def test_a_receiver_that_takes_its_time_gets_more_at_once_meanwhile(tmp_pa
         await there.until(10)
         await asyncio.sleep(0.05)
         assert there.together == 10
+
+
+async def test_the_quickest_receivers_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """One that is new has to be dialled first, which takes longer than all the others' POSTs."""
+    async with still(tmp_path) as (box, there, _):
+        speeds = {await added(box, there, name=str(ms)): ms for ms in (None, 80, 2)}
+        for made, ms in speeds.items():
+            box.dispatcher._lane(made).last_ms = ms
+        order: list[int | None] = []
+        start = box.dispatcher._takeoff._start
+
+        def spy(flight: Flight) -> None:
+            order.append(speeds[flight.endpoint_id])
+            start(flight)
+
+        monkeypatch.setattr(box.dispatcher._takeoff, "_start", spy)
+        await box.text()
+        await there.until(3)
+        assert order == [2, 80, None]
 
 
 async def test_what_has_not_left_when_the_endpoint_is_held_has_spent_nothing(tmp_path: Path):
