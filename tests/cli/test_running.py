@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -164,9 +165,15 @@ def test_the_push_url_is_that_of_the_running_service(desk: Desk, service: Servic
 
 def test_it_says_where_everything_is_and_what_comes_next(tmp_path: Path):
     service = Service(tmp_path / "data")
+
+    def told() -> str:
+        """All that it says, to the empty line at the end."""
+        until(lambda: re.search(r"Data .*\n\n\Z", service.out.read_text(), re.DOTALL), "it is told")
+        return service.out.read_text(encoding="utf-8")
+
     service.start()
     try:
-        shown = service.out.read_text(encoding="utf-8")
+        shown = told()
         host, port = service.phone
         assert f"http://{host}:{port}/in/TOKEN" in shown
         assert str(service.directory) in shown
@@ -178,7 +185,7 @@ def test_it_says_where_everything_is_and_what_comes_next(tmp_path: Path):
         assert service.stop() == 0
     service.out.write_text("")
     service.start()
-    assert "Next" not in service.out.read_text(encoding="utf-8")
+    assert "Next" not in told()
     assert service.stop() == 0
     assert "Traceback" not in service.log_text()
 
