@@ -259,7 +259,7 @@ def drop_half(
 ) -> dict[str, float] | None:
     """A trickle while retention removes half of the history, and one before; None without it."""
     messages = "SELECT count(*) FROM messages"
-    os.sync()  # nor is what the building left behind
+    os.sync()  # what the building left behind is not to be written meanwhile
     gateway.start()
     try:
         probe()
