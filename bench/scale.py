@@ -4,16 +4,13 @@
 
 Builds a database with that many messages, as many deliveries and three times as many attempts,
 spread over 60 days, by SQL alone. Then an empty appliance and this one in turn: burst, trickle,
-start, memory. Then retention takes half of the history away while a trickle runs. Gates: burst and
-trickle within 1.2 times the empty one's, start under 3 s, memory the same (5 MB), the trickle's p99
-within twice. Exit code 1 when one is missed. What the disk itself does meanwhile is told by a
-process that syncs 8 KiB ten times a second: where its p99 rises as well, look at the disk first.
+start, memory. Then retention takes half of the history away while a trickle runs
+(`retention.py`). Gates: burst and trickle within 1.2 times the empty one's, start under 3 s, memory
+the same (5 MB), the trickle's p99 within twice. Exit code 1 when one is missed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
 import os
 import random
 import shutil
@@ -22,17 +19,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
 from pathlib import Path
 
+from bench.retention import Dropped, drop_half, trickle
 from bench.support import (
     Appliance,
     Sink,
-    Trickle,
     burst,
     cpu,
     forget_peak,
-    latencies,
     median,
     memory,
     percentile,
@@ -45,8 +40,6 @@ ROUNDS = int(os.environ.get("SCALE_ROUNDS", "3"))
 RETENTION = os.environ.get("SCALE_RETENTION", "on") != "off"
 BURST = int(os.environ.get("SCALE_BURST", "2000"))
 SECONDS = int(os.environ.get("SCALE_SECONDS", "30"))
-BEFORE = int(os.environ.get("SCALE_BEFORE", "180"))
-"""Seconds of trickle that retention's is compared with."""
 DAYS = 60
 CHUNK = 20_000
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -212,90 +205,6 @@ def measure(gateway: Appliance, sink: Sink, figures: Figures, first: int) -> Non
         gateway.service.stop()
 
 
-def trickle(gateway: Appliance, sink: Sink, first: int, seconds: int) -> list[float]:
-    """Five texts a second; seconds from push to webhook."""
-    pushes = Trickle(gateway.service.phone, gateway.token, first, seconds * 5, 5).join()
-    assert all(push.status == 200 for push in pushes)
-    sink.wait(len(pushes))
-    return latencies(pushes, sink.take())
-
-
-def probe_disk(at: Path, told: Connection) -> None:
-    """Sync a little again and again; seconds that each took, to whoever asks."""
-    took: list[float] = []
-    with at.open("wb", buffering=0) as file:
-        while True:
-            file.seek(0)
-            file.write(bytes(8192))
-            begun = time.monotonic()
-            os.fdatasync(file.fileno())
-            took.append(time.monotonic() - begun)
-            if told.poll(0.1):
-                told.recv()
-                told.send(took)
-                took = []
-
-
-@contextlib.contextmanager
-def disk_probe(folder: Path) -> Iterator[Callable[[], list[float]]]:
-    """A function that tells how long the syncs took since it was called before."""
-    processes = multiprocessing.get_context("spawn")
-    here, there = processes.Pipe()
-    process = processes.Process(target=probe_disk, args=(folder / "probe", there), daemon=True)
-    process.start()
-
-    def tell() -> list[float]:
-        here.send(None)
-        return list(here.recv())
-
-    try:
-        yield tell
-    finally:
-        process.kill()
-
-
-def drop_half(
-    gateway: Appliance, sink: Sink, probe: Callable[[], list[float]]
-) -> dict[str, float] | None:
-    """A trickle while retention removes half of the history, and one before; None without it."""
-    messages = "SELECT count(*) FROM messages"
-    os.sync()  # what the building left behind is not to be written meanwhile
-    gateway.start()
-    try:
-        probe()
-        before = trickle(gateway, sink, 10**7, BEFORE)
-        disk_before = probe()
-        had = gateway.service.count(messages)
-        told = gateway.service.run("settings", "set", "retention_messages", f"{DAYS // 2}d")
-        if told.returncode:
-            say(f"retention cannot be set yet: {told.stderr.strip()}")
-            return None
-        begun = time.monotonic()
-        during: list[float] = []
-        first = 2 * 10**7
-        while (gone := had + len(during) - gateway.service.count(messages)) < MESSAGES * 0.499:
-            during += trickle(gateway, sink, first, 10)
-            first += 1000
-            if time.monotonic() - begun > 3600:
-                say(f"only {gone:,} were removed in an hour")
-                break
-        return {
-            "removed": gone,
-            "seconds": time.monotonic() - begun,
-            "before": percentile(before, 0.99),
-            "during": percentile(during, 0.99),
-            "before50": percentile(before, 0.5),
-            "during50": percentile(during, 0.5),
-            "worst": max(during, default=0.0),
-            "disk_before": percentile(disk_before, 0.99),
-            "disk": percentile(probe(), 0.99),
-            "log": gateway.database_bytes[1] / 2**20,
-            "peak": memory(gateway.pid)[2],
-        }
-    finally:
-        gateway.service.stop()
-
-
 def main() -> None:
     """Build, measure in turn, print the table and the gates."""
     sink = Sink()
@@ -321,13 +230,12 @@ def main() -> None:
                 measure(gateway, sink, figures, (number + 1) * 10**6)
         dropped = None
         if RETENTION:
-            with disk_probe(folder) as probe:
-                dropped = drop_half(full, sink, probe)
+            dropped = drop_half(full, sink, folder, keep_days=DAYS // 2, removed=MESSAGES * 0.499)
         sink.close()
     sys.exit(report(*sides, dropped))
 
 
-def report(empty: Figures, full: Figures, dropped: dict[str, float] | None) -> int:
+def report(empty: Figures, full: Figures, dropped: Dropped | None) -> int:
     """Print the tables; 1 when a gate was missed."""
     missed = 0
 
@@ -366,26 +274,7 @@ def report(empty: Figures, full: Figures, dropped: dict[str, float] | None) -> i
     line("memory at rest", lambda f: f.rest, "MB", 1, "+ 5")
     line("memory, peak", lambda f: f.peak, "MB", 1, "+ 5")
     if dropped is not None:
-        ratio = dropped["during"] / dropped["before"]
-        bad = ratio > 2
-        missed += bad
-        say(
-            "",
-            f"Retention removed {dropped['removed']:,.0f} in {dropped['seconds']:,.0f} s, while"
-            " five texts a second came:",
-            "",
-            "| trickle | before | meanwhile | ratio | gate |",
-            "|---|---|---|---|---|",
-            f"| p50 | {dropped['before50'] * 1e3:.2f} ms | {dropped['during50'] * 1e3:.2f} ms"
-            f" | {dropped['during50'] / dropped['before50']:.2f} × | |",
-            f"| p99 | {dropped['before'] * 1e3:.2f} ms | {dropped['during'] * 1e3:.2f} ms"
-            f" | {ratio:.2f} × | ≤ 2{' MISSED' if bad else ''} |",
-            f"| worst | | {dropped['worst'] * 1e3:.2f} ms | | |",
-            f"| the disk's own sync, p99 | {dropped['disk_before'] * 1e3:.2f} ms"
-            f" | {dropped['disk'] * 1e3:.2f} ms | | |",
-            "",
-            f"log {dropped['log']:.1f} MB, peak memory {dropped['peak']:.1f} MB",
-        )
+        missed += dropped.report()
     return 1 if missed else 0
 
 
