@@ -23,7 +23,7 @@ from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint, Flight
 from mmconnect.store import outbox
-from mmconnect.store.database import Database, Write
+from mmconnect.store.database import Database
 from mmconnect.webhook.outcome import OutcomeClass, Trouble
 
 T = TypeVar("T")
@@ -92,21 +92,19 @@ class Attempts:
         `mark`: where the next sweep has to begin, to be noted on this occasion. Returns the
         configuration's revision where the endpoint's state has moved.
         """
-        attempt, now = landed.attempt, self._clock.now()
+        attempt, landed_at = landed.attempt, self._clock.now()
 
-        def write(db: sqlite3.Connection) -> tuple[int | None, int]:
-            if landed.result is OutcomeClass.BLOCKED and landed.due_at is not None:
-                outbox.put_back(
-                    db, flight.delivery_id, spent=landed.spent, due_at=landed.due_at, now=now
-                )
+        def write(moved: int, db: sqlite3.Connection) -> tuple[int | None, int]:
+            now = landed_at + moved
+            due_at = None if landed.due_at is None else landed.due_at + moved
+            if landed.result is OutcomeClass.BLOCKED and due_at is not None:
+                outbox.put_back(db, flight.delivery_id, spent=landed.spent, due_at=due_at, now=now)
             else:
-                outbox.settle(
-                    db, attempt, landed.state, spent=landed.spent, due_at=landed.due_at, now=now
-                )
+                outbox.settle(db, attempt, landed.state, spent=landed.spent, due_at=due_at, now=now)
             if mark is not None:
                 outbox.mark(db, mark)
-            moved = None if change is None else self._holding.write(db, endpoint, change, now)
-            return moved, self._announcing.landed(db, endpoint, flight, landed, change)
+            revision = None if change is None else self._holding.write(db, endpoint, change, now)
+            return revision, self._announcing.landed(db, endpoint, flight, landed, change, now)
 
         revision, announced = await self._write(write) or (None, 0)
         self._tell(endpoint, flight, landed, change)
@@ -130,14 +128,17 @@ class Attempts:
     async def give_up(self, flight: Flight) -> None:
         """Its endpoint was removed before it was sent."""
         now = self._clock.now()
-        await self._write(partial(outbox.give_up, delivery_id=flight.delivery_id, now=now))
+        await self._write(lambda moved, db: outbox.give_up(db, flight.delivery_id, now + moved))
 
-    async def _write(self, write: Write[T]) -> T | None:
-        waiting = False
+    async def _write(self, write: Callable[[int, sqlite3.Connection], T]) -> T | None:
+        """Write until that succeeds; `write` is told by how many ms the clock was set meanwhile."""
+        waiting, began, at = False, self._clock.now(), self._clock.monotonic()
         try:
             while True:
+                passed = round((self._clock.monotonic() - at) * 1000)
+                moved = self._clock.now() - began - passed
                 try:
-                    return await self._database.write(write)
+                    return await self._database.write(partial(write, moved))
                 except StoreUnavailable as error:
                     if not waiting:
                         waiting = True

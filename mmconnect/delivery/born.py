@@ -38,11 +38,12 @@ class Born:
 async def sweep(database: Database, look: Look, boot_id: str, clock: Clock) -> int:
     """Let what an earlier boot left in flight wait for its next attempt; how many."""
     budgets = {e.id: len(e.schedule) for e in look().endpoints.values() if e.schedule}
+    now = clock.now()  # and not later on another thread: the clock may be set in between
     return await database.write(
         lambda db: outbox.sweep(
             db,
             boot_id=boot_id,
-            now=clock.now(),
+            now=now,
             budgets=budgets,
             budget=len(schedule.DEFAULT),
             oldest=DELIVERY + boot_id.removeprefix(BOOT),

@@ -69,6 +69,7 @@ class Claiming:
                 busy=list(lane.busy),
                 depth=claims.DEEP if deep else claims.SHALLOW,
             ),
+            now,
         )
         if deep:
             lane.deep_at = began + (self._clock.monotonic() - began) * _SHARE
@@ -119,6 +120,7 @@ class Claiming:
                     arrival=not timed,
                     avoid=known.avoid,
                 ),
+                now,
             )
         finally:
             lane.probing = bool(found.flights)
@@ -129,14 +131,14 @@ class Claiming:
             self._start(flight)
         return NOTHING if found.flights or lane.next_due is None else 1.0
 
-    async def _write(self, endpoint: Endpoint, claim: Write[Claimed]) -> Claimed:
+    async def _write(self, endpoint: Endpoint, claim: Write[Claimed], now: int) -> Claimed:
         """Claim, and make an event of what has grown too old."""
         announced = 0
 
         def write(db: sqlite3.Connection) -> Claimed:
             nonlocal announced
             found = claim(db)
-            announced = self._announcing.expired(db, endpoint, found.expired)
+            announced = self._announcing.expired(db, endpoint, found.expired, now)
             return found
 
         found = await self._database.write(write)

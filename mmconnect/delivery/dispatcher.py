@@ -54,16 +54,19 @@ class Dispatcher:
         jitter: Callable[[], float] = lambda: random.uniform(-1, 1),  # noqa: S311 (spreads load, hides nothing)
         too_old: Callable[[Endpoint], int] = lambda endpoint: 0,
         trusted: Callable[[], bool] = lambda: True,
+        moving: Callable[[], bool] = lambda: False,
     ) -> None:
         """`too_old`: what was made at or before this (UTC ms) has grown too old for an endpoint;
-        `trusted`: whether nothing speaks against the clock."""
+        `trusted`: whether nothing speaks against the clock; `moving`: whether it was set, and what
+        waits has not moved with it yet."""
         self.boot_id = boot_id
         self.last_turn = clock.monotonic()
         """When the loop last came round (monotonic seconds)."""
         self._database, self._look, self._clock = database, look, clock
+        self._moving = moving
         self._lanes: dict[str, Lane] = {}
         self._holding = Holding(clock)
-        announcing = Announcing(look, clock, ids)
+        announcing = Announcing(look, ids)
         self._claiming = Claiming(
             database, clock, boot_id, too_old, self._going, self._start, announcing, self.wake
         )
@@ -164,11 +167,9 @@ class Dispatcher:
             finally:
                 self._resting.set()
             self.last_turn = self._clock.monotonic()
-            try:
+            with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(sleep):
                     await self._awake.wait()
-            except TimeoutError:
-                pass
 
     async def stop(self, patience: float = DRAIN) -> None:
         """Start nothing more, and wait for what is in flight, at most `patience` seconds."""
@@ -289,9 +290,8 @@ class Dispatcher:
 
     def _going(self) -> bool:
         """Whether anything may be started now."""
-        return (
-            not self._stopping and not self._attempts.unwritten and self._database.trouble is None
-        )
+        can_write = self._database.trouble is None and not self._attempts.unwritten
+        return can_write and not self._stopping and not self._moving()
 
     def _lane(self, endpoint_id: str) -> Lane:
         lane = self._lanes.get(endpoint_id)

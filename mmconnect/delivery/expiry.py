@@ -107,7 +107,7 @@ class Expiry:
             self._known[endpoint.id] = _Known(max(oldest, threshold + 1), begun, took)
         if not found.ids:
             return False
-        still = min(threshold, self._too_old(endpoint))
+        still, now = min(threshold, self._too_old(endpoint)), self._clock.now()
 
         def expire(db: sqlite3.Connection) -> tuple[int, int]:
             expired = expiry.expire(
@@ -118,7 +118,7 @@ class Expiry:
                 max_age=endpoint.max_age,
                 now=now,
             )
-            return len(expired), self._announcing.expired(db, endpoint, expired)
+            return len(expired), self._announcing.expired(db, endpoint, expired, now)
 
         count, announced = await self._database.write(expire, heavy=True)
         if announced or (count and endpoint.strict_order):  # others may have waited for those

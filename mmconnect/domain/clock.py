@@ -66,7 +66,7 @@ class Step:
 
 
 class StepWatch:
-    """Notices that the wall clock was set, by the time that has really passed.
+    """Tells the time, and notices that the wall clock was set, by the time that has really passed.
 
     Synchronisation that only runs it a little faster or slower moves both alike, so what differs
     was set. Small steps add up until they count.
@@ -81,17 +81,24 @@ class StepWatch:
         self._clock = clock
         self._offset = self._measure() or clock.now() - clock.lived() * 1000
 
-    def look(self) -> tuple[int, Step | None]:
-        """Wall time, and the step that was noticed, once for each."""
-        now = self._clock.now()
-        if abs(now - self._clock.lived() * 1000 - self._offset) <= self.SMALLEST:
-            return now, None
+    def now(self) -> tuple[int, bool]:
+        """Wall time, UTC ms, and whether the clock seems to have been set since the last look().
+
+        If so, the time is told by the clock as it was: only a look() changes that.
+        """
+        now, lived = self._clock.now(), self._clock.lived() * 1000
+        if abs(now - lived - self._offset) <= self.SMALLEST:
+            return now, False
+        return round(lived + self._offset), True
+
+    def look(self) -> Step | None:
+        """The step since the last look, if there was one."""
         offset = self._measure()
         if offset is None or abs(offset - self._offset) <= self.SMALLEST:
-            return self._clock.now(), None  # we were held up between the two looks
+            return None
         before, self._offset = self._offset, offset
-        now = self._clock.now()
-        return now, Step(old=now - round(offset - before), new=now)
+        lived = self._clock.lived() * 1000
+        return Step(old=round(lived + before), new=round(lived + offset))
 
     def _measure(self) -> float | None:
         """Wall time less time passed; None when the machine was too busy to tell."""

@@ -116,10 +116,11 @@ async def _run(
             boot_id=ids.new(BOOT),
             too_old=clock.too_old,
             trusted=lambda: not clock.standing.suspect,
+            moving=lambda: clock.moving,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
-        announcing = Announcing(watch.look, clock, ids)
+        announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
 
         def clock_was_set() -> None:

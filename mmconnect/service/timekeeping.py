@@ -1,8 +1,10 @@
 """The service's time: the machine's clock, watched, and what may be concluded from it.
 
-Handed round as the Clock. When the wall clock is set, whatever waits is moved by as much, before
-anything is written by the new time. Age is time lived: what this very run has lived is certain; the
-time mmconnect was off counts once the clock is known to be right, and until then is a gap.
+Handed round as the Clock. When the wall clock is set, that is noticed in a callback of its own: it
+moves whatever waits by as much, and only then is the new time told to anybody, so the times of one
+stretch of code agree, and what they write comes before the move or after it. Age is time lived:
+what this very run has lived is certain; the time mmconnect was off counts once the clock is known
+to be right, and until then is a gap.
 Invariant: jumps of the clock neither lose, storm, expire nor prune.
 """
 
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 
 from mmconnect.delivery.sender import Answer
-from mmconnect.domain.clock import LivedClock, Step, StepWatch
+from mmconnect.domain.clock import LivedClock, StepWatch
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import Endpoint
 from mmconnect.service.clock_belief import Belief
@@ -33,7 +35,7 @@ from mmconnect.store import gaps, jumps
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
 from mmconnect.store.gaps import Gap, Reason
-from mmconnect.store.jumps import Cursor, Jump
+from mmconnect.store.jumps import Jump
 from mmconnect.webhook import schedule
 
 log = logging.getLogger(__name__)
@@ -59,11 +61,13 @@ class Timekeeper:
         dates: Dates | None = None,
     ) -> None:
         self.on_jump: Callable[[], None] = lambda: None
-        """Called when the clock was set and all that waits has been moved."""
+        """Called when the clock was set and all that waits has moved with it."""
         self._database, self._look, self._clock = database, look, clock
         self.belief = Belief(clock, look, kernel, dates or Dates())
         self._steps = StepWatch(clock)
-        self._thread = threading.get_ident()
+        self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
+        self._noticing = False
+        """Whether a look at a clock that seems to have been set will follow."""
         self._looked = self._written = clock.lived()
         self._start = clock.now()
         """When this run began, by the clock as it is set now."""
@@ -71,20 +75,23 @@ class Timekeeper:
         """When mmconnect last ran; and from when on time before the start may not have passed."""
         self._settled = False
         """Whether the database knows that the clock is right."""
-        self._undone: list[tuple[Jump, Cursor | None]] = []
+        self._undone: list[Jump] = []
+        """Jumps whose move the database has refused, in their order."""
+        self._shifting = 0
+        """Moves that are being written."""
         self._gaps: list[Gap] = []
         self._cache: dict[str, tuple[float, int, int]] = {}
         self._revision = self._version = -1
+        self._loading = False
 
     # -- the clock ------------------------------------------------------------------------------
 
     def now(self) -> int:
-        """Wall time, UTC ms. Notices when it was set."""
-        if threading.get_ident() != self._thread:
-            return self._clock.now()  # the loop's own looks, every second at least, notice
-        now, step = self._steps.look()
-        if step is not None:
-            self._jumped(step)
+        """Wall time, UTC ms."""
+        now, stepped = self._steps.now()
+        if stepped and not self._noticing and threading.get_ident() == self._thread:
+            self._noticing = True
+            self._loop.call_soon(self._notice)
         return now
 
     def monotonic(self) -> float:
@@ -98,13 +105,23 @@ class Timekeeper:
         """What is known of the clock."""
         return self.belief.standing
 
+    @property
+    def moving(self) -> bool:
+        """Whether the clock was set, and what waits has not moved with it yet."""
+        return bool(self._shifting or self._undone)
+
     def too_old(self, endpoint: Endpoint) -> int:
-        """The time (UTC ms) at or before which what was made for an endpoint has expired."""
+        """The time (UTC ms) at or before which what was made for an endpoint has expired.
+
+        0 as long as that is not known: in the second after a jump.
+        """
+        if self._revision < 0:
+            return 0
         lived = self._clock.lived()
         cached = self._cache.get(endpoint.id)
         if cached is not None and lived - cached[0] < _CACHED and cached[1] == endpoint.max_age:
             return cached[2]
-        now, counted = self.now(), self._gaps  # now() first: it may notice a jump
+        now, counted = self.now(), self._gaps
         if self.standing.known:
             counted = [gap for gap in counted if gap.reason is not Reason.OFF]
         elif self._start > self._doubt:
@@ -121,14 +138,8 @@ class Timekeeper:
             if dates.wants(answer.address, lived):
                 dates.saw(answer.address, answer.date, self.now(), answer.duration_ms, lived)
 
-    def may_count_off_time(self) -> bool:
-        """Whether time in which mmconnect did not run is known to have passed."""
-        self.now()  # may notice a jump
-        return self.standing.known
-
     def may_prune(self) -> bool:
         """Whether what is old by the clock may be deleted for ever."""
-        self.now()  # may notice a jump
         return self.belief.may_prune()
 
     # -- life -----------------------------------------------------------------------------------
@@ -141,7 +152,7 @@ class Timekeeper:
         self.belief.started(now - seen)
         self._judge()
         if now < seen - StepWatch.SMALLEST:
-            self._shift(Jump(old=seen, new=now, start=None), None)
+            self._shift(Jump(old=seen, new=now, start=None))
 
         def begin(db: sqlite3.Connection) -> None:
             jumps.clamp_due(db, now, self._longest_wait())
@@ -170,22 +181,27 @@ class Timekeeper:
             await self._database.write(partial(jumps.seen, now=self.now()))
 
     async def _turn(self) -> None:
-        self.now()
-        undone, self._undone = self._undone, []
-        for jump, cursor in undone:
-            self._shift(jump, cursor)
+        self._notice()
+        if self._undone:
+            self._shift()
         self._judge()
         self.belief.tell()
         if self.standing.known and not self._settled:
             await self._settle()
-        if self._look().revision != self._revision:
-            self._revision = self._look().revision
-            self._gaps = await self._database.read(gaps.load)
-            self._cache.clear()
+        if self._look().revision != self._revision and not self.moving:
+            await self._load()
         lived = self._clock.lived()
         if lived - self._looked >= WRITE_BUSY:
             self._looked = lived
             await self._note(lived)
+
+    async def _load(self) -> None:
+        """Know the gaps; unless the clock is set meanwhile, and they move."""
+        self._loading, revision = True, self._look().revision
+        found = await self._database.read(gaps.load)
+        if self._loading:
+            self._gaps, self._revision = found, revision
+            self._cache.clear()
 
     async def _note(self, lived: float) -> None:
         """Write down that mmconnect runs, if that may matter."""
@@ -226,34 +242,42 @@ class Timekeeper:
         self._revision = -1
         self._cache.clear()
 
-    def _jumped(self, step: Step) -> None:
-        """The clock was set: whatever waits moves with it, before anything else is written."""
+    def _notice(self) -> None:
+        """If the clock was set, what waits moves with it; the times told from now on are new.
+
+        Never called in the midst of anything that has asked for the time.
+        """
+        self._noticing = False
+        step = self._steps.look()
+        if step is None:
+            return
         jump = Jump(old=step.old, new=step.new, start=self._start)
         self._start += step.delta
         self._settled = False
-        self._cache.clear()
         self.belief.jumped(step.delta)
         self._judge()
         way = "forward" if step.delta > 0 else "back"
         log.warning("The clock was set %s by %s; what waits moves with it", way, apart(step.delta))
-        self._shift(jump, None)
+        self._shift(jump)
 
-    def _shift(self, jump: Jump, cursor: Cursor | None) -> None:
-        doubt, start = self._doubt, self._start
+    def _shift(self, *new: Jump) -> None:
+        """Move what waits by every jump that it has not moved by."""
+        all_of_them, self._undone = [*self._undone, *new], []
+        doubt, start, now, longest = self._doubt, self._start, self.now(), self._longest_wait()
+        self._shifting += 1
+        self._revision, self._loading = -1, False  # the gaps move, too
 
-        def shift(db: sqlite3.Connection) -> Cursor | None:
-            if cursor is None:
-                gaps.set_off(db, doubt, start)
-            return jumps.shift(db, jump, cursor)
+        def shift(db: sqlite3.Connection) -> None:
+            gaps.set_off(db, doubt, start)
+            for jump in all_of_them:
+                jumps.shift(db, jump, now)
+                jumps.clamp_due(db, jump.new, longest)
 
-        def then(rest: Cursor | None, error: BaseException | None) -> None:
+        def then(_: None, error: BaseException | None) -> None:
+            self._shifting -= 1
             if error is not None:
-                self._undone.append((jump, cursor))
-            elif rest is not None:
-                self._shift(jump, rest)
-            else:
-                self._revision = -1  # the gaps have moved, too
-                self._cache.clear()
+                self._undone = [*all_of_them, *self._undone]
+            elif not self.moving:
                 self.on_jump()
 
         self._database.submit(shift, then, heavy=True).add_done_callback(_looked_at)
@@ -266,6 +290,6 @@ class Timekeeper:
         return round(longest * (1 + schedule.JITTER) * 1000)
 
 
-def _looked_at(future: asyncio.Future[Cursor | None]) -> None:
+def _looked_at(future: asyncio.Future[None]) -> None:
     if not future.cancelled():
         future.exception()  # told by `then` already

@@ -127,9 +127,9 @@ class Warnings:
                 del self._standing[code]
         now = self._clock.now()
         if await self._database.read(lambda db: events.is_due(db, now)):
-            configuration = self._look()
+            configuration, still = self._look(), self._clock.now()
             made += await self._database.write(
-                lambda db: events.flush(db, configuration, self._ids, now)
+                lambda db: events.flush(db, configuration, self._ids, still)
             )
         if made:
             self._wake()

@@ -24,7 +24,7 @@ def letting_expire(box: Appliance) -> Expiry:
         return box.clock.now() - endpoint.max_age * 1000
 
     look, clock = box.watch.look, box.clock
-    announcing = Announcing(look, clock, box.ids)
+    announcing = Announcing(look, box.ids)
     return Expiry(box.database, look, clock, too_old, announcing, box.dispatcher.wake)
 
 

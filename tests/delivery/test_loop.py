@@ -16,6 +16,7 @@ from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import claims, database, deliveries, endpoints
 from mmconnect.store.connection import FILE
+from tests.support.clocks import DAY, SetClock
 from tests.support.inprocess import appliance, eventually
 from tests.support.receiver import answer, hang, receiver, when
 
@@ -169,6 +170,42 @@ async def test_while_the_database_cannot_commit_results_wait_and_nothing_new_sta
         assert [one.target for one in there.arrivals] == ["/hook", "/hook2"]
         await eventually(lambda: {d.state for d in box.deliveries()} == {"delivered"})
         assert "Traceback" not in caplog.text
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("jump", [DAY, -DAY])
+async def test_a_result_that_waits_for_the_database_moves_with_the_clock(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, jump: int
+):
+    clock, gate = SetClock(), asyncio.Event()
+    async with appliance(tmp_path, clock=clock) as box, receiver(when(gate, answer(500))) as there:
+        await box.endpoint(there.url)
+        message_id = await box.text()
+        await there.until(1)
+        blocker = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        gate.set()
+        await eventually(lambda: "A result waits" in caplog.text)
+        clock.set_by(jump)
+        blocker.close()
+        await box.settled(message_id, "pending", attempts=1)
+        (delivery,) = box.deliveries(message_id)
+        assert delivery.due_at == clock.now() + 5000
+
+
+async def test_nothing_starts_until_all_has_moved_with_the_clock(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there:
+        await box.endpoint(there.url)
+        moving = True
+        box.dispatcher._moving = lambda: moving
+        message_ids = [await box.text(sender=f"+658123000{n}") for n in range(3)]
+        box.dispatcher.wake()
+        await asyncio.sleep(0.1)
+        assert there.arrivals == []
+        moving = False
+        box.dispatcher.wake()
+        for message_id in message_ids:
+            await box.settled(message_id)
 
 
 @pytest.mark.usefixtures("impatient")

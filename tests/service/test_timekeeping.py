@@ -180,18 +180,73 @@ async def test_there_and_back_again_leaves_everything_as_it_was(machine: Machine
         assert await kept.too_old(made)
 
 
-async def test_whatever_is_written_by_the_new_time_comes_after_the_move(machine: Machine) -> None:
-    """The loop has not looked yet: who asks first for the time notices; nothing moves twice."""
+@pytest.mark.parametrize("jump", [3600, -3600, DAY, -DAY])
+async def test_what_is_written_by_either_time_comes_on_its_side_of_the_move(
+    machine: Machine, jump: int
+) -> None:
+    """Who asks first for the time makes the loop look; nothing moves twice, or not at all."""
     async with machine.running() as kept:
         old = await kept.text(due=NOW + 300_000)
-        machine.clock.set_by(3600)
-        new = await kept.text()  # dated by the new time at once
+        machine.clock.set_by(jump)
+        assert kept.time.now() == NOW
+        new = await kept.text(due=kept.time.now() + 5_000)  # dated by the old time
         now = kept.time.now()
-        later = await kept.text(due=now + 5_000)
+        assert now == NOW + jump * 1000
+        later = await kept.text(due=now + 7_000)
         await kept.turn(0)
         assert await kept.row(old) == (now + 300_000, now)
-        assert await kept.row(new) == (now, now)
-        assert await kept.row(later) == (now + 5_000, now)
+        assert await kept.row(new) == (now + 5_000, now)
+        assert await kept.row(later) == (now + 7_000, now)
+
+
+async def test_all_times_of_one_stretch_of_code_agree(machine: Machine) -> None:
+    """Else what is claimed by one time would be judged, or written, by another."""
+    async with machine.running() as kept:
+        made = await kept.text(due=NOW + 300_000)
+        machine.clock.set_by(DAY)
+        claimed_at, threshold = kept.time.now(), kept.time.too_old(kept.endpoint)
+        assert (claimed_at, threshold) == (NOW, NOW - MAX_AGE * 1000)
+        machine.clock.set_by(-DAY - 7)
+        assert kept.time.now() == NOW
+        assert (await kept.row(made))[0] == NOW + 300_000
+
+
+async def test_nothing_is_too_old_until_all_has_moved_and_is_known(machine: Machine) -> None:
+    async with machine.running() as kept:
+        before = kept.time.too_old(kept.endpoint)
+        assert before == NOW - MAX_AGE * 1000
+        machine.clock.set_by(-DAY)
+        kept.time.now()
+        await asyncio.sleep(0)
+        assert kept.time.moving
+        assert kept.time.too_old(kept.endpoint) == 0
+        await eventually(lambda: not kept.time.moving)
+        assert kept.time.too_old(kept.endpoint) == 0  # which gaps there are is to be read
+        await kept.turn(0)
+        assert kept.time.too_old(kept.endpoint) == before - DAY * 1000
+
+
+async def test_gaps_that_were_read_while_the_clock_was_set_do_not_count(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with machine.running() as kept:
+        await kept.change(lambda db: None)
+        read = kept.database.read
+
+        async def slow(function: Callable[[sqlite3.Connection], object]) -> object:
+            found = await read(function)
+            machine.clock.set_by(-DAY)
+            kept.time.now()
+            await asyncio.sleep(0)
+            await eventually(lambda: not kept.time.moving)
+            return found
+
+        with monkeypatch.context() as patch:
+            patch.setattr(kept.database, "read", slow)
+            await kept.time._load()
+        assert kept.time.too_old(kept.endpoint) == 0
+        await kept.turn(0)
+        assert kept.time.too_old(kept.endpoint) == NOW - DAY * 1000 - MAX_AGE * 1000
 
 
 async def test_others_are_told_once_all_is_moved(machine: Machine) -> None:
@@ -218,20 +273,32 @@ async def test_a_move_waits_for_a_disk_that_is_full(
         def full(*_: object) -> None:
             raise StoreUnavailable("full")
 
+        told: list[bool] = []
+        kept.time.on_jump = lambda: told.append(kept.time.moving)
         with monkeypatch.context() as patch:
             patch.setattr(jumps, "shift", full)
-            machine.clock.set_by(DAY)
-            kept.time.now()
-            await kept.database.write(lambda db: None)  # after the move, which has failed
+            for jump in (DAY, 3600):  # and meanwhile it is set again
+                machine.clock.set_by(jump)
+                kept.time.now()
+                await asyncio.sleep(0)
+                await kept.database.write(lambda db: None)  # after the move, which has failed
         assert (await kept.row(made))[0] == NOW + 300_000
+        assert kept.time.moving
+        machine.clock.advance(0.5)
+        now = NOW + (DAY + 3600) * 1000 + 500
+        late = await kept.text()  # by the new time, and before the move
         await kept.turn(0)
-        assert await kept.row(made) == (NOW + 300_000 + DAY * 1000, NOW + DAY * 1000)
+        assert await kept.row(made) == (now + 299_500, now - 500)
+        assert await kept.row(late) == (now, now), "it does not wait another day"
+        assert told == [False]
 
 
-async def test_an_answer_from_another_thread_is_the_plain_time(machine: Machine) -> None:
+async def test_another_thread_notices_nothing(machine: Machine) -> None:
     async with machine.running() as kept:
         machine.clock.set_by(DAY)
-        assert await asyncio.to_thread(kept.time.now) == NOW + DAY * 1000
+        assert await asyncio.to_thread(kept.time.now) == NOW
+        assert await asyncio.to_thread(kept.time.now) == NOW
+        assert not kept.time.moving
 
 
 # -- over a restart -------------------------------------------------------------------------------
@@ -373,8 +440,9 @@ async def test_receivers_tell_that_it_is_right(machine: Machine) -> None:
         kept.time.saw(Answer(status=None, trouble=Trouble.TIMEOUT, duration_ms=9, address=None))
         await kept.turn()
         assert kept.state == "agrees"
-        assert kept.time.may_count_off_time()
+        assert kept.time.standing.known
         machine.clock.set_by(3600)
+        await kept.turn(0)
         assert kept.time.now() == now + 3_601_000
         assert kept.state == "unknown"  # that was another clock
 
@@ -402,6 +470,7 @@ async def test_the_owners_word_counts_until_the_clock_proves_it_wrong(machine: M
         assert kept.state == "trusted"
         assert kept.time.may_prune()
         machine.clock.set_by(2 * DAY)
+        await kept.turn(0)
         assert not kept.time.may_prune()
         await kept.turn(0)
         assert kept.state == "unknown"
@@ -484,15 +553,6 @@ async def test_a_pause_that_is_over_moves_with_a_jump(machine: Machine) -> None:
         assert not await kept.too_old(made)
         await kept.turn(1)
         assert await kept.too_old(made)
-
-
-async def test_what_was_too_old_a_moment_ago_is_asked_anew_after_a_jump(machine: Machine) -> None:
-    async with machine.running() as kept:
-        before = kept.time.too_old(kept.endpoint)
-        assert kept.time.too_old(kept.endpoint) == before
-        machine.clock.set_by(-DAY)
-        kept.time.now()
-        assert kept.time.too_old(kept.endpoint) == before - DAY * 1000
 
 
 async def test_the_database_knows_which_time_is_in_doubt(machine: Machine) -> None:

@@ -24,29 +24,41 @@ def test_a_step_is_noticed_once_with_its_length(seconds: int) -> None:
     clock = SetClock()
     watch = StepWatch(clock)
     clock.advance(3600)
-    assert watch.look() == (NOW + 3_600_000, None)
+    assert watch.look() is None
     clock.set_by(seconds)
-    told = watch.look()
     old = NOW + 3_600_000
-    assert told == (old + seconds * 1000, Step(old=old, new=old + seconds * 1000))
-    assert told[1] is not None
-    assert told[1].delta == seconds * 1000
+    told = watch.look()
+    assert told == Step(old=old, new=old + seconds * 1000)
+    assert told.delta == seconds * 1000
     clock.advance(60)
-    assert watch.look() == (old + seconds * 1000 + 60_000, None)
+    assert watch.look() is None
+
+
+@pytest.mark.parametrize("seconds", [3, -3, DAY, -DAY])
+def test_the_time_goes_on_as_it_was_until_a_look(seconds: int) -> None:
+    clock = SetClock()
+    watch = StepWatch(clock)
+    assert watch.now() == (NOW, False)
+    clock.set_by(seconds)
+    clock.advance(5)
+    assert watch.now() == (NOW + 5000, True)
+    assert watch.look() is not None
+    assert watch.now() == (NOW + 5000 + seconds * 1000, False)
 
 
 def test_small_steps_count_when_they_add_up() -> None:
     clock = SetClock()
     watch = StepWatch(clock)
     clock.set_by(1.5)
-    assert watch.look()[1] is None
+    assert watch.look() is None
+    assert watch.now() == (NOW + 1500, False)
     clock.set_by(1.5)
-    step = watch.look()[1]
+    step = watch.look()
     assert step is not None
     assert step.delta == 3000
 
 
-def test_being_held_up_between_two_looks_is_no_step() -> None:
+def test_being_held_up_between_two_readings_is_no_step() -> None:
     class Busy(SetClock):
         pauses = 0
 
@@ -61,16 +73,17 @@ def test_being_held_up_between_two_looks_is_no_step() -> None:
     watch = StepWatch(clock)
     for pauses in (1, 3, 5, 9):
         clock.pauses = pauses
-        assert watch.look()[1] is None, pauses
-    clock.pauses = 0
-    assert watch.look()[1] is None
+        assert watch.look() is None, pauses
+    clock.pauses = 1
+    assert watch.now() == (clock._now, True)  # worth a look, which finds nothing
+    assert watch.look() is None
 
 
 def test_the_machines_own_clocks_do_not_differ() -> None:
     clock = SystemClock()
     watch = StepWatch(clock)
     time.sleep(0.05)
-    assert watch.look()[1] is None
+    assert watch.look() is None
     assert clock.lived() >= clock.monotonic() - 1
 
 
