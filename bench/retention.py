@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench.support import Appliance, Sink, Trickle, latencies, memory, percentile, say
 
-HELD_BACK, AT_WORK = 20, 40
+HELD_BACK, AT_WORK = 15, 45
 """Seconds of a turn."""
 SETTLE = 2.5
 """Seconds in which the service has heard of the setting, and the last step is over."""

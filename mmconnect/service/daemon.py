@@ -100,7 +100,7 @@ async def _run(
         ids.follow(newest)
     await database.write(lambda db: settings.ensure_tenant(db, ids))
     watch = Watch(database, await database.read(configuration.load))
-    clock = Timekeeper(database, watch.look, SystemClock())
+    clock = Timekeeper(database, watch.look, SystemClock(), ids)
     await clock.start()
     presences = Presences(clock, await database.read(devices.presences))
     async with contextlib.AsyncExitStack() as stack:

@@ -21,6 +21,7 @@ from functools import partial
 from mmconnect.delivery.sender import Answer
 from mmconnect.domain.clock import LivedClock, StepWatch
 from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.domain.ids import DELIVERY, Ids
 from mmconnect.domain.models import Endpoint
 from mmconnect.service.clock_belief import Belief
 from mmconnect.service.clock_sync import (
@@ -56,13 +57,14 @@ class Timekeeper:
         database: Database,
         look: Look,
         clock: LivedClock,
+        ids: Ids,
         *,
         kernel: Callable[[], bool] = kernel_synchronised,
         dates: Dates | None = None,
     ) -> None:
         self.on_jump: Callable[[], None] = lambda: None
         """Called when the clock was set and all that waits has moved with it."""
-        self._database, self._look, self._clock = database, look, clock
+        self._database, self._look, self._clock, self._ids = database, look, clock, ids
         self.belief = Belief(clock, look, kernel, dates or Dates())
         self._steps = StepWatch(clock)
         self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
@@ -152,7 +154,7 @@ class Timekeeper:
         self.belief.started(now - seen)
         self._judge()
         if now < seen - StepWatch.SMALLEST:
-            self._shift(Jump(old=seen, new=now, start=None))
+            self._shift(Jump(old=seen, new=now, start=None, first=self._ids.new(DELIVERY)))
 
         def begin(db: sqlite3.Connection) -> None:
             jumps.clamp_due(db, now, self._longest_wait())
@@ -251,7 +253,8 @@ class Timekeeper:
         step = self._steps.look()
         if step is None:
             return
-        jump = Jump(old=step.old, new=step.new, start=self._start)
+        first = self._ids.new(DELIVERY)
+        jump = Jump(old=step.old, new=step.new, start=self._start, first=first)
         self._start += step.delta
         self._settled = False
         self.belief.jumped(step.delta)
@@ -263,14 +266,15 @@ class Timekeeper:
     def _shift(self, *new: Jump) -> None:
         """Move what waits by every jump that it has not moved by."""
         all_of_them, self._undone = [*self._undone, *new], []
-        doubt, start, now, longest = self._doubt, self._start, self.now(), self._longest_wait()
+        doubt, start, longest = self._doubt, self._start, self._longest_wait()
+        newest = self._ids.new(DELIVERY)
         self._shifting += 1
         self._revision, self._loading = -1, False  # the gaps move, too
 
         def shift(db: sqlite3.Connection) -> None:
             gaps.set_off(db, doubt, start)
             for jump in all_of_them:
-                jumps.shift(db, jump, now)
+                jumps.shift(db, jump, newest)
                 jumps.clamp_due(db, jump.new, longest)
 
         def then(_: None, error: BaseException | None) -> None:

@@ -27,32 +27,34 @@ class Jump:
     new: int
     start: int | None
     """What was made since then was made in this run, by the clock as it was; None: nothing was."""
+    first: str
+    """The first id of a delivery that was made by the clock as it is now."""
 
     @property
     def delta(self) -> int:
         return self.new - self.old
 
 
-def shift(db: sqlite3.Connection, jump: Jump, now: int) -> None:
+def shift(db: sqlite3.Connection, jump: Jump, newest: str) -> None:
     """Move all that waits by the jump; in one transaction, as half of it would be no time at all.
 
-    What was made since the jump, until `now` (UTC ms), stays. Some 10 µs for each that waits.
+    What was made since the jump, with ids until `newest`, stays. Some 10 µs for each that waits.
     """
     made, later = "coalesce(renewed_at, created_at)", min(jump.old, jump.new)
     change = (
         "SET due_at = iif(due_at > ?1, due_at + ?2, due_at),"
         f" renewed_at = iif({made} BETWEEN ?3 AND ?4, {made} + ?2, renewed_at) WHERE"
     )
-    values = (later, jump.delta, *_made_here(jump), jump.new + 1, now)
+    values = (later, jump.delta, *_made_here(jump), jump.first, newest)
     db.execute(
         f"UPDATE deliveries INDEXED BY deliveries_due {change} state = 'pending'"
         f" AND (due_at > ?1 OR {made} BETWEEN ?3 AND ?4)"
-        f" AND {made} NOT BETWEEN ?5 AND ?6",
+        " AND id NOT BETWEEN ?5 AND ?6",
         values,
     )
     for delivery_id in _in_flight(db):
         db.execute(
-            f"UPDATE deliveries {change} id = ?7 AND {made} NOT BETWEEN ?5 AND ?6",
+            f"UPDATE deliveries {change} id = ?7 AND id NOT BETWEEN ?5 AND ?6",
             (*values, delivery_id),
         )
     db.execute(

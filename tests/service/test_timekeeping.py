@@ -24,7 +24,7 @@ from mmconnect.store import configuration, devices, endpoints, gaps, jumps, sett
 from mmconnect.store.database import Database
 from mmconnect.store.messages import take
 from mmconnect.webhook.outcome import Trouble
-from tests.store.making import delivery, device, endpoint, message, new_message
+from tests.store.making import delivery, device, endpoint, ids, message, new_message
 from tests.support.clocks import DAY, NOW, SetClock
 from tests.support.inprocess import eventually
 
@@ -113,7 +113,7 @@ class Machine:
             watch = Watch(database, await database.read(configuration.load))
             dates = Dates(lambda: frozenset({"192.168.1.2"}))
             made = Timekeeper(
-                database, watch.look, self.clock, kernel=lambda: self.ntp, dates=dates
+                database, watch.look, self.clock, ids, kernel=lambda: self.ntp, dates=dates
             )
             warnings: list[str] = []
             made.belief.on_warning = lambda told: warnings.extend([told] if told else [])

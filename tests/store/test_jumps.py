@@ -6,12 +6,13 @@ import sqlite3
 
 import pytest
 
+from mmconnect.domain.ids import DELIVERY
 from mmconnect.store import endpoints, gaps, jumps
 from mmconnect.store.connection import transaction
 from mmconnect.store.jumps import Jump
 from mmconnect.store.messages import take
 from tests.store.conftest import House
-from tests.store.making import DAY, MINUTE, NOW, delivery, endpoint, message, new_message
+from tests.store.making import DAY, MINUTE, NOW, delivery, endpoint, ids, message, new_message
 
 YEARS = 20 * 365 * DAY
 
@@ -37,23 +38,25 @@ def times(db: sqlite3.Connection, delivery_id: str) -> tuple[int | None, int]:
     return row[0], row[1]
 
 
-def shift(db: sqlite3.Connection, jump: Jump, later: int = 0) -> None:
-    """The move, so many milliseconds after the jump."""
+def shift(db: sqlite3.Connection, old: int, new: int, start: int | None) -> None:
+    """The move of a jump after which nothing was made."""
+    last = ids.new(DELIVERY)
     with transaction(db):
-        jumps.shift(db, jump, jump.new + later)
+        jumps.shift(db, Jump(old=old, new=new, start=start, first=last), last)
 
 
-def test_what_the_new_time_has_made_already_stays(house: House) -> None:
-    for delta in (DAY, -DAY):
-        old = add(house, made=NOW - 1, due=NOW + MINUTE)
-        new = add(house, made=NOW + delta + 9, due=NOW + delta + MINUTE)
-        flying = add(house, made=NOW + delta + 9, due=None)
-        shift(house.db, Jump(old=NOW, new=NOW + delta, start=NOW - 2 * DAY), later=9)
-        assert times(house.db, old) == (NOW + delta + MINUTE, NOW + delta - 1)
-        assert times(house.db, new) == (NOW + delta + MINUTE, NOW + delta + 9)
-        assert times(house.db, flying) == (None, NOW + delta + 9)
-        with transaction(house.db):
-            house.db.execute("DELETE FROM deliveries")
+@pytest.mark.parametrize("delta", [DAY, -DAY, 60 * MINUTE, -60 * MINUTE])
+def test_what_the_new_time_has_made_already_stays(house: House, delta: int) -> None:
+    old = add(house, made=NOW - 30 * MINUTE, due=NOW + MINUTE)
+    first = ids.new(DELIVERY)
+    new = add(house, made=NOW + delta + 9, due=NOW + delta + MINUTE)
+    flying = add(house, made=NOW + delta + 9, due=None)
+    with transaction(house.db):
+        jump = Jump(old=NOW, new=NOW + delta, start=NOW - 2 * DAY, first=first)
+        jumps.shift(house.db, jump, flying)
+    assert times(house.db, old) == (NOW + delta + MINUTE, NOW + delta - 30 * MINUTE)
+    assert times(house.db, new) == (NOW + delta + MINUTE, NOW + delta + 9)
+    assert times(house.db, flying) == (None, NOW + delta + 9)
 
 
 @pytest.mark.parametrize("delta", [3000, -3000, DAY, -DAY, YEARS, -YEARS])
@@ -63,7 +66,7 @@ def test_due_times_and_ages_move_with_the_clock(house: House, delta: int) -> Non
     retry = add(house, made=NOW - MINUTE, due=NOW + 5 * MINUTE)
     overdue = add(house, made=NOW - 2 * MINUTE, due=NOW - 2 * MINUTE)
     flying = add(house, made=NOW - 3 * MINUTE, due=None)
-    shift(house.db, Jump(old=NOW, new=NOW + delta, start=start))
+    shift(house.db, old=NOW, new=NOW + delta, start=start)
     now = NOW + delta
     assert times(house.db, retry) == (now + 5 * MINUTE, now - MINUTE)
     assert times(house.db, flying) == (None, now - 3 * MINUTE)
@@ -87,7 +90,7 @@ def test_a_backlog_of_several_endpoints_is_moved_each_row_once(house: House, del
         )
         for n, due in enumerate(dues)
     }
-    shift(house.db, Jump(old=NOW, new=NOW + delta, start=NOW - MINUTE))
+    shift(house.db, old=NOW, new=NOW + delta, start=NOW - MINUTE)
     for delivery_id, (due, born) in made.items():
         new_due, new_born = times(house.db, delivery_id)
         assert new_born == born + delta
@@ -97,7 +100,7 @@ def test_a_backlog_of_several_endpoints_is_moved_each_row_once(house: House, del
 
 def test_what_an_earlier_run_made_keeps_its_age(house: House) -> None:
     made = add(house, made=NOW - MINUTE, due=NOW + 5 * MINUTE)
-    shift(house.db, Jump(old=NOW, new=1000, start=None))
+    shift(house.db, old=NOW, new=1000, start=None)
     assert times(house.db, made) == (1000 + 5 * MINUTE, NOW - MINUTE)
     assert jumps.last_seen(house.db) == 1000
 
@@ -109,7 +112,7 @@ def test_an_announced_mms_waits_no_longer(house: House) -> None:
             " VALUES (?, ?, '', ?, 'announced', ?)",
             [("a", house.device.id, NOW, NOW + MINUTE), ("b", house.device.id, NOW, NOW - 1)],
         )
-    shift(house.db, Jump(old=NOW, new=NOW - DAY, start=NOW))
+    shift(house.db, old=NOW, new=NOW - DAY, start=NOW)
     due = dict(house.db.execute("SELECT message_id, due_at FROM mms_notices").fetchall())
     assert due["a"] == NOW - DAY + MINUTE
     assert due["b"] <= NOW - DAY
@@ -126,7 +129,7 @@ def test_pauses_of_this_run_move_too(house: House) -> None:
                 (house.endpoint.id, start - 5 * MINUTE, start - MINUTE),
             ],
         )
-    shift(house.db, Jump(old=NOW, new=NOW + DAY, start=start))
+    shift(house.db, old=NOW, new=NOW + DAY, start=start)
     now = NOW + DAY
     assert [(g.from_at, g.to_at) for g in gaps.load(house.db)] == [
         (now - MINUTE, None),
