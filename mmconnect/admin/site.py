@@ -99,6 +99,7 @@ async def _page(request: web.Request) -> web.Response:
     html = page.render(
         version=__version__,
         problems=(await status.ready()).problems,
+        idle=status.idle,
         warnings=status.warnings,
         devices=status.devices,
         endpoints=status.endpoints,

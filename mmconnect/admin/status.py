@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmconnect.domain.clock import Clock
+from mmconnect.domain.models import EndpointState
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
 
@@ -47,6 +48,8 @@ class Vitals:
     """Results of attempts that wait for the database."""
     stalled: Callable[[], float] = lambda: 0.0
     """The longest that the event loop has stood still in the last STALL_COUNTS seconds."""
+    offline: Callable[[], bool] = lambda: False
+    """Whether nothing is reached because this machine has no network."""
     warnings: Callable[[], list[str]] = list
     """What is wrong but not yet in the way, in sentences."""
 
@@ -98,6 +101,30 @@ class Status:
     def endpoints(self) -> int:
         """How many endpoints there are; the alert URL is none of them."""
         return sum(not e.alert for e in self._look().endpoints.values())
+
+    @property
+    def idle(self) -> list[str]:
+        """Who gets no texts at present, in sentences; anybody may read them, so without names."""
+        states = [e.state for e in self._look().endpoints.values() if not e.alert]
+        held, paused = states.count(EndpointState.HELD), states.count(EndpointState.PAUSED)
+        told = []
+        if self._vitals.offline():
+            told.append(
+                "This machine has no network, so no endpoint is reached: texts wait, and go out"
+                " when it is back. Check its cable or Wi-Fi, its router, and its DNS server."
+            )
+        if held:
+            told.append(
+                f"{held} of {len(states)} endpoints cannot be delivered to: their texts wait, and"
+                " go out when that is over. On this machine, mmconnect endpoint list says which,"
+                " and mmconnect endpoint show ID says why and what to do."
+            )
+        if paused:
+            told.append(
+                f"{paused} of {len(states)} endpoints are paused: their texts wait until somebody"
+                " says mmconnect endpoint resume ID."
+            )
+        return told
 
     async def _trouble(self) -> str | None:
         """Why the database cannot commit, as of a commit that is not older than PROBE_EVERY."""

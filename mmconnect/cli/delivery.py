@@ -10,8 +10,8 @@ from mmconnect.cli import open as opening
 from mmconnect.cli import output, replay, shown
 from mmconnect.cli.instants import instant
 from mmconnect.domain.errors import NotFound, UsageError
-from mmconnect.domain.models import DeliveryState
-from mmconnect.store import deliveries
+from mmconnect.domain.models import Delivery, DeliveryState, EndpointState
+from mmconnect.store import deliveries, endpoints
 from mmconnect.store.connection import transaction
 
 CHUNK = 1000
@@ -57,6 +57,11 @@ def _list(args: argparse.Namespace) -> int:
     state = None if args.state is None else DeliveryState(args.state)
     with opening.opened(args) as store:
         found = deliveries.latest(store.db, limit=limit, state=state, endpoint_id=args.endpoint)
+        stopped = {
+            e.id: f"endpoint {e.state.value}"
+            for e in endpoints.known(store.db)
+            if e.state is not EndpointState.ACTIVE
+        }
     if args.json:
         output.document([shown.delivery(d) for d in found])
     else:
@@ -67,7 +72,7 @@ def _list(args: argparse.Namespace) -> int:
                     d.id,
                     d.state.value,
                     d.attempts,
-                    output.local(d.due_at),
+                    _next(d, stopped),
                     d.message_id,
                     d.endpoint_id,
                 )
@@ -93,6 +98,12 @@ def _show(args: argparse.Namespace) -> int:
         print()
         output.fields(list(shown.attempt(a).items()))
     return 0
+
+
+def _next(value: Delivery, stopped: dict[str, str]) -> str:
+    """When it is tried next, or why that is not known; `stopped`: why endpoints get nothing."""
+    waits = value.due_at is not None and value.endpoint_id in stopped
+    return stopped[value.endpoint_id] if waits else output.local(value.due_at)
 
 
 def _cancel(args: argparse.Namespace) -> int:

@@ -20,7 +20,6 @@ from mmconnect.delivery.attempts import Attempts
 from mmconnect.delivery.born import Born, sweep
 from mmconnect.delivery.claiming import NOTHING, Claiming
 from mmconnect.delivery.flight import Landing
-from mmconnect.delivery.health import asked
 from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.lanes import Lane
 from mmconnect.delivery.sender import Sender
@@ -184,14 +183,18 @@ class Dispatcher:
                     await asyncio.wait(self._flying)
         for task in self._flying:
             task.cancel()
-        if self._flying:
-            await asyncio.wait(self._flying)
+        await asyncio.gather(*self._flying, return_exceptions=True)
         await self._takeoff.close()
 
     @property
     def in_flight(self) -> int:
         """How many POSTs are under way."""
         return len(self._flying)
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing is reached because this machine has no network."""
+        return any(lane.health.local for lane in self._lanes.values())
 
     @property
     def unwritten(self) -> int:
@@ -281,11 +284,8 @@ class Dispatcher:
 
     def _follow(self, change: Change) -> None:
         """Health has changed: there may be something to do at once, or later than thought."""
-        if change.released and change.before.local:  # the network is back
-            at = self._clock.monotonic()
-            for lane in self._lanes.values():
-                if lane.health.local:
-                    lane.health = asked(lane.health, at)
+        if change.released and change.before.local:
+            self._holding.network_is_back(self._lanes.values())
         self._awake.set()
 
     def _going(self) -> bool:

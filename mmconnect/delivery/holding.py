@@ -9,6 +9,7 @@ are claimed or sent.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from mmconnect.delivery.flight import Landing
@@ -137,6 +138,13 @@ class Holding:
         if change.moves:
             lane.is_writing()
         return change
+
+    def network_is_back(self, lanes: Iterable[Lane]) -> None:
+        """One endpoint was reached again: try all others that were not for want of a network."""
+        now = self._clock.monotonic()
+        for lane in lanes:
+            if lane.health.local:
+                lane.health = asked(lane.health, now)
 
     def write(
         self, db: sqlite3.Connection, endpoint: Endpoint, change: Change, now: int

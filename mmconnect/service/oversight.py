@@ -78,6 +78,7 @@ def oversee(
         last_turn=sources.last_turn,
         unwritten=sources.unwritten,
         stalled=lambda: heartbeat.worst(STALL_COUNTS),
+        offline=lambda: dispatcher.offline,
         warnings=standing,
     )
     status = Status(database, vitals, look, clock, directory)

@@ -19,6 +19,7 @@ from aiohttp import web
 from mmconnect import __version__
 from mmconnect.admin.site import make_site
 from mmconnect.admin.status import LOOP_MAY_REST, PROBE_EVERY, SMALLEST_DISK, Status, Vitals
+from mmconnect.domain.models import EndpointState
 from mmconnect.store import database
 from mmconnect.store.connection import FILE
 from tests.support.inprocess import SECRET, Appliance, FakeClock, appliance, eventually
@@ -203,6 +204,30 @@ async def test_the_alert_url_is_no_endpoint_to_count(tmp_path: Path):
     async with appliance(tmp_path) as box, admin(box) as port:
         await box.endpoint("http://127.0.0.1:9/", alert=True)
         assert "<dt>Endpoints</dt><dd>0" in (await get(port, "/")).body.decode()
+
+
+async def test_the_page_says_that_not_everybody_gets_texts(tmp_path: Path):
+    offline = False
+    async with appliance(tmp_path) as box, admin(box, offline=lambda: offline) as port:
+
+        async def page() -> str:
+            return (await get(port, "/")).body.decode()
+
+        await box.endpoint("http://127.0.0.1:9/", name="works")
+        assert "Running: texts are taken in and delivered." in await page()
+        await box.endpoint("http://127.0.0.1:9/x", name="secret-name", state=EndpointState.PAUSED)
+        told = await page()
+        assert "texts are taken in, but not all of them can be delivered" in told
+        assert "1 of 2 endpoints are paused" in told
+        await box.endpoint("http://127.0.0.1:9/y", state=EndpointState.HELD, held_class="failing")
+        told = await page()
+        assert "1 of 3 endpoints cannot be delivered to" in told
+        assert "mmconnect endpoint show" in told
+        assert "secret-name" not in told
+        assert "no network" not in told
+        offline = True
+        assert "This machine has no network, so no endpoint is reached" in await page()
+        assert (await get(port, "/readyz")).status == 200, "texts are taken in all the same"
 
 
 class Page(HTMLParser):

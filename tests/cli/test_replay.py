@@ -37,6 +37,15 @@ def states(desk: Desk) -> set[str]:
     return {d["state"] for d in desk("delivery", "list", "--json").json}
 
 
+def test_the_list_says_why_one_waits(desk: Desk):
+    endpoint, _ = stocked(desk, 1, "pending")
+    assert "1970-01-01" in desk("delivery", "list").out
+    desk("endpoint", "pause", endpoint)
+    told = desk("delivery", "list").out
+    assert "endpoint paused" in told
+    assert "1970" not in told
+
+
 def test_one_that_is_named_twice_is_one(desk: Desk):
     _, (one,) = stocked(desk, 1)
     told = desk("delivery", "retry", one, one, "--json").json
