@@ -30,10 +30,16 @@ _MESSAGES = "SELECT count(*) FROM messages"
 _PROGRAM = """
 from mmconnect.delivery import janitor
 janitor.SWEEP = 1.0
+give_back = janitor.Janitor._give_back
+async def at_work(self):
+    if self._may_prune():
+        await give_back(self)
+janitor.Janitor._give_back = at_work
 from mmconnect.cli import main
 raise SystemExit(main())
 """
-"""As shipped, but that a sweep goes on a second after it was held back, rather than a minute."""
+"""As shipped, but that a sweep goes on a second after it was held back, rather than a minute, and
+that the file is shortened only while retention is at work."""
 
 
 def trickle(gateway: Appliance, sink: Sink, first: int, seconds: int) -> list[float]:

@@ -207,11 +207,16 @@ class Janitor:
                 await self.step(lambda db: retention.prune_oddments(db, before), Pace(), 1)
 
     async def _give_back(self) -> None:
-        """Shorten the file when far more of it is empty than the next texts will fill."""
+        """Shorten the file when far more of it is empty than the next texts will fill.
+
+        After a minute the rest is left to the next sweep: a gigabyte takes hours, and what has
+        become old meanwhile is not to wait for it.
+        """
+        until = self._clock.monotonic() + SWEEP
         free, pages = await self._database.read(upkeep.free_pages)
         if free < SPARE_PAGES or free * 4 < pages:
             return
-        while free * 8 > pages and free > SPARE_PAGES // 2:
+        while free * 8 > pages and free > SPARE_PAGES // 2 and self._clock.monotonic() < until:
             size = self._pages.size
             _, held = await self._database.maintain(self._timed(partial(upkeep.vacuum, pages=size)))
             await self._stand_back(self._pages, held / 2, held, size)

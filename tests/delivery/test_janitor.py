@@ -340,6 +340,31 @@ async def test_the_file_becomes_shorter_after_much_has_gone(
     assert await house.count() == 100
 
 
+async def test_making_it_shorter_holds_up_no_later_sweep(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """It goes on in the next sweep, and what has become old meanwhile is removed before."""
+    monkeypatch.setattr(module, "SPARE_PAGES", 100)
+    shorten = upkeep.vacuum
+    monkeypatch.setattr(upkeep, "vacuum", lambda db, pages: shorten(db, 1))
+    stand_back = house.janitor._stand_back
+
+    async def slowly(pace: Any, work: float, held: float, size: int) -> None:
+        house.clock.advance(1)
+        await stand_back(pace, 0.0, 0.0, size)
+
+    monkeypatch.setattr(house.janitor, "_stand_back", slowly)
+    await house.texts(1500, NOW - 91 * DAY, text="x" * 800)
+    await house.janitor.sweep()
+    first = await house.count("PRAGMA page_count")
+    free, pages = await house.database.read(upkeep.free_pages)
+    assert free * 8 > pages, "it is not through"
+    await house.texts(1, NOW - 91 * DAY + 5000)
+    await house.janitor.sweep()
+    assert await house.count() == 0
+    assert 0 < first - await house.count("PRAGMA page_count") <= module.SWEEP + 1
+
+
 async def test_100_000_texts_go_beside_a_trickle_and_nobody_waits_long(tmp_path: Path):
     """§5.3: the log stays within its cap, and no step of the janitor holds the writer for long."""
     database = Database.open(tmp_path)
