@@ -48,7 +48,7 @@ bench: $(TEST_READY) ## the benchmarks (bench/README.md)
 soak: $(TEST_READY) ## half an hour of endpoints that fail at random: nothing lost, nothing grows
 	$(PY) -m bench.soak
 
-scale: $(TEST_READY) ## a million messages of history beside none (4 GB of disk, 20 minutes)
+scale: $(TEST_READY) ## a million messages of history beside none (4 GB of disk, 35 minutes)
 	$(PY) -m bench.scale
 
 wear: $(TEST_READY) ## what one text costs the disk (root, for an ext4 image of its own)
