@@ -58,9 +58,9 @@ class Ids:
             value = 0
             for letter in (newest or "")[-26:]:
                 value = value << 5 | max(0, _ALPHABET.find(letter))
-            ms = value >> 80
-            if self._ms < ms < self._clock.now() + _NEAR:
-                self._ms, self._tail = ms, value & ((1 << 80) - 1)
+            ms, tail = value >> 80, value & ((1 << 80) - 1)
+            if (self._ms, self._tail) < (ms, tail) and ms < self._clock.now() + _NEAR:
+                self._ms, self._tail = ms, tail
                 self._begin = ""
 
     def new(self, prefix: str) -> str:

@@ -15,7 +15,7 @@ from mmconnect.domain.clock import (
     parse_duration,
     short_duration,
 )
-from mmconnect.domain.ids import MESSAGE, Ids
+from mmconnect.domain.ids import DELIVERY, MESSAGE, Ids
 from tests.support.clocks import DAY, NOW, SetClock
 
 
@@ -126,6 +126,19 @@ def test_ids_follow_the_newest_of_an_earlier_run_when_it_is_near() -> None:
     assert ids.new(MESSAGE) > again
     ids.follow(None)
     ids.follow("no id of ours")
+
+
+def test_ids_follow_the_newest_of_several_of_the_same_millisecond() -> None:
+    """A message and its deliveries: else the next delivery gets an id that there is."""
+    clock = SetClock()
+    before = Ids(clock)
+    newest = before.new(MESSAGE), before.new(DELIVERY), before.new(DELIVERY)
+    clock.set_by(-60)
+    for order in (newest, newest[::-1]):
+        ids = Ids(clock)
+        for one in order:
+            ids.follow(one)
+        assert ids.new(DELIVERY) > newest[-1]
 
 
 def test_ids_do_not_follow_a_clock_that_was_wrong_by_years() -> None:
