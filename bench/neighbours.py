@@ -17,19 +17,8 @@ import sys
 import time
 from multiprocessing.connection import Connection
 
-from bench.support import (
-    Appliance,
-    Push,
-    Sink,
-    Trickle,
-    cpu,
-    latencies,
-    median,
-    memory,
-    percentile,
-    say,
-    scratch,
-)
+from bench.load import Push, Sink, Trickle, latencies
+from bench.support import Appliance, cpu, median, memory, percentile, say, scratch
 from tests.support import receiver as acts
 
 TEXTS = int(os.environ.get("NEIGHBOURS_TEXTS", "150"))

@@ -18,7 +18,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from bench.support import Appliance, Sink, Trickle, latencies, memory, percentile, say
+from bench.load import Sink, Trickle, latencies
+from bench.support import Appliance, memory, percentile, say
 
 HELD_BACK, AT_WORK = 15, 45
 """Seconds of a turn."""

@@ -21,19 +21,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.load import Sink, burst
 from bench.retention import Dropped, drop_half, trickle
-from bench.support import (
-    Appliance,
-    Sink,
-    burst,
-    cpu,
-    forget_peak,
-    median,
-    memory,
-    percentile,
-    say,
-    scratch,
-)
+from bench.support import Appliance, cpu, forget_peak, median, memory, percentile, say, scratch
 
 MESSAGES = int(os.environ.get("SCALE_MESSAGES", "1000000"))
 ROUNDS = int(os.environ.get("SCALE_ROUNDS", "3"))

@@ -30,18 +30,9 @@ from statistics import median
 from typing import Any
 
 from bench.fickle import Post, Receivers
+from bench.load import Push, Trickle
 from bench.plot import plot
-from bench.support import (
-    RESULTS,
-    Appliance,
-    Push,
-    Trickle,
-    memory,
-    open_files,
-    say,
-    scratch,
-    threads,
-)
+from bench.support import RESULTS, Appliance, memory, open_files, say, scratch, threads
 from tests.support.service import ask
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "30"))

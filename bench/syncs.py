@@ -18,7 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.support import Appliance, Sink, Trickle, burst, say, scratch
+from bench.load import Sink, Trickle, burst
+from bench.support import Appliance, say, scratch
 
 SECONDS = int(os.environ.get("SYNCS_SECONDS", "300"))
 LIMITS = {"one at a time": 1.7, "burst": 0.5, "trickle": 2.1}

@@ -22,7 +22,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.support import Appliance, Sink, Trickle, burst, cpu, say, scratch, written
+from bench.load import Sink, Trickle, burst
+from bench.support import Appliance, cpu, say, scratch, written
 
 SECONDS = int(os.environ.get("WEAR_SECONDS", "180"))
 RATE = float(os.environ.get("WEAR_RATE", "4"))
