@@ -115,14 +115,14 @@ class Status:
             )
         if held:
             told.append(
-                f"{held} of {len(states)} endpoints cannot be delivered to: their texts wait, and"
-                " go out when that is over. On this machine, mmconnect endpoint list says which,"
-                " and mmconnect endpoint show ID says why and what to do."
+                f"{_some(held, len(states))} held, as texts cannot be delivered: they wait, and go"
+                " out when that is over. On this machine, `mmconnect endpoint list` says which, and"
+                " `mmconnect endpoint show ID` why and what to do."
             )
         if paused:
             told.append(
-                f"{paused} of {len(states)} endpoints are paused: their texts wait until somebody"
-                " says mmconnect endpoint resume ID."
+                f"{_some(paused, len(states))} paused: texts wait until somebody says"
+                " `mmconnect endpoint resume ID`."
             )
         return told
 
@@ -157,3 +157,9 @@ class Status:
         if free < SMALLEST_DISK:
             return f"Only {free // 2**20} MB are free on the disk of the database."
         return None
+
+
+def _some(count: int, of: int) -> str:
+    if of == 1:
+        return "The only endpoint is"
+    return f"{count} of {of} endpoints {'is' if count == 1 else 'are'}"

@@ -168,7 +168,7 @@ async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 async def test_what_the_parts_tell(tmp_path: Path):
     unwritten, stalled = 3, 5.1
-    warnings = ["The clock is wrong & <b>late</b>. Set it."]
+    warnings = ["The clock is wrong & <b>late</b>. Set it.", "See `date <now>`."]
     async with (
         appliance(tmp_path) as box,
         admin(
@@ -187,6 +187,7 @@ async def test_what_the_parts_tell(tmp_path: Path):
         assert (await get(port, "/readyz")).status == 200, "a warning is not in the way"
         page = (await get(port, "/")).body.decode()
         assert "The clock is wrong &amp; &lt;b&gt;late&lt;/b&gt;. Set it." in page
+        assert "See <code>date &lt;now&gt;</code>." in page
 
 
 async def test_a_directory_that_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -218,11 +219,12 @@ async def test_the_page_says_that_not_everybody_gets_texts(tmp_path: Path):
         await box.endpoint("http://127.0.0.1:9/x", name="secret-name", state=EndpointState.PAUSED)
         told = await page()
         assert "texts are taken in, but not all of them can be delivered" in told
-        assert "1 of 2 endpoints are paused" in told
+        assert "1 of 2 endpoints is paused" in told
+        assert "<code>mmconnect endpoint resume ID</code>" in told
         await box.endpoint("http://127.0.0.1:9/y", state=EndpointState.HELD, held_class="failing")
         told = await page()
-        assert "1 of 3 endpoints cannot be delivered to" in told
-        assert "mmconnect endpoint show" in told
+        assert "1 of 3 endpoints is held" in told
+        assert "<code>mmconnect endpoint show ID</code>" in told
         assert "secret-name" not in told
         assert "no network" not in told
         offline = True
