@@ -57,6 +57,8 @@ def _list(args: argparse.Namespace) -> int:
     state = None if args.state is None else DeliveryState(args.state)
     with opening.opened(args) as store:
         found = deliveries.latest(store.db, limit=limit, state=state, endpoint_id=args.endpoint)
+        if args.endpoint is not None and not found and args.state is None:
+            opening.endpoint(store, args.endpoint)
         stopped = {
             e.id: f"endpoint {e.state.value}"
             for e in endpoints.known(store.db)

@@ -122,7 +122,7 @@ def _list(args: argparse.Namespace) -> int:
     output.table(
         ("ID", "NAME", "APP", "LAST HEARD", "REFUSED"),
         rows,
-        f'No phone yet. Add one: {output.program()} device add --name "My phone"',
+        f'No phone yet. Add one: {output.command(args)} device add --name "My phone"',
     )
     return 0
 

@@ -100,7 +100,7 @@ def _add(args: argparse.Namespace) -> int:
             "It is not whsec_ + base64, so webhook-signature is not sent; the plain headers"
             f" {signing.SIGNATURE} and {signing.HOSTED_SIGNATURE} are."
         )
-    print(f"Try it: {output.program()} endpoint test {endpoint.id}")
+    print(f"Try it: {output.command(args)} endpoint test {endpoint.id}")
     return 0
 
 
@@ -131,7 +131,7 @@ def _set(args: argparse.Namespace) -> int:
     if changed.routing != endpoint.routing:
         print(endpoint_routing.preview_words(matched, of))
     if changed.state is EndpointState.HELD:
-        print(f"It is held. Try again: {output.program()} endpoint resume {endpoint.id}")
+        print(f"It is held. Try again: {output.command(args)} endpoint resume {endpoint.id}")
     return 0
 
 
@@ -153,8 +153,11 @@ def _list(args: argparse.Namespace) -> int:
                 )
                 for e, waiting in found
             ],
-            f"No endpoint yet. Add one: {output.program()} endpoint add URL",
+            f"No endpoint yet. Add one: {output.command(args)} endpoint add URL",
         )
+        for e, _ in found:
+            if e.state is EndpointState.HELD:
+                print(f"\n{e.name} is held: {output.shortened(e.held_reason or '', 500)}")
     return 0
 
 

@@ -178,7 +178,7 @@ def _schedule(text: str) -> tuple[int, ...] | None:
 
 def _concurrency(number: int) -> int:
     if not 1 <= number <= MOST_CONCURRENT:
-        raise UsageError(f"--concurrency is from 1 to {MOST_CONCURRENT}")
+        raise UsageError(f"--concurrency {number}: choose 1 to {MOST_CONCURRENT}")
     return number
 
 
@@ -229,7 +229,7 @@ def _lines(text: str) -> list[str]:
     """One header, or those in a file, where they stay out of the shell's history."""
     if text != "-" and not text.startswith("@"):
         return [text]
-    return [line for line in opening.secret_argument(text).splitlines() if line.strip()]
+    return [line for line in opening.secret_argument(text, lines=True).splitlines() if line.strip()]
 
 
 def in_words(endpoint: Endpoint, names: dict[str, str]) -> dict[str, str | None]:

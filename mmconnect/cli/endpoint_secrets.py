@@ -84,7 +84,7 @@ def _rotate(args: argparse.Namespace) -> int:
             "It is not whsec_ + base64, so webhook-signature is not made with it; the plain headers"
             f" {signing.SIGNATURE} and {signing.HOSTED_SIGNATURE} are."
         )
-    print(f"See which one it knows: {output.program()} endpoint check {endpoint.id}")
+    print(f"See which one it knows: {output.command(args)} endpoint check {endpoint.id}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Points in time as options give them: `2h` ago, or ISO 8601."""
+"""Points in time as options give them: `2h` ago, ISO 8601, or Unix seconds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from datetime import datetime
 from mmconnect.domain.clock import parse_duration
 from mmconnect.domain.errors import UsageError
 
+UNIX = 1_000_000_000
+"""From here on a plain number is a Unix time rather than so many seconds ago: 2001 against 1995."""
+
 
 def instant(option: str, text: str, now: int) -> int:
     """UTC ms of a time, or of so long before `now`. Raises UsageError naming the option."""
+    if text.isascii() and text.isdigit() and UNIX <= int(text) < 10 * UNIX:
+        return int(text) * 1000
     try:
         return max(0, now - parse_duration(text) * 1000)
     except ValueError:

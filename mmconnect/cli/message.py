@@ -71,7 +71,7 @@ def _list(args: argparse.Namespace) -> int:
                 )
                 for m, count in zip(found, counts, strict=True)
             ],
-            "No event yet." if args.events else _none_yet(),
+            "No event yet." if args.events else _none_yet(args),
         )
     return 0
 
@@ -89,8 +89,9 @@ def _shortened(found: messages.StoredMessage) -> str:
     return output.shortened(found.message.text or found.note or f"({found.message.kind.value})")
 
 
-def _none_yet() -> str:
-    return f"No text yet. Try one: {output.program()} message simulate --from +15550100 --text hi"
+def _none_yet(args: argparse.Namespace) -> str:
+    simulate = "message simulate --from +15550100 --text hi"
+    return f"No text yet. Try one: {output.command(args)} {simulate}"
 
 
 def _show(args: argparse.Namespace) -> int:
@@ -156,7 +157,8 @@ def _simulate(args: argparse.Namespace) -> int:
     if args.json:
         output.document(answer)
     elif status == 200:
-        print(f"Taken in. What became of it: {output.program()} message show {answer.get('id')}")
+        show = f"{output.command(args)} message show {answer.get('id')}"
+        print(f"Taken in. What became of it: {show}")
     else:
         print(f"The listener answered {status}: {answer.get('message', answer)}")
     return 0 if status == 200 else 1

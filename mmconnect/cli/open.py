@@ -118,15 +118,18 @@ def endpoint(store: Store, endpoint_id: str) -> Endpoint:
     return found
 
 
-def secret_argument(text: str) -> str:
-    """A secret as given, from `@FILE`, or from standard input with `-`."""
+def secret_argument(text: str, *, lines: bool = False) -> str:
+    """A secret as given, from `@FILE`, or from standard input with `-`.
+
+    `lines`: it may have more than one.
+    """
     if text == "-":
         try:
-            line = sys.stdin.readline().rstrip("\r\n")
-            line.encode()
+            given = sys.stdin.read() if lines else sys.stdin.readline()
+            given.encode()
         except UnicodeError as error:
             raise UsageError("What came on standard input is not UTF-8 text") from error
-        return line
+        return given.rstrip("\r\n")
     if text.startswith("@"):
         try:
             return Path(text[1:]).read_text(encoding="utf-8").strip("\r\n")
@@ -144,12 +147,16 @@ def name_argument(text: str) -> str:
 
 
 def confirm(question: str, *, yes: bool) -> bool:
-    """Ask a person; without a terminal nobody is asked, and the answer is no."""
+    """Ask a person, on standard error; without a terminal nobody is, and the answer is no."""
     if yes:
         return True
     if not sys.stdin.isatty():
         return False
-    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer:  # the terminal's end of file: no answer
+        print(file=sys.stderr)
+    return answer.strip().lower() in ("y", "yes")
 
 
 def _become_owner(path: Path) -> None:

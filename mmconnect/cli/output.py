@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -32,10 +34,16 @@ def program() -> str:
     return os.path.relpath(called)
 
 
+def command(args: argparse.Namespace) -> str:
+    """How a further command for the same data directory begins."""
+    named = getattr(args, "data_dir", None)
+    return f"{program()} --data-dir {shlex.quote(named)}" if named else program()
+
+
 def limit(asked: int) -> int:
     """`--limit` as given. Raises UsageError when that is no sensible number of rows."""
     if not 1 <= asked <= MOST:
-        raise UsageError(f"--limit is from 1 to {MOST}")
+        raise UsageError(f"--limit {asked}: choose 1 to {MOST}")
     return asked
 
 

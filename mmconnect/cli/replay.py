@@ -63,7 +63,7 @@ def _retry(args: argparse.Namespace) -> int:
             _check(store, delivery_id)
         count = deliveries.retry(store.db, ids, store.clock.now())
     if args.json:
-        output.document({"retried": count, "matching": len(ids), "replay": None})
+        output.document({"retried": count, "matching": len(ids), "wiped": 0, "replay": None})
     elif count < len(ids):
         print(f"{count} deliveries are sent again; {len(ids) - count} are in flight just now.")
     else:
@@ -82,11 +82,16 @@ def _matching(args: argparse.Namespace) -> int:
             since=None if args.since is None else instant("--since", args.since, now),
             until=None if args.until is None else instant("--until", args.until, now),
         )
-        total, last = replays.count(store.db, wanted)
+        total, wiped, last = replays.count(store.db, wanted)
+        there = total - wiped
+        but = f", of which {wiped} cannot be sent, as their texts were wiped" if wiped else ""
+        matching = f"{total} deliveries match{but}"
         if args.dry_run or not total:
-            return _told(args, total, None, f"{total} deliveries match; nothing was changed.")
+            return _told(args, total, wiped, None, f"{matching}; nothing was changed.")
+        if not there:
+            raise Refused(f"{matching}: there is nothing to send")
         if sys.stdin.isatty() and not args.json:
-            question = f"{total} deliveries match. Send them all again?"
+            question = f"{matching}. Send {there} again?"
             if not opening.confirm(question, yes=False):
                 raise Refused("Nothing was changed")
         replay = Replay(
@@ -105,14 +110,21 @@ def _matching(args: argparse.Namespace) -> int:
             when = "as soon as the service runs, which it does not"
         else:
             when = f"{rate} a second at the most"
-    see = f"{output.program()} delivery replays"
-    return _told(args, total, replay.id, f"{total} deliveries are sent again, {when}. See: {see}")
+    see = f"{output.command(args)} delivery replays"
+    told = f"{there} deliveries are sent again, {when}. See: {see}"
+    if wiped:
+        told += f"\n{wiped} more match, but their texts were wiped."
+    return _told(args, total, wiped, replay.id, told)
 
 
-def _told(args: argparse.Namespace, total: int, replay_id: str | None, sentence: str) -> int:
+def _told(
+    args: argparse.Namespace, total: int, wiped: int, replay_id: str | None, sentence: str
+) -> int:
     if args.json:
-        retried = 0 if replay_id is None else total
-        output.document({"retried": retried, "matching": total, "replay": replay_id})
+        retried = 0 if replay_id is None else total - wiped
+        output.document(
+            {"retried": retried, "matching": total, "wiped": wiped, "replay": replay_id}
+        )
     else:
         print(sentence)
     return 0

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import sys
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mmconnect import __version__, config
@@ -41,12 +42,12 @@ def run(args: argparse.Namespace) -> int:
     for variable in settings.unknown_variables:
         log.warning("The variable %s is not one that mmconnect knows", variable)
     directory = opening.prepare(opening.data_dir(args), create=True)
-    tell = _tell_programs if args.json else _tell
+    tell = _tell_programs if args.json else partial(_tell, output.command(args))
     asyncio.run(daemon.serve(settings, directory, tell))
     return 0
 
 
-def _tell(started: Started) -> None:
+def _tell(command: str, started: Started) -> None:
     """Say where everything is, on the terminal and in the log."""
     phone, admin = started.phone[0], started.admin[0]
     print("mmconnect is running.\n")
@@ -56,7 +57,6 @@ def _tell(started: Started) -> None:
     if others:
         print(f"  Also reachable   at {', '.join(others)}")
     print(f"  Data             {started.directory}")
-    command = output.program()
     if not (started.endpoints and started.devices):
         print("\nNext, in another terminal:")
     if not started.endpoints:

@@ -113,6 +113,8 @@ def _set(args: argparse.Namespace) -> int:
         value = KNOWN[name].parse(given)
     except (ValueError, OverflowError) as error:
         raise UsageError(f"{name} {given!r}: {error}") from None
+    if _is_duration(name, value) and given.strip().isdigit() and value:
+        raise UsageError(f"{name} {given!r}: of what? Write {given.strip()}d for days, or s, m, h")
     with opening.opened(args, write=True) as store:
         text = value if name in (settings.SITE_NAME, settings.COUNTRY) else given.strip()
         settings.put(store.db, name, text)
@@ -155,7 +157,7 @@ def _tell(
         print(_written(name, value, masked=masked))
         if secret is not None:
             print(f"Its signing secret, shown this once: {secret}")
-            print(f"It is an endpoint of its own, see {output.program()} endpoint list")
+            print(f"It is an endpoint of its own, see {output.command(args)} endpoint list")
     return 0
 
 
@@ -176,12 +178,16 @@ def _written(name: str, value: Any, *, masked: bool = True) -> str:
             return "–" if name in (settings.SITE_NAME, settings.COUNTRY) else "off"
         case bool(switch):
             return "on" if switch else "off"
-        case int(number) if name != "replay_rate":
+        case int(number) if _is_duration(name, number):
             return _duration(number)
         case list(several):
             return ",".join(several) or "none"
         case other:
             return str(other)
+
+
+def _is_duration(name: str, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and name != "replay_rate"
 
 
 def _duration(seconds: int) -> str:

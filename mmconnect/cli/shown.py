@@ -131,6 +131,8 @@ def attempt(value: Attempt) -> dict[str, Any]:
     return {
         "number": value.number,
         "startedAt": iso(value.started_at),
+        "count": value.count,
+        "lastAt": _time(value.last_at),
         "durationMs": value.duration_ms,
         "outcome": value.outcome,
         "status": value.status,

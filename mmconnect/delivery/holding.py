@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from mmconnect.delivery.flight import Landing
 from mmconnect.delivery.health import WELL, Evidence, Health, asked, began, learnt
@@ -32,6 +32,11 @@ _HELD = {
     OutcomeClass.BLOCKED: "Its texts wait until it can be used",
 }
 
+_WAY = (
+    *("url", "secrets", "headers", "plain_headers", "numbers", "ca", "plain_http"),
+    "probe_asked_at",
+)
+"""What of an endpoint makes a request another one, or another answer likely."""
 _SILENCE = 10.0
 """Seconds without an answer from anywhere, after which "no network" is believed."""
 
@@ -220,10 +225,8 @@ class Holding:
 
 
 def _way_changed(before: Endpoint, after: Endpoint) -> bool:
-    """Whether a person has changed something that may make a held endpoint work."""
-    state = replace(before, state=after.state, held_class=after.held_class)
-    state = replace(state, held_reason=after.held_reason, held_at=after.held_at)
-    return state != after
+    """Whether a person has changed something that may make a held endpoint work, or has asked."""
+    return any(getattr(before, name) != getattr(after, name) for name in _WAY)
 
 
 def _here(address: str | None) -> bool:

@@ -61,6 +61,8 @@ class _Walk:
     remove: Remove
     after: str = ""
     begun: float = 0.0
+    removed: int = 0
+    """How many, since it was last at the end."""
     pace: Pace = field(default_factory=Pace)
 
 
@@ -116,7 +118,8 @@ class Janitor:
             (self._notices, before),
             (self._attempts, now - preferences.retention_attempts * 1000),
         ):
-            await self._walk(walk, bound)
+            if await self._walk(walk, bound):
+                self._wiper.pruned = True
         await self._forget_keys(now)
         await self._sweep_oddments(before)
         await self._give_back()
@@ -163,18 +166,22 @@ class Janitor:
                 now = self._clock.monotonic()
                 self._carry_at = now + max(CARRY, (now - began) / CARRY_SHARE)
 
-    async def _walk(self, walk: _Walk, before: int) -> None:
+    async def _walk(self, walk: _Walk, before: int) -> bool:
+        """Remove what is old; whether that is done, and there was something."""
         if self._clock.monotonic() - walk.begun > ROUND:
             walk.after, walk.begun = "", self._clock.monotonic()
         while self._may_prune():
             found = await self._database.read(_look(walk, before))
             for chunk in _chunks(found.old, walk.pace):
                 if not self._may_prune():
-                    return
-                await self.step(_removal(walk, chunk, before), walk.pace, len(chunk))
+                    return False
+                removal = _removal(walk, chunk, before)
+                walk.removed += await self.step(removal, walk.pace, len(chunk))
             walk.after = found.last
             if not found.more:
-                return
+                removed, walk.removed = walk.removed, 0
+                return removed > 0
+        return False
 
     def _wipe(self, db: sqlite3.Connection, message_ids: Sequence[str], before: int) -> int:
         count = erasure.wipe(db, message_ids, self._clock.now())

@@ -34,6 +34,8 @@ BACK = 60.0
 """Seconds between two looks a little further back."""
 APART = 10.0
 """Seconds between two rounds of emptying log and pages, at least; and 100 times what one takes."""
+PRUNED_APART = 600.0
+"""Seconds between two rounds for what was only old: it goes on growing old every minute."""
 PAGES = 4096
 """Pages that are searched at once (16 MiB)."""
 TRIES = 20
@@ -52,7 +54,9 @@ class Wiper:
         self._forget()
         self.wiped = False
         """Whether texts were wiped whose bytes may still be in the files."""
-        self._next_round = 0.0
+        self.pruned = False
+        """The same of what was removed for its age."""
+        self._next_round = self._next_pruned = 0.0
         self._looked_at = 0.0
 
     async def turn(self, *, delivered: bool) -> None:
@@ -68,6 +72,8 @@ class Wiper:
         if now - self._looked_at > APART:
             self._looked_at = now
             self.wiped = self.wiped or await self._left_open()
+        if self.pruned and now >= self._next_pruned:
+            self.pruned, self.wiped, self._next_pruned = False, True, now + PRUNED_APART
         if self.wiped and now >= self._next_round:
             await self._round()
             took = self._clock.monotonic() - now

@@ -21,6 +21,8 @@ _GRACE = 180.0
 """Seconds after a start in which a clock that is not synchronised yet is nothing to log."""
 _DAY = 86_400.0
 _BIG = 86_400_000
+_AGE = 366 * _BIG
+"""Milliseconds for which nobody leaves mmconnect off: a start so much later is a jump."""
 
 
 class Belief:
@@ -48,6 +50,8 @@ class Belief:
         """The clock says that mmconnect was off for that many ms."""
         if off > _BIG:
             self._gap = self._begun
+        if off > _AGE:
+            self._jump = (self._begun, off)
 
     def jumped(self, delta: int) -> None:
         """The clock was set by that many ms: what was known of it was known of another."""

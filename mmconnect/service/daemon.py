@@ -107,6 +107,10 @@ async def _run(
         egress = Egress(watch.look, own_addresses)
         sender = Sender(clock, rule=egress.rule, answered=clock.saw)
         stack.push_async_callback(sender.close)
+
+        def trusted() -> bool:
+            return not clock.standing.suspect
+
         dispatcher = Dispatcher(
             database,
             watch.look,
@@ -115,11 +119,11 @@ async def _run(
             ids,
             boot_id=ids.new(BOOT),
             too_old=clock.too_old,
-            trusted=lambda: not clock.standing.suspect,
+            trusted=trusted,
             moving=lambda: clock.moving,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
-        listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
+        listener = Listener(database, intake, presences, watch.look, watch.refresh, clock, trusted)
         announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
 

@@ -107,12 +107,11 @@ def claim_probe(
         return Claimed(next_due=_next_due(db, by))
     expired: list[str] = []
     while True:
-        if arrival and not free:
-            chosen = _first_try(db, by)
-        else:
+        chosen = _first_try(db, by) if arrival else None
+        if chosen is None and (free or not arrival):
             chosen = _longest_waiting(db, by, free or spare_last, budget, avoid, expired)
-            if free and chosen is not None:
-                chosen = _first_of_sender(db, by, chosen)
+        if free and chosen is not None:
+            chosen = _first_of_sender(db, by, chosen)
         if chosen is None or not _is_too_old(db, chosen, by):
             break
         expired.append(chosen)

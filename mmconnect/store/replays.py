@@ -82,13 +82,19 @@ class Found:
     """Whether nothing is left behind the cursor."""
 
 
-def count(db: sqlite3.Connection, wanted: Filter) -> tuple[int, str]:
-    """(how many match, the newest one's id). Goes over all deliveries: not inside a write."""
+def count(db: sqlite3.Connection, wanted: Filter) -> tuple[int, int, str]:
+    """(how many match, how many of them have no text any more, the newest one's id).
+
+    Goes over all deliveries: not inside a write.
+    """
     where, values = _where(wanted)
-    total, last = db.execute(
-        f"SELECT count(*), max(id) FROM deliveries WHERE {where}", values
+    total, wiped, last = db.execute(
+        "SELECT count(*), sum(EXISTS (SELECT 1 FROM messages m"
+        " WHERE m.id = message_id AND m.wiped_at IS NOT NULL)), max(id)"
+        f" FROM deliveries WHERE {where}",
+        values,
     ).fetchone()
-    return int(total), str(last or "")
+    return int(total), int(wiped or 0), str(last or "")
 
 
 def add(db: sqlite3.Connection, replay: Replay) -> None:

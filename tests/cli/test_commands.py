@@ -218,9 +218,10 @@ def test_a_new_token_differs_and_a_removed_phone_is_gone(desk: Desk):
 
 
 def test_lists_for_people_say_what_to_do_when_they_are_empty(desk: Desk):
-    assert "mmconnect endpoint add" in desk("endpoint", "list").out
-    assert "mmconnect device add" in desk("device", "list").out
-    assert "mmconnect message simulate" in desk("message", "list").out
+    at = f"--data-dir {desk.directory}"
+    assert f"mmconnect {at} endpoint add" in desk("endpoint", "list").out
+    assert f"mmconnect {at} device add" in desk("device", "list").out
+    assert f"mmconnect {at} message simulate" in desk("message", "list").out
 
 
 def test_what_it_says_to_type_works_from_where_one_is(
@@ -230,10 +231,11 @@ def test_what_it_says_to_type_works_from_where_one_is(
     monkeypatch.setattr(sys, "argv", [str(program)])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "checkout/.venv/bin/mmconnect endpoint add" in desk("endpoint", "list").out
+    at = f"--data-dir {desk.directory}"
+    assert f"checkout/.venv/bin/mmconnect {at} endpoint add" in desk("endpoint", "list").out
     (tmp_path / "mmconnect").write_text("")
     (tmp_path / "mmconnect").chmod(0o755)
-    assert "Add one: mmconnect endpoint add" in desk("endpoint", "list").out
+    assert f"Add one: mmconnect {at} endpoint add" in desk("endpoint", "list").out
 
 
 # -- options of the service ---

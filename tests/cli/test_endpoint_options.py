@@ -239,8 +239,8 @@ USAGE: list[tuple[Sequence[str], str]] = [
     (["--schedule", "now,"], "is not a duration"),
     (["--schedule", "now" + ",1s" * 50], "has 51 attempts; 50 are the most"),
     (["--schedule", "now," + "9" * 400], "each wait is from 1s to 30d"),
-    (["--concurrency", "0"], "from 1 to 256"),
-    (["--concurrency", "257"], "from 1 to 256"),
+    (["--concurrency", "0"], "--concurrency 0: choose 1 to 256"),
+    (["--concurrency", "257"], "--concurrency 257: choose 1 to 256"),
     (["--strict-order", "yes"], "invalid choice"),
     (["--header", "nonsense"], "is written 'Name: value'"),
     (["--header", ": v"], "is written 'Name: value'"),
@@ -350,3 +350,10 @@ def test_the_default_schedule_reads_as_the_flag_takes_it(desk: Desk) -> None:
     shown = schedule_words(None).removesuffix(" (default)")
     endpoint = add(desk, "--schedule", shown)
     assert show(desk, endpoint)["schedule"] == list(schedule.DEFAULT)
+
+
+def test_headers_on_standard_input_are_all_taken(desk: Desk) -> None:
+    endpoint = desk("endpoint", "add", "http://h.example/", "--json").json["id"]
+    given = "X-One: 1\n\nX-Two: 2\n"
+    told = desk("endpoint", "set", endpoint, "--header", "-", "--json", given=given).json
+    assert told["headers"] == {"X-One": "***", "X-Two": "***"}

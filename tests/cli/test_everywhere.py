@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import sqlite3
@@ -213,22 +214,18 @@ def test_removing_what_texts_wait_for_wants_a_yes(desk: Desk) -> None:
 
 
 def test_in_a_terminal_it_asks_and_takes_anything_else_for_no(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from mmconnect.cli import open as opening
 
-    asked: list[str] = []
-    answers = iter(["", "n", "maybe", "y"])
-
-    def person(question: str) -> str:
-        asked.append(question)
-        return next(answers)
-
-    monkeypatch.setattr("builtins.input", person)
-    monkeypatch.setattr("sys.stdin", type("Terminal", (), {"isatty": lambda self: True})())
-    told = [opening.confirm("Remove it?", yes=False) for _ in range(4)]
-    assert told == [False, False, False, True]
-    assert asked == ["Remove it? [y/N] "] * 4
+    terminal = io.StringIO("\nn\nmaybe\ny\n")  # and then its end: Ctrl-D
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    told = [opening.confirm("Remove it?", yes=False) for _ in range(5)]
+    assert told == [False, False, False, True, False]
+    said = capsys.readouterr()
+    assert said.err.count("Remove it? [y/N] ") == 5
+    assert said.out == "", "standard output is for the answer, which may be JSON"
     assert opening.confirm("Remove it?", yes=True)
 
 

@@ -70,7 +70,7 @@ def test_a_dry_run_counts_and_changes_nothing(desk: Desk):
     stocked(desk)
     words = ("delivery", "retry", "--state", "failed", "--dry-run")
     assert "3 deliveries match; nothing was changed" in desk(*words).out
-    assert desk(*words, "--json").json == {"retried": 0, "matching": 3, "replay": None}
+    assert desk(*words, "--json").json == {"retried": 0, "matching": 3, "wiped": 0, "replay": None}
     assert desk("delivery", "replays", "--json").json == []
     assert "Nothing was sent again in bulk" in desk("delivery", "replays").out
 
@@ -78,7 +78,7 @@ def test_a_dry_run_counts_and_changes_nothing(desk: Desk):
 def test_when_nothing_matches_nothing_is_ordered(desk: Desk):
     stocked(desk)
     told = desk("delivery", "retry", "--state", "expired", "--json").json
-    assert told == {"retried": 0, "matching": 0, "replay": None}
+    assert told == {"retried": 0, "matching": 0, "wiped": 0, "replay": None}
     assert desk("delivery", "replays", "--json").json == []
 
 
@@ -104,7 +104,7 @@ def test_at_a_terminal_a_person_is_asked(
     monkeypatch.setattr("tests.cli.conftest.io.StringIO", Terminal)
     told = desk("delivery", "retry", "--state", "failed", given=answer)
     assert told.code == (0 if ordered else 1)
-    assert "3 deliveries match. Send them all again? [y/N]" in told.out
+    assert "3 deliveries match. Send 3 again? [y/N]" in told.err
     monkeypatch.undo()
     assert len(desk("delivery", "replays", "--json").json) == ordered
 
@@ -181,3 +181,32 @@ def test_cancelling_many_takes_several_short_writes(
     assert told == {"cancelled": 25}
     assert max(sizes) == 4
     assert states(desk) == {"cancelled"}
+
+
+def test_what_was_wiped_is_counted_apart(desk: Desk):
+    stocked(desk)
+    with sqlite3.connect(desk.directory / FILE) as db:
+        db.execute("UPDATE messages SET wiped_at = 1 WHERE id = (SELECT max(id) FROM messages)")
+    told = desk("delivery", "retry", "--state", "failed", "--json").json
+    assert (told["retried"], told["matching"], told["wiped"]) == (2, 3, 1)
+    with sqlite3.connect(desk.directory / FILE) as db:
+        db.execute("UPDATE messages SET wiped_at = 1")
+    told = desk("delivery", "retry", "--state", "failed")
+    assert told.code == 1
+    assert "3 cannot be sent, as their texts were wiped: there is nothing to send" in told.err
+
+
+def test_a_list_of_an_endpoint_that_never_was_says_so(desk: Desk):
+    assert desk("delivery", "list", "--endpoint", "ep_none").code == 1
+
+
+def test_the_list_of_endpoints_says_why_one_is_held(desk: Desk):
+    endpoint, _ = stocked(desk, 1)
+    with sqlite3.connect(desk.directory / FILE) as db:
+        db.execute(
+            "UPDATE endpoints SET state = 'held', held_class = 'refused', held_at = 1,"
+            " held_reason = 'It refuses every text. Is the flow active?' WHERE id = ?",
+            (endpoint,),
+        )
+    told = desk("endpoint", "list").out
+    assert "127.0.0.1 is held: It refuses every text. Is the flow active?" in told

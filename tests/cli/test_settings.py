@@ -103,3 +103,11 @@ def test_the_alert_url_is_an_endpoint_with_a_secret_shown_once(desk: Desk):
     assert "settings set alert_url off" in refused.err
     assert desk("settings", "set", "alert_url", "off").code == 0
     assert desk("endpoint", "list", "--json").json == []
+
+
+def test_a_duration_without_its_unit_is_refused(desk: Desk) -> None:
+    """90 would be 90 seconds, and the log gone."""
+    told = desk("settings", "set", "retention_messages", "90")
+    assert told.code == 2
+    assert "of what? Write 90d for days" in told.err
+    assert desk("settings", "get", "retention_messages").out.strip() == "90d"

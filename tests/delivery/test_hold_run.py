@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from mmconnect.delivery.holding import _way_changed
 from mmconnect.domain.models import DeliveryState, EndpointState
 from mmconnect.store import endpoints
 from mmconnect.webhook import outcome
 from tests.delivery.outages import ANN, BOB, DAY, live, nobody, quiet, states, texts
+from tests.store import making
 from tests.support.inprocess import FakeClock, appliance, eventually
 from tests.support.receiver import after, answer, free_port, receiver
 
@@ -300,3 +303,13 @@ async def test_what_has_grown_too_old_expires_instead_of_being_sent(tmp_path: Pa
         assert there.texts == ["young"]
         (expired, _) = (d for d in box.deliveries() if d.state is DeliveryState.EXPIRED)
         assert "maximum age" in str(expired.note)
+
+
+def test_only_what_changes_the_request_is_a_reason_to_try_a_held_endpoint():
+    """A receiver that is gone for good is not asked again because it got another name."""
+    one = making.endpoint(state=EndpointState.HELD, held_class="gone")
+    for same in ({"name": "Other"}, {"max_age": 5}, {"strict_order": True}, {"held_reason": "x"}):
+        assert not _way_changed(one, replace(one, **same)), same
+    for other in ({"url": "http://127.0.0.1:9/new"}, {"headers": (("X-A", "1"),)}, {"ca": "PEM"}):
+        assert _way_changed(one, replace(one, **other)), other
+    assert _way_changed(one, replace(one, probe_asked_at=1))

@@ -285,6 +285,27 @@ async def test_an_mms_that_comes_into_the_log_with_an_older_id_is_wiped_too(hous
     assert await house.count("SELECT count(*) FROM messages WHERE wiped_at IS NULL") == 0
 
 
+async def test_what_was_only_old_leaves_the_files_too(house: House, tmp_path: Path):
+    await house.texts(20, NOW - 100 * DAY, text="MARKER-OLD")
+    await house.texts(5, NOW, text="MARKER-YOUNG")
+    await house.janitor.sweep()
+    await house.janitor.clean()
+    assert await house.count() == 5
+    files = everything(tmp_path)
+    assert b"MARKER-OLD" not in files
+    assert b"MARKER-YOUNG" in files
+    # every minute something more grows old: that is no reason to look through the file each time
+    await house.texts(20, NOW - 99 * DAY, text="MARKER-NEXT")
+    house.clock.advance(120)
+    await house.janitor.sweep()
+    await house.janitor.clean()
+    assert await house.count() == 5
+    assert b"MARKER-NEXT" in everything(tmp_path)
+    house.clock.advance(wiper.PRUNED_APART)
+    await house.janitor.clean()
+    assert b"MARKER-NEXT" not in everything(tmp_path)
+
+
 async def test_an_erasure_that_a_command_left_unproven_is_finished(house: House, tmp_path: Path):
     await house.texts(3, NOW, text="MARKER-GONE")
     db = connect(tmp_path / FILE)

@@ -53,7 +53,7 @@ async def failed(box: Appliance, endpoint_id: str, count: int) -> list[str]:
 
 async def order(box: Appliance, wanted: Filter = FAILED) -> str:
     def write(db):
-        total, last = replays.count(db, wanted)
+        total, _, last = replays.count(db, wanted)
         replay = Replay(
             id=box.ids.new(REPLAY),
             created_at=box.clock.now(),

@@ -304,6 +304,27 @@ async def test_another_thread_notices_nothing(machine: Machine) -> None:
 # -- over a restart -------------------------------------------------------------------------------
 
 
+async def test_a_start_twenty_years_later_is_a_jump_whatever_the_owner_says(
+    machine: Machine,
+) -> None:
+    async with machine.running() as kept:
+        made = await kept.text()
+        await kept.change(lambda db: settings.put(db, "clock_trusted", "on"))
+        await kept.turn(1)
+        assert kept.state == "trusted"
+    machine.clock.set_by(YEARS)
+    async with machine.running() as kept:
+        await kept.turn(1)
+        assert kept.state == "unknown"
+        assert kept.time.standing.suspect
+        assert not await kept.too_old(made)
+        assert kept.warnings
+    machine.clock.set_by(30 * DAY)
+    async with machine.running() as kept:
+        await kept.turn(1)
+        assert kept.state == "trusted", "a month off is no jump"
+
+
 @pytest.mark.parametrize("off", [3600, DAY, 3 * DAY, YEARS])
 async def test_time_it_was_off_counts_only_by_a_clock_that_is_right(
     machine: Machine, off: int

@@ -166,6 +166,22 @@ def test_a_new_text_brings_no_old_one_of_its_sender_with_it_as_a_probe(
     assert state(house, old) is DeliveryState.EXPIRED
 
 
+def test_a_new_text_is_the_probe_even_where_probes_are_free(house: House) -> None:
+    """Else two texts that a receiver chokes on with 503 would take turns for ever."""
+    for sender in ("poison 1", "poison 2"):
+        waiting(house, sender, sender=sender, received_at=NOW - 60_000)
+    old = waiting(house, "old", sender="C", received_at=NOW - 50_000)
+    waiting(house, "new", sender="C", received_at=NOW)
+    by = claims.Claim(
+        endpoint_id=house.endpoint.id, now=NOW, boot_id=BOOT, too_old=0, max_age=86_400
+    )
+    with transaction(house.db):
+        found = claims.claim_probe(
+            house.db, by, free=True, spare_last=False, budget=10, arrival=True, avoid="poison 1"
+        )
+    assert [flight.delivery_id for flight in found.flights] == [old], "in its sender's order"
+
+
 def test_an_endpoint_gets_only_its_own(house: House) -> None:
     other = second_endpoint(house)
     mine, its = waiting(house), waiting(house, to=other)
