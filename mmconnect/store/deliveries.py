@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from mmconnect.domain.models import Attempt, Delivery, DeliveryState, Trigger
+from mmconnect.store import endpoints
 from mmconnect.store.connection import Row
 
 _COLUMNS = (
@@ -72,9 +73,14 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
     """Make deliveries due now, with a fresh budget and the same id and body; how many.
 
     One that waits already is only brought forward, and one in flight is left alone. Tests are never
-    repeated, a text that was wiped is gone, and what was meant for a removed endpoint stays.
+    repeated, a text that was wiped is gone, and what was meant for a removed endpoint stays. Where
+    the endpoint is held it is probed: so a person who has mended the receiver sees it at once.
     """
     count = sum(offer(db, delivery_id, now) for delivery_id in delivery_ids)
+    for delivery_id in delivery_ids:
+        delivery = get(db, delivery_id)
+        if delivery is not None:
+            endpoints.retried(db, delivery.endpoint_id, now)
     touch(db)
     return count
 

@@ -108,6 +108,18 @@ def ask_probe(db: sqlite3.Connection, endpoint_id: str, now: int) -> None:
     db.execute("UPDATE endpoints SET probe_asked_at = ? WHERE id = ?", (now, endpoint_id))
 
 
+def retried(db: sqlite3.Connection, endpoint_id: str | None, now: int) -> None:
+    """A person sends texts again, to this endpoint or to any: so a held one is probed at once.
+
+    But not one that is gone for good: that wants to be resumed.
+    """
+    db.execute(
+        "UPDATE endpoints SET probe_asked_at = ?1 WHERE state = 'held' AND held_class <> 'gone'"
+        " AND id = coalesce(?2, id)",
+        (now, endpoint_id),
+    )
+
+
 def pause(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
     """Let its texts wait, none of them growing older. False when it was paused already."""
     changed = db.execute(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mmconnect.domain.models import DeliveryState, Trigger
-from mmconnect.store import deliveries
+from mmconnect.store import deliveries, endpoints
 from mmconnect.store.connection import Row
 
 SPAN = 5000
@@ -115,6 +115,7 @@ def add(db: sqlite3.Connection, replay: Replay) -> None:
             replay.total,
         ),
     )
+    endpoints.retried(db, f.endpoint_id, replay.created_at)
     deliveries.touch(db)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from mmconnect.delivery.holding import _way_changed
 from mmconnect.domain.models import DeliveryState, EndpointState
-from mmconnect.store import endpoints
+from mmconnect.store import deliveries, endpoints
 from mmconnect.webhook import outcome
 from tests.delivery.outages import ANN, BOB, DAY, live, nobody, quiet, states, texts
 from tests.store import making
@@ -85,6 +85,27 @@ async def test_it_drains_one_at_first_then_ever_more(tmp_path: Path):
             begun = [a.at for a in there.arrivals]
             assert begun[1] - begun[0] >= 0.015, "the first alone"
             assert 8 <= there.together <= 16
+
+
+async def test_sending_again_asks_a_held_endpoint_at_once(tmp_path: Path):
+    """Whoever has mended the receiver and sends a text again does not wait for the next probe."""
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver() as there:
+        endpoint_id = await box.endpoint(there.url)
+        await box.text("done", "+6581230099")
+        await there.until(1)
+        await quiet(box)
+        there.default = answer(404)
+        for n in range(5):
+            await box.text(str(n), f"+658123000{n}")
+        await quiet(box)
+        assert box.endpoint_row(endpoint_id).held_class == "refused"
+        there.default = answer()
+        (done,) = [d for d in box.deliveries() if d.state is DeliveryState.DELIVERED]
+        box.change(lambda db: deliveries.retry(db, [done.id], clock.now()))
+        box.dispatcher.wake()
+        await eventually(lambda: states(box) == {"delivered": 6})
+        assert there.texts.count("done") == 2
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
