@@ -29,6 +29,7 @@ from mmconnect.domain.models import (
     EndpointState,
     Message,
     Numbers,
+    Place,
     Secret,
 )
 from mmconnect.phones import answers
@@ -56,8 +57,8 @@ class _Outlet:
 
     boot_id = "bench"
 
-    def reserve(self, endpoint: Endpoint, sender: str) -> bool:
-        return True
+    def reserve(self, endpoint: Endpoint, sender: str) -> Place:
+        return Place.IN_FLIGHT
 
     def committed(self, flights: object, waiting: object) -> None: ...
 

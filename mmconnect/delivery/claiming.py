@@ -62,9 +62,10 @@ class Claiming:
         deep = began >= lane.deep_at
         found = await self._write(
             endpoint,
+            lane,
             partial(
                 claims.claim,
-                by=self._by(endpoint, now),
+                by=self._by(endpoint, lane, now),
                 slots=slots,
                 busy=list(lane.busy),
                 depth=claims.DEEP if deep else claims.SHALLOW,
@@ -111,9 +112,10 @@ class Claiming:
         try:
             found = await self._write(
                 endpoint,
+                lane,
                 partial(
                     claims.claim_probe,
-                    by=self._by(endpoint, now),
+                    by=self._by(endpoint, lane, now),
                     free=known.free,
                     spare_last=known.held is OutcomeClass.REFUSED,
                     budget=len(endpoint.schedule or schedule.DEFAULT),
@@ -131,7 +133,9 @@ class Claiming:
             self._start(flight)
         return NOTHING if found.flights or lane.next_due is None else 1.0
 
-    async def _write(self, endpoint: Endpoint, claim: Write[Claimed], now: int) -> Claimed:
+    async def _write(
+        self, endpoint: Endpoint, lane: Lane, claim: Write[Claimed], now: int
+    ) -> Claimed:
         """Claim, and make an event of what has grown too old."""
         announced = 0
 
@@ -141,12 +145,17 @@ class Claiming:
             announced = self._announcing.expired(db, endpoint, found.expired, now)
             return found
 
-        found = await self._database.write(write)
+        lane.parked = False  # what is parked after this says so when it is committed
+        try:
+            found = await self._database.write(write)
+        except BaseException:
+            lane.parked = True
+            raise
         if announced:
             self._wake()
         return found
 
-    def _by(self, endpoint: Endpoint, now: int) -> claims.Claim:
+    def _by(self, endpoint: Endpoint, lane: Lane, now: int) -> claims.Claim:
         return claims.Claim(
             endpoint_id=endpoint.id,
             now=now,
@@ -154,4 +163,5 @@ class Claiming:
             too_old=self._too_old(endpoint),
             max_age=endpoint.max_age,
             strict=endpoint.strict_order,
+            parked=lane.parked,
         )

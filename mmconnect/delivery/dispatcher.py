@@ -22,12 +22,13 @@ from mmconnect.delivery.claiming import NOTHING, Claiming
 from mmconnect.delivery.flight import Landing
 from mmconnect.delivery.holding import Change, Holding
 from mmconnect.delivery.lanes import Lane
+from mmconnect.delivery.parking import Parking
 from mmconnect.delivery.sender import Sender
 from mmconnect.delivery.takeoff import Takeoff
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
-from mmconnect.domain.models import Endpoint, EndpointState, Flight
+from mmconnect.domain.models import Endpoint, EndpointState, Flight, Place
 from mmconnect.store import health
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
@@ -69,6 +70,7 @@ class Dispatcher:
         self._claiming = Claiming(
             database, clock, boot_id, too_old, self._going, self._start, announcing, self.wake
         )
+        self._parking = Parking(database)
         self._awake = asyncio.Event()
         self._attempts = Attempts(
             database,
@@ -103,19 +105,16 @@ class Dispatcher:
 
     # -- the Outlet of the way in ---------------------------------------------------------------
 
-    def reserve(self, endpoint: Endpoint, sender: str) -> bool:
-        """Whether a text of this sender may start at once; if so, its place is kept."""
+    def reserve(self, endpoint: Endpoint, sender: str) -> Place:
+        """Where a text of this sender goes. If in flight, its place is kept."""
         self._takeoff.expect()
         lane = self._lane(endpoint.id)
-        if (
-            lane.has_room(endpoint, sender)
-            and self._going()
-            and lane.state(endpoint, self._look().revision) is EndpointState.ACTIVE
-        ):
+        active = lane.state(endpoint, self._look().revision) is EndpointState.ACTIVE
+        if active and lane.has_room(endpoint, sender) and self._going():
             lane.enter(sender)
-            return True
+            return Place.IN_FLIGHT
         lane.expected += 1
-        return False
+        return Place.QUEUED if active or not self._parking.take() else Place.PARKED
 
     def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         """On the disk: start these, and look for the texts that wait for these endpoints."""
@@ -185,6 +184,7 @@ class Dispatcher:
             task.cancel()
         await asyncio.gather(*self._flying, return_exceptions=True)
         await self._takeoff.close()
+        await self._parking.close()
 
     @property
     def in_flight(self) -> int:

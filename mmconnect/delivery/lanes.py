@@ -61,6 +61,8 @@ class Lane:
     """A person wants a probe that begins after the one in flight."""
     deep_at: float = 0.0
     """When a look may go through all that is due again (monotonic seconds)."""
+    parked: bool = True
+    """Whether deliveries may be parked. True until a claim has queued them."""
     new_text: bool = False
     """A text has come since the last turn: while held, it may serve as a probe."""
 
@@ -102,7 +104,7 @@ class Lane:
 
     def arrived(self) -> None:
         """A text has come to wait."""
-        self.new_text = True
+        self.new_text = self.parked = True
         self.look_again()
 
     def look_again(self) -> None:

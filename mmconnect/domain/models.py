@@ -7,7 +7,7 @@ same in tables, URLs, CLI and logs.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from mmconnect.domain.values import value_type
 
@@ -229,6 +229,17 @@ class Delivery:
     finished_at: int | None = None
     note: str | None = None
     """Why it ended, where no attempt tells."""
+
+
+class Place(Enum):
+    """Where a new delivery goes."""
+
+    IN_FLIGHT = auto()
+    """It may start at once."""
+    QUEUED = auto()
+    """It waits for its turn, which may come any moment."""
+    PARKED = auto()
+    """It waits, as its endpoint takes nothing now."""
 
 
 @value_type(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mmconnect.domain.ids import DELIVERY, Ids
-from mmconnect.domain.models import Endpoint, Flight, Message, Numbers, Trigger
+from mmconnect.domain.models import Endpoint, Flight, Message, Numbers, Place, Trigger
 from mmconnect.domain.values import value_type
 from mmconnect.store.configuration import Configuration
 from mmconnect.store.messages import Keys, NewMessage
@@ -26,8 +26,8 @@ class Outlet(Protocol):
         """Marks what this process has in flight."""
         ...
 
-    def reserve(self, endpoint: Endpoint, sender: str) -> bool:
-        """Whether a text of this sender may start at once. Either way, say what became of it."""
+    def reserve(self, endpoint: Endpoint, sender: str) -> Place:
+        """Where a text of this sender goes, to be written at once. Then say what became of it."""
         ...
 
     def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
@@ -86,10 +86,10 @@ def plan(
     ]
     for endpoint, own in wanted:
         delivery_id = ids.new(DELIVERY)
-        boot_id = None
+        place = Place.QUEUED
         if outlet is not None:
-            if outlet.reserve(endpoint, sender):
-                boot_id = outlet.boot_id
+            place = outlet.reserve(endpoint, sender)
+            if place is Place.IN_FLIGHT:
                 flights.append(
                     Flight(
                         delivery_id=delivery_id,
@@ -113,7 +113,8 @@ def plan(
                 sender=sender,
                 trigger=Trigger.PUSH,
                 created_at=message.received_at,
-                boot_id=boot_id,
+                boot_id=outlet.boot_id if outlet and place is Place.IN_FLIGHT else None,
+                parked=place is Place.PARKED,
                 payload=own,
             )
         )

@@ -1,4 +1,4 @@
-"""What waits for each endpoint: asked of the index of waiting deliveries, never of history."""
+"""What waits for each endpoint: asked of the waiting deliveries alone, never of history."""
 
 from __future__ import annotations
 
@@ -33,8 +33,7 @@ def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Ba
 def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
     """How many deliveries wait for an endpoint, up to MOST."""
     (count,) = db.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM deliveries"
-        " WHERE endpoint_id = ? AND state = 'pending' LIMIT ?)",
+        "SELECT count(*) FROM (SELECT 1 FROM waiting WHERE endpoint_id = ? LIMIT ?)",
         (endpoint_id, MOST),
     ).fetchone()
     return int(count)
@@ -42,8 +41,7 @@ def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
 
 def _oldest_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:
     (due,) = db.execute(
-        "SELECT min(due_at) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'",
-        (endpoint_id,),
+        "SELECT min(due_at) FROM waiting WHERE endpoint_id = ?", (endpoint_id,)
     ).fetchone()
     return None if due is None else int(due)
 

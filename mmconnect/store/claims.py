@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from mmconnect.domain.models import Flight, Trigger
-from mmconnect.store import expiry
+from mmconnect.store import expiry, parking
 
 _AHEAD = 4
 """Rows looked at for each free slot: several may be of one sender."""
@@ -37,6 +37,8 @@ class Claim:
     """Seconds that are then said to be exceeded."""
     strict: bool = False
     """Whether a text waits for every earlier one of its sender."""
+    parked: bool = True
+    """Whether something may be parked for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ def claim(
     Looks at the first `depth` that are due. None at all when the endpoint is no longer active,
     which the caller may not know yet: what waits then still does.
     """
+    if by.parked:
+        parking.queue(db, by.endpoint_id)
     if _state(db, by.endpoint_id) != "active":
         return Claimed(next_due=_next_due(db, by))
     taboo = list(busy)
@@ -65,7 +69,7 @@ def claim(
     marks = ",".join("?" * len(taboo))
     rows = db.execute(
         "SELECT due.id, due.sender, coalesce(renewed_at, created_at) FROM"
-        f" (SELECT id, sender FROM {_source(by.strict)} AND due_at <= ?"
+        f" (SELECT id, sender FROM {_queue(by.strict)} AND due_at <= ?"
         "  ORDER BY due_at, id LIMIT ?) AS due"
         " CROSS JOIN deliveries USING (id)"  # in this order
         f" WHERE due.sender NOT IN ({marks}) LIMIT ?",
@@ -103,6 +107,8 @@ def claim_probe(
     one of the delivery's attempts, and the last of its `budget` is left for its own time — or, with
     `spare_last`, is not used up.
     """
+    if by.parked:
+        parking.queue(db, by.endpoint_id)
     if _state(db, by.endpoint_id) == "paused":
         return Claimed(next_due=_next_due(db, by))
     expired: list[str] = []
@@ -128,13 +134,13 @@ def _state(db: sqlite3.Connection, endpoint_id: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _source(strict: bool) -> str:
-    """The waiting deliveries of an endpoint, its id to be bound.
+def _queue(strict: bool) -> str:
+    """The queued deliveries of an endpoint, its id to be bound.
 
     `strict`: none behind an earlier one of its sender that was tried. Of those never tried the
     earlier is due earlier.
     """
-    waiting = "deliveries AS d WHERE endpoint_id = ? AND state = 'pending'"
+    waiting = "deliveries AS d WHERE endpoint_id = ? AND state = 'pending' AND parked = 0"
     if not strict:
         return waiting
     return waiting + (
@@ -146,15 +152,14 @@ def _source(strict: bool) -> str:
 def _first_try(db: sqlite3.Connection, by: Claim) -> str | None:
     """Of the sender whose text came last, the first delivery that was never tried."""
     newest = db.execute(
-        "SELECT sender FROM deliveries WHERE endpoint_id = ? AND state = 'pending' AND due_at <= ?"
-        " ORDER BY due_at DESC, id DESC LIMIT 1",
+        f"SELECT sender FROM {_queue(False)} AND due_at <= ? ORDER BY due_at DESC, id DESC LIMIT 1",
         (by.endpoint_id, by.now),
     ).fetchone()
     if newest is None:
         return None
     row = db.execute(
-        "SELECT id, spent FROM deliveries WHERE endpoint_id = ? AND state = 'pending'"
-        " AND sender = ? AND (spent = 0 OR ?) ORDER BY id LIMIT 1",
+        f"SELECT id, spent FROM {_queue(False)} AND sender = ? AND (spent = 0 OR ?)"
+        " ORDER BY id LIMIT 1",
         (by.endpoint_id, newest[0], by.strict),
     ).fetchone()
     return row[0] if row is not None and row[1] == 0 else None
@@ -163,8 +168,8 @@ def _first_try(db: sqlite3.Connection, by: Claim) -> str | None:
 def _first_of_sender(db: sqlite3.Connection, by: Claim, delivery_id: str) -> str:
     """Of the same sender, the first that waits: a conversation keeps its order."""
     (first,) = db.execute(
-        "SELECT min(id) FROM deliveries WHERE endpoint_id = ?1 AND state = 'pending'"
-        " AND sender = (SELECT sender FROM deliveries WHERE id = ?2)",
+        f"SELECT min(id) FROM {_queue(False)}"
+        " AND sender = (SELECT sender FROM deliveries WHERE id = ?)",
         (by.endpoint_id, delivery_id),
     ).fetchone()
     return str(first)
@@ -181,7 +186,7 @@ def _longest_waiting(
     """The delivery to probe with; the best of those that wait longest. Adds to `expired`."""
     rows = db.execute(
         "SELECT id, sender, due_at, spent, coalesce(renewed_at, created_at)"
-        f" FROM {_source(by.strict)} ORDER BY due_at, id LIMIT ?",
+        f" FROM {_queue(by.strict)} ORDER BY due_at, id LIMIT ?",
         (by.endpoint_id, _PROBES_AHEAD),
     )
     second = None
@@ -206,7 +211,7 @@ def _is_too_old(db: sqlite3.Connection, delivery_id: str, by: Claim) -> bool:
 def _of_another(db: sqlite3.Connection, by: Claim, avoid: str | None) -> str | None:
     """The oldest that waits of any sender but one, behind however many of that one's."""
     row = db.execute(
-        f"SELECT id FROM {_source(by.strict)} AND sender <> ? AND due_at <= ?"
+        f"SELECT id FROM {_queue(by.strict)} AND sender <> ? AND due_at <= ?"
         " AND coalesce(renewed_at, created_at) > ? ORDER BY due_at, id LIMIT 1",
         (by.endpoint_id, avoid, by.now, by.too_old),
     ).fetchone()
@@ -245,6 +250,6 @@ def _launch(
 def _next_due(db: sqlite3.Connection, by: Claim) -> int | None:
     """When the endpoint's next waiting delivery is due (UTC ms), or None when none waits."""
     row = db.execute(
-        f"SELECT due_at FROM {_source(by.strict)} ORDER BY due_at LIMIT 1", (by.endpoint_id,)
+        f"SELECT due_at FROM {_queue(by.strict)} ORDER BY due_at LIMIT 1", (by.endpoint_id,)
     ).fetchone()
     return None if row is None else int(row[0])

@@ -93,7 +93,8 @@ def offer(
     Tells nobody: whoever calls this wakes the dispatcher.
     """
     changed = db.execute(
-        "UPDATE deliveries SET due_at = ?1, state = 'pending', finished_at = NULL, note = NULL,"
+        "UPDATE deliveries SET due_at = ?1, state = 'pending', parked = 0, finished_at = NULL,"
+        " note = NULL,"
         " trigger = iif(state = 'pending', trigger, 'replay'),"
         " spent = iif(state = 'pending', spent, 0),"
         " renewed_at = iif(state = 'pending', renewed_at, ?1)"
@@ -136,13 +137,18 @@ def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int
     return count
 
 
+_WAITING_BEFORE = (
+    "(SELECT id FROM waiting WHERE endpoint_id = ?) CROSS JOIN deliveries USING (id)"
+    " WHERE created_at < ?"
+)
+
+
 def waiting(
     db: sqlite3.Connection, endpoint_id: str, *, before: int | None = None, limit: int
 ) -> list[str]:
     """Up to `limit` ids of what waits for an endpoint, or of those made `before` (UTC ms)."""
     rows = db.execute(
-        "SELECT id FROM deliveries WHERE endpoint_id = ? AND state = 'pending' AND created_at < ?"
-        " LIMIT ?",
+        f"SELECT id FROM {_WAITING_BEFORE} LIMIT ?",
         (endpoint_id, (1 << 62) if before is None else before, limit),
     )
     return [row[0] for row in rows]
@@ -162,7 +168,7 @@ def cancel_waiting(
     """
     return db.execute(
         "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?, note = ?"
-        " WHERE endpoint_id = ? AND state = 'pending' AND created_at < ?",
+        f" WHERE id IN (SELECT id FROM {_WAITING_BEFORE})",
         (now, note, endpoint_id, (1 << 62) if before is None else before),
     ).rowcount
 
@@ -182,7 +188,13 @@ def _filter(
         conditions.append(("endpoint_id = ?", endpoint_id))
     if since is not None:
         conditions.append(("created_at >= ?", since))
-    return " AND ".join([c for c, _ in conditions]) or "1", [v for _, v in conditions]
+    values = [v for _, v in conditions]
+    where = " AND ".join([c for c, _ in conditions]) or "1"
+    if state is DeliveryState.PENDING:  # not looked for in all of history
+        whose = "" if endpoint_id is None else " WHERE endpoint_id = ?"
+        where += f" AND id IN (SELECT id FROM waiting{whose})"
+        values += [] if endpoint_id is None else [endpoint_id]
+    return where, values
 
 
 def _delivery(row: Row) -> Delivery:

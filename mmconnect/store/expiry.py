@@ -29,15 +29,15 @@ class Found:
 
 def find(db: sqlite3.Connection, endpoint_id: str, threshold: int, limit: int) -> Found:
     """Up to `limit` waiting deliveries that were made at or before `threshold` (UTC ms)."""
-    where = "endpoint_id = ? AND state = 'pending'"
+    waiting = "(SELECT id FROM waiting WHERE endpoint_id = ?) CROSS JOIN deliveries USING (id)"
     rows = db.execute(
-        f"SELECT id FROM deliveries WHERE {where} AND {_MADE} <= ? LIMIT ?",
+        f"SELECT id FROM {waiting} WHERE {_MADE} <= ? LIMIT ?",
         (endpoint_id, threshold, limit),
     ).fetchall()
     oldest = None
     if len(rows) < limit:
         (oldest,) = db.execute(
-            f"SELECT min({_MADE}) FROM deliveries WHERE {where} AND {_MADE} > ?",
+            f"SELECT min({_MADE}) FROM {waiting} WHERE {_MADE} > ?",
             (endpoint_id, threshold),
         ).fetchone()
     return Found(ids=[row[0] for row in rows], oldest=oldest)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
-from mmconnect.store import gaps
+from mmconnect.store import gaps, parking
 
 _SLACK = 2000
 """Milliseconds by which small steps may have moved the clock before a step counts."""
@@ -45,10 +45,11 @@ def shift(db: sqlite3.Connection, jump: Jump, newest: str) -> None:
         "SET due_at = iif(due_at > ?1, due_at + ?2, due_at),"
         f" renewed_at = iif({made} BETWEEN ?3 AND ?4, {made} + ?2, renewed_at) WHERE"
     )
+    parking.queue_all(db)
     values = (later, jump.delta, *_made_here(jump), jump.first, newest)
     db.execute(
         f"UPDATE deliveries INDEXED BY deliveries_due {change} state = 'pending'"
-        f" AND (due_at > ?1 OR {made} BETWEEN ?3 AND ?4)"
+        f" AND parked = 0 AND (due_at > ?1 OR {made} BETWEEN ?3 AND ?4)"
         " AND id NOT BETWEEN ?5 AND ?6",
         values,
     )
@@ -84,9 +85,10 @@ def _made_here(jump: Jump) -> tuple[int, int]:
 
 def clamp_due(db: sqlite3.Connection, now: int, longest: int) -> int:
     """What would wait longer than any schedule asks for (`longest`, ms) is due now; how many."""
+    parking.queue_all(db)
     return db.execute(
         "UPDATE deliveries INDEXED BY deliveries_due SET due_at = ?1"
-        " WHERE state = 'pending' AND due_at > ?1 + ?2",
+        " WHERE state = 'pending' AND parked = 0 AND due_at > ?1 + ?2",
         (now, longest),
     ).rowcount
 
@@ -99,8 +101,10 @@ def clamp_ages(db: sqlite3.Connection, now: int, earliest: int) -> int:
     made = "coalesce(renewed_at, created_at)"
     wrong = f"({made} > ?1 + {_SLACK} OR {made} < ?2)"
     change = "SET renewed_at = ?1 WHERE"
+    parking.queue_all(db)
     waited = db.execute(
-        f"UPDATE deliveries INDEXED BY deliveries_due {change} state = 'pending' AND {wrong}",
+        f"UPDATE deliveries INDEXED BY deliveries_due {change}"
+        f" state = 'pending' AND parked = 0 AND {wrong}",
         (now, earliest),
     ).rowcount
     flew = [
@@ -138,9 +142,7 @@ def newest_ids(db: sqlite3.Connection) -> list[str]:
 def waits(db: sqlite3.Connection) -> bool:
     """Whether any delivery waits, of an endpoint that is there."""
     return any(
-        db.execute(
-            "SELECT 1 FROM deliveries WHERE endpoint_id = ? AND state = 'pending' LIMIT 1", row
-        ).fetchone()
+        db.execute("SELECT 1 FROM waiting WHERE endpoint_id = ? LIMIT 1", row).fetchone()
         for row in db.execute("SELECT id FROM endpoints WHERE removed_at IS NULL").fetchall()
     )
 

@@ -13,6 +13,7 @@ from dataclasses import field
 
 from mmconnect.domain.models import Attempt, DeliveryState, Trigger
 from mmconnect.domain.values import value_type
+from mmconnect.store import parking
 from mmconnect.webhook.outcome import OutcomeClass
 
 INTERRUPTED = "mmconnect stopped in the middle of this attempt: it may have been delivered"
@@ -31,6 +32,8 @@ class NewDelivery:
     boot_id: str | None = None
     payload: bytes | None = field(default=None, repr=False)
     """The body, where it differs from the message's own."""
+    parked: bool = False
+    """Whether its place in the queue can wait, as its endpoint takes nothing now."""
 
 
 def add(db: sqlite3.Connection, *new: NewDelivery) -> None:
@@ -38,8 +41,8 @@ def add(db: sqlite3.Connection, *new: NewDelivery) -> None:
     gone = {id for (id,) in db.execute("SELECT id FROM endpoints WHERE removed_at IS NOT NULL")}
     db.executemany(
         "INSERT INTO deliveries (id, message_id, endpoint_id, state, trigger, sender, attempts,"
-        " spent, due_at, started_at, boot_id, created_at, finished_at, payload)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        " spent, due_at, started_at, boot_id, created_at, finished_at, payload, parked)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
         [_row(one, gone=one.endpoint_id in gone) for one in new],
     )
 
@@ -63,6 +66,7 @@ def _row(new: NewDelivery, *, gone: bool) -> tuple[object, ...]:
         new.created_at,
         new.created_at if gone else None,
         new.payload,
+        int(new.parked),
     )
 
 
@@ -166,6 +170,7 @@ def sweep(
     usual `budget`). A test is never repeated. `oldest` is an id below all that this boot will make:
     see mark().
     """
+    parking.queue_all(db)
     columns = "id, attempts, started_at, spent, trigger, endpoint_id FROM deliveries"
     rows = db.execute(
         f"SELECT {columns} WHERE state = 'in_flight' AND due_at IS NOT NULL AND boot_id IS NOT ?1"
@@ -195,7 +200,7 @@ def sweep(
         )
     db.execute(
         "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ? WHERE"
-        " state = 'pending'"
+        " state = 'pending' AND parked = 0"
         " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NOT NULL)",
         (now,),
     )
@@ -236,7 +241,6 @@ def give_up(db: sqlite3.Connection, delivery_id: str, now: int) -> None:
 def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
     """How many deliveries wait for an endpoint."""
     (count,) = db.execute(
-        "SELECT count(*) FROM deliveries WHERE endpoint_id = ? AND state = 'pending'",
-        (endpoint_id,),
+        "SELECT count(*) FROM waiting WHERE endpoint_id = ?", (endpoint_id,)
     ).fetchone()
     return int(count)

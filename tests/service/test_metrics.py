@@ -207,11 +207,11 @@ async def test_a_million_old_rows_are_not_read(tmp_path: Path):
         assert len(asked) == 3
         for sql in asked:
             for row in db.execute(f"EXPLAIN QUERY PLAN {sql}"):
-                if row[3].startswith(("CO-ROUTINE", "SCAN (subquery", "SCAN subquery")):
-                    continue
-                assert re.search(
-                    r"USING (COVERING )?INDEX (deliveries_(due|sender)|replays_open)", row[3]
-                )
+                if re.match("(SCAN|SEARCH) (deliveries|replays)", row[3]):
+                    assert re.search(
+                        r"INDEX (deliveries_due \(endpoint_id=\?\)|deliveries_parked|replays_open)",
+                        row[3],
+                    )
         db.close()
 
 

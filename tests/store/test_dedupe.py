@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mmconnect.domain.ids import Ids
-from mmconnect.domain.models import Device, Endpoint, Flight
+from mmconnect.domain.models import Device, Endpoint, Flight, Place
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.push import IncomingText
 from mmconnect.store import configuration, devices, endpoints, settings
@@ -34,8 +34,8 @@ class Outlet:
         self.abandoned_flights = 0
         self.woken = 0
 
-    def reserve(self, endpoint: Endpoint, sender: str) -> bool:
-        return True
+    def reserve(self, endpoint: Endpoint, sender: str) -> Place:
+        return Place.IN_FLIGHT
 
     def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         self.started += flights

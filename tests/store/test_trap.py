@@ -20,7 +20,7 @@ import pytest
 
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
-from mmconnect.domain.models import Device, Endpoint, Flight
+from mmconnect.domain.models import Device, Endpoint, Flight, Place
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.push import IncomingText
 from mmconnect.store import configuration, devices, endpoints, settings
@@ -44,12 +44,12 @@ class Outlet:
         self.expected: Counter[str] = Counter()
         self.started: list[Flight] = []
 
-    def reserve(self, endpoint: Endpoint, sender: str) -> bool:
-        flying = self._rng.random() < 0.5
-        self.places += flying
-        if not flying:
+    def reserve(self, endpoint: Endpoint, sender: str) -> Place:
+        place = self._rng.choice([Place.IN_FLIGHT, Place.IN_FLIGHT, Place.QUEUED, Place.PARKED])
+        self.places += place is Place.IN_FLIGHT
+        if place is not Place.IN_FLIGHT:
             self.expected[endpoint.id] += 1
-        return flying
+        return place
 
     def committed(self, flights: Sequence[Flight], waiting: Sequence[str]) -> None:
         self.started += flights
