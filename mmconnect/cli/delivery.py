@@ -114,11 +114,14 @@ def _cancel(args: argparse.Namespace) -> int:
     if args.ids and args.before is not None:
         raise UsageError("--before goes with --endpoint, not with ids")
     with opening.opened(args) as store:
+        flying = 0
         if args.ids:
             for delivery_id in args.ids:
                 if deliveries.get(store.db, delivery_id) is None:
                     raise NotFound(f"There is no delivery {delivery_id}")
             count = _cancel_in_chunks(store, args.ids)
+            left = [deliveries.get(store.db, delivery_id) for delivery_id in args.ids]
+            flying = sum(d is not None and d.state is DeliveryState.IN_FLIGHT for d in left)
         else:
             opening.endpoint(store, args.endpoint)
             now = store.clock.now()
@@ -134,7 +137,10 @@ def _cancel(args: argparse.Namespace) -> int:
     if args.json:
         output.document({"cancelled": count})
     else:
-        print(f"{count} waiting deliveries were cancelled; they can be sent again.")
+        done = output.many(count, "waiting delivery was", "waiting deliveries were")
+        print(f"{done} cancelled, and can be sent again.")
+        if flying:
+            print(f"{output.many(flying, 'is', 'are')} in flight just now, and may yet arrive.")
     return 0
 
 

@@ -12,6 +12,7 @@ from mmconnect.cli import (
     endpoint_secrets,
     endpoint_state,
     output,
+    reach,
     shown,
 )
 from mmconnect.cli import open as opening
@@ -88,6 +89,7 @@ def _add(args: argparse.Namespace) -> int:
         )
         endpoint = endpoint_options.changed(fresh, args, store.db, lambda: store.ids.new(RULE))
         endpoints.add(store.db, endpoint)
+        reach.warn(store, url)
     if args.json:
         output.document({"id": endpoint.id, "url": url, "name": endpoint.name, "secret": secret})
         return 0
@@ -116,6 +118,8 @@ def _set(args: argparse.Namespace) -> int:
         matched, of = endpoint_routing.preview(store.db, changed.routing)
         if not args.preview:
             endpoints.update(store.db, changed)
+            if args.url is not None:
+                reach.warn(store, changed.url)
         waiting = outbox.waiting(store.db, endpoint.id)
     if args.preview:
         if args.json:
@@ -149,7 +153,7 @@ def _list(args: argparse.Namespace) -> int:
                     f"{e.name} (alert URL)" if e.alert else e.name,
                     e.state.value,
                     waiting,
-                    e.url,
+                    shown.url(e),
                 )
                 for e, waiting in found
             ],

@@ -119,16 +119,19 @@ def url(text: str) -> str:
 
 
 def _may_be_plain(endpoint: Endpoint) -> None:
-    """Refuse plain http to a public address without consent; names are judged when connecting."""
+    """Refuse plain http to a public address without consent; names are judged when connecting.
+
+    Not where nothing goes in any case.
+    """
     parts = urlsplit(endpoint.url)
     if parts.scheme != "http" or endpoint.plain_http:
         return
     address = parts.hostname or ""
     try:
-        private = addresses.is_private(address)
+        may_go_plain = addresses.is_private(address) or addresses.AddressRule().refusal(address, 80)
     except ValueError:
         return
-    if not private:
+    if not may_go_plain:
         raise Refused(
             f"{address} is beyond your own network, and over plain http everybody on the way can"
             " read your texts. Use https, or consent with --plain-http on"

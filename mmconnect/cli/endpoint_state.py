@@ -88,12 +88,11 @@ def _remove(args: argparse.Namespace) -> int:
             f"{endpoint.name} stands for the alert URL of the settings. To switch that off:"
             " `mmconnect settings set alert_url off`"
         )
-    if waiting and not opening.confirm(
-        f"{waiting} texts wait for {endpoint.name} and would be cancelled. Remove it?", yes=args.yes
-    ):
+    wait = f"{output.many(waiting, 'text waits', 'texts wait')} for {endpoint.name}"
+    if waiting and not opening.confirm(f"{wait} and would be cancelled. Remove it?", yes=args.yes):
         raise Refused(
-            f"{waiting} texts wait for {endpoint.name} and would be cancelled (they stay visible)."
-            " Nothing was changed; remove it with --yes"
+            f"{wait} and would be cancelled (and stay visible). Nothing was changed; remove it with"
+            " --yes"
         )
     with opening.opened(args, write=True) as store:
         now = store.clock.now()
@@ -102,5 +101,6 @@ def _remove(args: argparse.Namespace) -> int:
     if args.json:
         output.document({"id": endpoint.id, "removed": True, "cancelled": cancelled})
     else:
-        print(f"{endpoint.name} was removed; {cancelled} waiting deliveries were cancelled.")
+        lost = output.many(cancelled, "waiting delivery was", "waiting deliveries were")
+        print(f"{endpoint.name} was removed; {lost} cancelled.")
     return 0

@@ -77,7 +77,7 @@ def _ask(db: sqlite3.Connection, ids: Sequence[str], *, yes: bool) -> None:
     waiting = erasure.waiting(db, ids)
     told = f"{_messages(len(ids))} would be deleted for good"
     if waiting:
-        told += f", and {_deliveries(waiting)} that still wait would never be sent"
+        told += f", and {_deliveries(waiting)} still waiting would never be sent"
     if ids and not opening.confirm(f"{told}. Delete?", yes=yes):
         raise Refused(f"{told}. Nothing was changed; add --yes to do it")
 
@@ -203,8 +203,8 @@ def _is_database(path: Path) -> bool:
 
 
 def _messages(count: int) -> str:
-    return f"{count} message{'s' if count != 1 else ''}"
+    return output.many(count, "message", "messages")
 
 
 def _deliveries(count: int) -> str:
-    return f"{count} deliver{'ies' if count != 1 else 'y'}"
+    return output.many(count, "delivery", "deliveries")

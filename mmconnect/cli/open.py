@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unicodedata import category
 
 from mmconnect import config, paths
 from mmconnect.domain.clock import SystemClock
@@ -138,11 +139,15 @@ def secret_argument(text: str, *, lines: bool = False) -> str:
     return text
 
 
+_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Unicode's categories of control characters, halves of characters, and ends of lines."""
+
+
 def name_argument(text: str) -> str:
-    """A name as people read it. Raises UsageError for one that is empty or no text."""
+    """A name as people read it. Raises UsageError for one that is empty, or no line of text."""
     name = text.strip()
-    if not name or len(name) > 200 or any(0xD800 <= ord(c) < 0xE000 for c in name):
-        raise UsageError("A name has 1 to 200 characters of text")
+    if not name or len(name) > 200 or any(category(c) in _NO_TEXT for c in name):
+        raise UsageError("A name has 1 to 200 characters of text, on one line")
     return name
 
 

@@ -40,6 +40,11 @@ def command(args: argparse.Namespace) -> str:
     return f"{program()} --data-dir {shlex.quote(named)}" if named else program()
 
 
+def many(count: int, one: str, several: str) -> str:
+    """`1 delivery is`, `2 deliveries are`."""
+    return f"{count} {one if count == 1 else several}"
+
+
 def limit(asked: int) -> int:
     """`--limit` as given. Raises UsageError when that is no sensible number of rows."""
     if not 1 <= asked <= MOST:

@@ -155,6 +155,8 @@ class Receiver:
 async def _serve(receiver: Receiver, host: str, port: int) -> int:
     from aiohttp import web
 
+    from mmconnect.service import addresses
+
     # Only the listing goes to standard output, so that --json stays one object a line.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     app = web.Application(client_max_size=MAX_BODY)
@@ -162,10 +164,12 @@ async def _serve(receiver: Receiver, host: str, port: int) -> int:
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host, port).start()
+        for one in addresses.hosts(host):
+            taken = runner.addresses[0][1] if runner.addresses else port
+            await web.TCPSite(runner, one, taken).start()
         loop = asyncio.get_running_loop()
-        for one in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(one, receiver.stop.set)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, receiver.stop.set)
         actual = runner.addresses[0][1]
         print("\n".join(_greeting(host, actual)), file=sys.stderr, flush=True)
         await receiver.stop.wait()

@@ -62,12 +62,14 @@ def _retry(args: argparse.Namespace) -> int:
         for delivery_id in ids:
             _check(store, delivery_id)
         count = deliveries.retry(store.db, ids, store.clock.now())
+    sent = f"{output.many(count, 'delivery is', 'deliveries are')} sent again"
     if args.json:
         output.document({"retried": count, "matching": len(ids), "wiped": 0, "replay": None})
     elif count < len(ids):
-        print(f"{count} deliveries are sent again; {len(ids) - count} are in flight just now.")
+        flying = output.many(len(ids) - count, "is", "are")
+        print(f"{sent}; {flying} in flight just now.")
     else:
-        print(f"{count} deliveries are sent again, as soon as the service runs.")
+        print(f"{sent}, as soon as the service runs.")
     return 0
 
 
@@ -85,7 +87,7 @@ def _matching(args: argparse.Namespace) -> int:
         total, wiped, last = replays.count(store.db, wanted)
         there = total - wiped
         but = f", of which {wiped} cannot be sent, as their texts were wiped" if wiped else ""
-        matching = f"{total} deliveries match{but}"
+        matching = f"{output.many(total, 'delivery matches', 'deliveries match')}{but}"
         if args.dry_run or not total:
             return _told(args, total, wiped, None, f"{matching}; nothing was changed.")
         if not there:
@@ -111,7 +113,8 @@ def _matching(args: argparse.Namespace) -> int:
         else:
             when = f"{rate} a second at the most"
     see = f"{output.command(args)} delivery replays"
-    told = f"{there} deliveries are sent again, {when}. See: {see}"
+    sent = output.many(there, "delivery is", "deliveries are")
+    told = f"{sent} sent again, {when}. See: {see}"
     if wiped:
         told += f"\n{wiped} more match, but their texts were wiped."
     return _told(args, total, wiped, replay.id, told)

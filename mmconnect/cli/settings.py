@@ -8,10 +8,9 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output
+from mmconnect.cli import output, reach, shown
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.numbers import is_country
 from mmconnect.store import alerts, preferences, settings
@@ -119,6 +118,8 @@ def _set(args: argparse.Namespace) -> int:
         text = value if name in (settings.SITE_NAME, settings.COUNTRY) else given.strip()
         settings.put(store.db, name, text)
         secret = alerts.sync(store.db, store.ids, store.clock.now())
+        if name == "alert_url" and value is not None:
+            reach.warn(store, value)
     return _tell(args, name, value, masked=True, secret=secret)
 
 
@@ -167,7 +168,7 @@ def _camel(name: str) -> str:
 
 def _json(name: str, value: Any, *, masked: bool = True) -> Any:
     if name == "alert_url" and value is not None and masked:
-        return _without_secrets(value)
+        return shown.without_secrets(value)
     return list(value) if isinstance(value, tuple) else value
 
 
@@ -195,12 +196,3 @@ def _duration(seconds: int) -> str:
         if seconds % length == 0:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
-
-
-def _without_secrets(url: str) -> str:
-    """A URL without what may be secret in it: name and password, and the query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    user = "…@" if "@" in parts.netloc else ""
-    query = "…" if parts.query else ""
-    return urlunsplit((parts.scheme, user + host, parts.path, query, ""))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Attempt, Condition, Delivery, Device, Endpoint, Routing
@@ -20,7 +21,7 @@ def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:
     return {
         "id": value.id,
         "name": value.name,
-        "url": value.url,
+        "url": url(value),
         "state": value.state.value,
         "heldClass": value.held_class,
         "heldReason": value.held_reason,
@@ -40,6 +41,20 @@ def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:
         "waiting": waiting,
         "createdAt": iso(value.created_at),
     }
+
+
+def url(value: Endpoint) -> str:
+    """Where its texts go; of the alert URL, only what `settings list` shows of it."""
+    return without_secrets(value.url) if value.alert else value.url
+
+
+def without_secrets(url: str) -> str:
+    """A URL without what may be secret in it: name and password, and the query."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    user = "…@" if "@" in parts.netloc else ""
+    query = "…" if parts.query else ""
+    return urlunsplit((parts.scheme, user + host, parts.path, query, ""))
 
 
 def _routing(value: Routing) -> dict[str, Any]:
@@ -123,6 +138,7 @@ def delivery(value: Delivery) -> dict[str, Any]:
         "nextAttemptAt": _time(value.due_at),
         "createdAt": iso(value.created_at),
         "finishedAt": _time(value.finished_at),
+        "note": value.note,
     }
 
 

@@ -201,6 +201,7 @@ def _make_context(ca: str | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca is not None:
         context.load_verify_locations(cadata=ca)
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # also the receiver's own certificate
     context.set_alpn_protocols(["http/1.1"])
     return context
 

@@ -28,7 +28,7 @@ _HELD = {
     " it answers",
     OutcomeClass.FAILING: "It is reached but fails. Its texts wait while one at a time tries again",
     OutcomeClass.REFUSED: "It refuses every text. Its texts wait while one at a time tries again",
-    OutcomeClass.GONE: "Its texts wait until you resume it",
+    OutcomeClass.GONE: "Nothing more is sent to it, and its texts wait",
     OutcomeClass.BLOCKED: "Its texts wait until it can be used",
 }
 
@@ -158,6 +158,8 @@ class Holding:
         health = change.health
         stored.save(db, endpoint.id, self._to_store(health, now))
         if not change.moves:
+            if health.held is not None and not health.local:
+                endpoints.held_because(db, endpoint.id, health.held, change.reason)
             return None
         if health.held is None:
             endpoints.release(db, endpoint.id, now)

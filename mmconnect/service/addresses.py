@@ -39,13 +39,21 @@ def own_addresses() -> frozenset[Address]:
     return frozenset(parse(ip if isinstance(ip, str) else ip[0]) for ip in ips)
 
 
+def hosts(host: str) -> list[str]:
+    """What to bind to for a listen address: all of IPv6 means all of IPv4, too.
+
+    Two sockets, as one for both would write every IPv4 address in IPv6.
+    """
+    return ["::", "0.0.0.0"] if host == "::" else [host]
+
+
 def reachable(listening: Iterable[str]) -> list[str]:
     """`host:port` as a phone can use them, for what the listeners are bound to."""
     found: list[str] = []
     for bound in listening:
         host, _, port = bound.rpartition(":")
-        hosts = lan_addresses() if host in ("0.0.0.0", "[::]", "::", "") else [host]
-        found += [f"{h}:{port}" for h in hosts]
+        at = lan_addresses() if host in ("0.0.0.0", "[::]", "::", "") else [host]
+        found += [f"{h}:{port}" for h in at]
     return list(dict.fromkeys(found))
 
 

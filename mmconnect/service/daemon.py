@@ -37,7 +37,7 @@ from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
-from mmconnect.service.addresses import own_addresses, reachable
+from mmconnect.service.addresses import hosts, own_addresses, reachable
 from mmconnect.service.lock import Lock, Running
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.timekeeping import Timekeeper
@@ -167,12 +167,16 @@ async def _run(
         await admin.setup()
         stack.push_async_callback(admin.cleanup)
         with _opening(options.admin_listen, "--admin-listen") as at:
-            await web.TCPSite(admin, at.host, at.port, backlog=BACKLOG).start()
+            for host in hosts(at.host):
+                port = admin.addresses[0][1] if admin.addresses else at.port
+                await web.TCPSite(admin, host, port, backlog=BACKLOG).start()
         admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
         phones = listener.server()
         stack.push_async_callback(phones.close)
         with _opening(options.phone_listen, "--phone-listen") as at:
-            await phones.start(at.host, at.port, BACKLOG)
+            for host in hosts(at.host):
+                port = phones.addresses[0][1] if phones.addresses else at.port
+                await phones.start(host, port, BACKLOG)
         phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
         egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing

@@ -87,6 +87,15 @@ def hold(
         all_due(db, endpoint_id, now)
 
 
+def held_because(db: sqlite3.Connection, endpoint_id: str, held_class: str, reason: str) -> None:
+    """Say what the last probe was told, where that is something else than before."""
+    db.execute(
+        "UPDATE endpoints SET held_reason = ?1"
+        " WHERE id = ?2 AND held_class = ?3 AND held_reason <> ?1",
+        (reason, endpoint_id, held_class),
+    )
+
+
 def release(db: sqlite3.Connection, endpoint_id: str, now: int) -> bool:
     """It works again: whatever waits is due at once, oldest first. False when it was not held.
 

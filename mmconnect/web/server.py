@@ -31,7 +31,7 @@ class Server:
         """Oldest first."""
         self._leaving: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
-        self._listening: asyncio.Server | None = None
+        self._listening: list[asyncio.Server] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
         self._second, self._date = 0, b""
@@ -39,21 +39,23 @@ class Server:
     async def start(
         self, host: str, port: int, backlog: int = 100, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Listen at an address; port 0 is any free one. Raises OSError when that cannot be had."""
-        self._listening = await self._loop.create_server(
-            lambda: Connection(self, self._loop), host, port, backlog=backlog, ssl=tls
+        """Listen at one more address; port 0 is any free one. Raises OSError when that cannot be
+        had."""
+        self._listening.append(
+            await self._loop.create_server(
+                lambda: Connection(self, self._loop), host, port, backlog=backlog, ssl=tls
+            )
         )
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
         """Host and port of each socket that it listens on."""
-        sockets = () if self._listening is None else self._listening.sockets
-        return [one.getsockname()[:2] for one in sockets]
+        return [one.getsockname()[:2] for at in self._listening for one in at.sockets]
 
     async def close(self, patience: float = FINISHING) -> None:
         """Take no more connections and end those there are; what is under way has `patience`."""
-        if self._listening is not None:
-            self._listening.close()
+        for at in self._listening:
+            at.close()
         for connection in list(self.connections):
             self._send_away(connection, patience)
         if self._leaving:

@@ -96,6 +96,8 @@ _BLOCKED = {
     Trouble.BLOCKED: "The address rule does not let a text go there",
 }
 _REFUSED = {
+    304: "The receiver says that nothing has changed (304), which answers no POST. Let it answer"
+    " 200 when it has the text",
     400: "The receiver found the request wrong (400); its answer may say why",
     401: "The receiver did not accept the signature (401). Compare the secrets:"
     " `mmconnect verify` says why a signature does not match",
@@ -106,6 +108,7 @@ _REFUSED = {
     413: "The receiver finds the text too large (413)",
     415: "The receiver does not take application/json (415)",
 }
+_MOVED = frozenset({301, 302, 303, 307, 308})
 _RETRIABLE_4XX = frozenset({408, 425, 429})
 _FAILING_STATUS = {
     408: "The receiver gave up waiting for the request (408)",
@@ -124,7 +127,7 @@ def judge_status(status: int, location: str | None = None) -> Outcome:
     """The outcome of an answer: its HTTP status, and Location for a redirect."""
     if 200 <= status < 300:
         return _DELIVERED
-    if 300 <= status < 400:
+    if status in _MOVED:
         return Outcome(
             result=OutcomeClass.REFUSED,
             sentence=f"The receiver has moved ({status}). Redirects are not followed: change the"
@@ -134,15 +137,15 @@ def judge_status(status: int, location: str | None = None) -> Outcome:
     if status == 410:
         return Outcome(
             result=OutcomeClass.GONE,
-            sentence="The receiver says that it is gone for good (410). Its texts wait until you"
-            " resume the endpoint",
+            sentence="The receiver says that it is gone for good (410). If it is not, let it answer"
+            " 2xx, and resume the endpoint",
         )
     if status == 503:
         return Outcome(
             result=OutcomeClass.NOT_REACHED,
             sentence="The receiver is not available just now (503)",
         )
-    if status in _RETRIABLE_4XX or not 400 <= status < 500:
+    if status in _RETRIABLE_4XX or not 300 <= status < 500:
         return Outcome(
             result=OutcomeClass.FAILING,
             sentence=_FAILING_STATUS.get(status, f"The receiver failed ({status})"),

@@ -305,6 +305,29 @@ def test_plain_http_beyond_the_own_network_wants_consent(desk: Desk, host: str) 
 
 
 @pytest.mark.parametrize(
+    ("host", "why"),
+    [
+        ("0.0.0.0:8490", "an unspecified address"),
+        ("[fe80::1]", "a link-local address"),
+        ("169.254.169.254", "hand out a machine's credentials"),
+        ("224.0.0.1", "a multicast address"),
+        ("10.9.9.9", "address_deny"),
+    ],
+)
+def test_where_nothing_can_be_sent_is_told_when_it_is_saved(
+    desk: Desk, host: str, why: str
+) -> None:
+    desk("settings", "set", "address_deny", "10.9.9.0/24")
+    told = desk("endpoint", "add", f"http://{host}/", "--json")
+    assert (told.code, told.json["url"]) == (0, f"http://{host}/")
+    assert "nothing will be sent there" in told.err
+    assert why in told.err
+    endpoint = add(desk)
+    assert why in desk("endpoint", "set", endpoint, "--url", f"http://{host}/").err
+    assert desk("endpoint", "set", endpoint, "--name", "x").err == ""
+
+
+@pytest.mark.parametrize(
     "host",
     [
         "127.0.0.1",

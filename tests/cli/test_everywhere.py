@@ -191,8 +191,6 @@ def waiting(desk: Desk) -> str:
     """An endpoint with a text that waits for it."""
     endpoint = desk("endpoint", "add", "http://127.0.0.1:9/", "--json").json["id"]
     desk("endpoint", "test", endpoint)
-    import sqlite3
-
     with sqlite3.connect(desk.directory / "mmconnect.db") as db:
         db.execute("UPDATE deliveries SET state = 'pending', due_at = 0, trigger = 'push'")
     return str(endpoint)
@@ -203,7 +201,7 @@ def test_removing_what_texts_wait_for_wants_a_yes(desk: Desk) -> None:
     told = desk("endpoint", "remove", endpoint, given="y\n")
     assert told.code == 1
     assert told.out == ""
-    assert "1 texts wait for 127.0.0.1" in told.err
+    assert "1 text waits for 127.0.0.1" in told.err
     assert "--yes" in told.err
     assert desk("endpoint", "show", endpoint, "--json").json["waiting"] == 1
     done = desk("endpoint", "remove", endpoint, "--yes", "--json").json
@@ -274,10 +272,20 @@ def test_whoever_reads_may_leave(desk: Desk) -> None:
 
 
 def test_a_strangers_text_does_not_steer_the_terminal(desk: Desk) -> None:
-    assert desk("device", "add", "--name", "a\x1b[2Jb\x07").code == 0
-    shown = desk("device", "list").out
+    desk("endpoint", "test", desk("endpoint", "add", "http://127.0.0.1:9/", "--json").json["id"])
+    with sqlite3.connect(desk.directory / "mmconnect.db") as db:
+        db.execute("UPDATE messages SET text = ?", ("a\x1b[2Jb\x07",))
+    shown = desk("message", "list").out
     assert not set("\x1b\x07") & set(shown)
-    assert desk("device", "list", "--json").json[0]["name"] == "a\x1b[2Jb\x07"
+    assert desk("message", "list", "--json").json[0]["text"] == "a\x1b[2Jb\x07"
+
+
+@pytest.mark.parametrize("name", ["", "  ", "a\x1b[2Jb", "a\nb", "a\u2028b", "x" * 201])
+def test_a_name_is_a_line_of_text(desk: Desk, name: str) -> None:
+    for words in (("device", "add"), ("endpoint", "add", "http://127.0.0.1:9/")):
+        told = desk(*words, "--name", name)
+        assert (told.code, "on one line" in told.err) == (2, True)
+    assert desk("device", "add", "--name", "Büro 📱 \N{FAMILY}\u200d").code == 0
 
 
 def test_the_command_line_stands_without_the_service(desk: Desk) -> None:

@@ -160,7 +160,18 @@ def test_what_is_in_flight_is_left_alone_and_said_so(desk: Desk):
         db.execute("UPDATE deliveries SET state = 'in_flight' WHERE id = ?", (two,))
     told = desk("delivery", "retry", one, two)
     assert told.code == 0
-    assert "1 deliveries are sent again; 1 are in flight just now" in told.out
+    assert "1 delivery is sent again; 1 is in flight just now" in told.out
+
+
+def test_cancelling_says_what_may_yet_arrive(desk: Desk):
+    _, (one, two) = stocked(desk, 2, "pending")
+    with sqlite3.connect(desk.directory / "mmconnect.db") as db:
+        db.execute("UPDATE deliveries SET state = 'in_flight' WHERE id = ?", (two,))
+    told = desk("delivery", "cancel", one, two)
+    assert told.code == 0
+    assert "1 waiting delivery was cancelled" in told.out
+    assert "1 is in flight just now, and may yet arrive" in told.out
+    assert desk("delivery", "show", one, "--json").json["note"] == deliveries.BY_HAND
 
 
 def test_cancelling_many_takes_several_short_writes(

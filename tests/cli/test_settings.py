@@ -105,6 +105,22 @@ def test_the_alert_url_is_an_endpoint_with_a_secret_shown_once(desk: Desk):
     assert desk("endpoint", "list", "--json").json == []
 
 
+def test_of_the_alert_url_what_may_be_secret_is_shown_when_asked_for_alone(desk: Desk):
+    secret = "http://bob:pw@10.0.0.9/alerts?token=s3cret"
+    desk("settings", "set", "alert_url", secret)
+    for words in (("settings", "list"), ("endpoint", "list"), ("endpoint", "list", "--json")):
+        told = desk(*words)
+        assert "10.0.0.9/alerts" in told.out
+        assert "s3cret" not in told.out
+        assert "pw@" not in told.out
+    assert desk("settings", "get", "alert_url").out.strip() == secret
+
+
+def test_an_alert_url_that_can_get_nothing_is_told(desk: Desk):
+    told = desk("settings", "set", "alert_url", "http://169.254.169.254/")
+    assert (told.code, "nothing will be sent there" in told.err) == (0, True)
+
+
 def test_a_duration_without_its_unit_is_refused(desk: Desk) -> None:
     """90 would be 90 seconds, and the log gone."""
     told = desk("settings", "set", "retention_messages", "90")

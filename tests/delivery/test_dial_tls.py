@@ -49,6 +49,14 @@ async def test_a_private_authority_is_trusted_where_it_is_given(
     assert told.trouble is Trouble.TLS, "nor does a connection made with it serve the others"
 
 
+async def test_so_is_the_receivers_own_certificate(
+    sender: Sender, over_tls: Receiver, ours: Authority
+):
+    assert (await post(sender, over_tls.url, ca=ours.leaf)).status == 200
+    elsewhere = over_tls.url.replace("127.0.0.1", "127.0.0.2")
+    assert (await post(sender, elsewhere, ca=ours.leaf)).status is None, "the name counts"
+
+
 async def test_the_name_is_checked(sender: Sender, over_tls: Receiver, ours: Authority):
     told = await post(sender, over_tls.url.replace("127.0.0.1", "127.0.0.2"), ca=ours.pem)
     if told.trouble is not Trouble.REFUSED:

@@ -42,6 +42,17 @@ async def test_who_is_not_reached_is_held_and_costs_nothing(tmp_path: Path):
         assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
 
 
+async def test_why_it_is_held_is_what_the_last_probe_was_told(tmp_path: Path):
+    async with nobody(tmp_path) as (box, clock, endpoint_id, port):
+        before = box.endpoint_row(endpoint_id)
+        async with receiver(port=port, default=answer(503)):
+            await live(box, clock, 60, 10)
+            await eventually(lambda: "(503)" in (box.endpoint_row(endpoint_id).held_reason or ""))
+        after = box.endpoint_row(endpoint_id)
+        assert (after.held_class, after.held_at) == (before.held_class, before.held_at)
+        assert box.one("SELECT count(*) FROM messages WHERE kind = 'event'") == 0
+
+
 @pytest.mark.parametrize(
     "count", [300, pytest.param(10_000, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
 )

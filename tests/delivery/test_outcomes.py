@@ -20,7 +20,7 @@ ROWS: dict[str, tuple[Act, int | None, str, str]] = {
     "303": (answer(303, headers=MOVED), 303, "refused", "change the endpoint's URL"),
     "307": (answer(307, headers=MOVED), 307, "refused", "http://127.0.0.1:9/elsewhere"),
     "308": (answer(308, headers=MOVED), 308, "refused", "http://127.0.0.1:9/elsewhere"),
-    "304": (answer(304, b""), 304, "refused", "has moved (304)"),
+    "304": (answer(304, b""), 304, "refused", "nothing has changed (304)"),
     "399": (answer(399), 399, "refused", "399"),
     "400": (answer(400), 400, "refused", "its answer may say why"),
     "401": (answer(401), 401, "refused", "did not accept the signature"),

@@ -6,9 +6,11 @@ import signal
 import socket
 import sqlite3
 import time
+from urllib.parse import urlsplit
 
 import pytest
 
+from mmconnect.service.addresses import lan_addresses
 from mmconnect.service.lock import running
 from tests.e2e.conftest import NOT_DELIVERED, Gateway
 from tests.support.burst import SECRET, Burst, Receiver, Text
@@ -56,6 +58,28 @@ def test_a_port_in_use_is_told_at_once_though_texts_wait_for_a_slow_receiver(
     gateway.receiver.delay = 8.0
     with socket.create_server(("127.0.0.1", 0)) as other:
         refused(service, "--phone-listen", f"127.0.0.1:{other.getsockname()[1]}")
+
+
+def test_all_of_ipv6_is_all_of_ipv4_too(still: Gateway) -> None:
+    service = still.service
+    try:
+        service.start("--phone-listen", "[::]:0", "--admin-listen", "[::]:0")
+    except AssertionError:
+        assert "Address family not supported" in service.log_text()
+        pytest.skip("no IPv6 here")
+    found = running(service.directory)
+    assert found is not None
+    for bound, path in ((found.phone, f"/in/{still.token}"), (found.admin, "/healthz")):
+        port = int(bound[0].rpartition(":")[2])
+        assert sorted(bound) == [f"0.0.0.0:{port}", f"[::]:{port}"]
+        for host in ("127.0.0.1", "::1"):
+            assert ask((host, port), "GET", path)[0] == 200
+    service.cli("message", "simulate", "--from", "+15550100", "--text", "hello")
+    until(lambda: service.count("SELECT count(*) FROM messages") == 1, "a simulated text is taken")
+    pushed = service.cli("device", "new-token", still.device_id)["pushUrl"]
+    host, _, port = urlsplit(pushed).netloc.rpartition(":")
+    assert host in lan_addresses()
+    assert found.phone[0].endswith(f":{port}")
 
 
 def test_a_second_one_on_the_same_data_names_the_first(gateway: Gateway) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 
 import pytest
@@ -18,7 +19,10 @@ HELD = "SELECT count(*) FROM endpoints WHERE held_class = 'blocked'"
 def test_no_text_is_sent_to_mmconnect_itself(gateway: Gateway, listener: str) -> None:
     service = gateway.service
     host, port = service.phone if listener == "phone" else service.admin
-    added = service.cli("endpoint", "add", f"http://{host}:{port}/in", "--secret", SECRET)
+    words = ("endpoint", "add", f"http://{host}:{port}/in", "--secret", SECRET)
+    told = service.run(*words, "--json")
+    assert "mmconnect itself" in told.stderr, "said at once"
+    added = json.loads(told.stdout)
     until(lambda: gateway.text("one") == 200, "a text is taken")
     until(lambda: service.count(HELD) == 1, "the endpoint is held")
     shown = service.cli("endpoint", "show", added["id"])

@@ -16,6 +16,8 @@ class Authority:
 
     pem: str
     server: ssl.SSLContext
+    leaf: str
+    """The server's own certificate."""
 
 
 def authority(folder: Path) -> Authority:
@@ -37,4 +39,4 @@ def authority(folder: Path) -> Authority:
             pytest.skip("there is no openssl here")
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "cert", folder / "key")
-    return Authority((folder / "ca.pem").read_text(), server)
+    return Authority((folder / "ca.pem").read_text(), server, (folder / "cert").read_text())
