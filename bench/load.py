@@ -36,6 +36,15 @@ class Push:
     id: str
 
 
+def _message(got: bytes) -> tuple[bytes, bytes, bytes] | None:
+    """Head, body, and what follows of an HTTP message; None while it is not whole."""
+    head, found, rest = got.partition(b"\r\n\r\n")
+    if not found:
+        return None
+    length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])  # type: ignore[index]
+    return None if len(rest) < length else (head, rest[:length], rest[length:])
+
+
 class _Line(asyncio.Protocol):
     """One keep-alive connection, one push after the other."""
 
@@ -58,14 +67,11 @@ class _Line(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._got += data
-        head, found, rest = self._got.partition(b"\r\n\r\n")
-        if not found:
+        whole = _message(self._got)
+        if whole is None:
             return
-        length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])  # type: ignore[index]
-        if len(rest) < length:
-            return
-        self._got = rest[length:]
-        told = json.loads(rest[:length])
+        head, answer, self._got = whole
+        told = json.loads(answer)
         self._done.append(
             Push(
                 self._number,
@@ -198,14 +204,8 @@ class _Counter(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._got += data
-        while True:
-            head, found, rest = self._got.partition(b"\r\n\r\n")
-            if not found:
-                return
-            length = int(re.search(rb"(?i)content-length: *(\d+)", head)[1])  # type: ignore[index]
-            if len(rest) < length:
-                return
-            self._got = rest[length:]
+        while (whole := _message(self._got)) is not None:
+            head, _, self._got = whole
             name = re.search(rb"(?i)webhook-id: *(\S+)", head)
             self.seen.append((name[1].decode() if name else "", time.monotonic()))
             if self.delay:

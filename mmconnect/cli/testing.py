@@ -10,13 +10,10 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from mmconnect.cli.open import Store
-from mmconnect.delivery.egress import Egress
+from mmconnect.cli.reach import egress
 from mmconnect.delivery.sender import Sender
 from mmconnect.delivery.trials import Trials
 from mmconnect.domain.models import Attempt, Delivery, Endpoint
-from mmconnect.service.addresses import own_addresses
-from mmconnect.service.lock import running
-from mmconnect.store.configuration import load
 from mmconnect.store.connection import transaction
 from mmconnect.store.database import Write
 
@@ -31,11 +28,7 @@ async def trials(store: Store) -> AsyncIterator[Trials]:
         with transaction(store.db):
             return function(store.db)
 
-    configuration = load(store.db)
-    egress = Egress(lambda: configuration, own_addresses)
-    if (service := running(store.directory)) is not None:
-        egress.listening([*service.admin, *service.phone])
-    sender = Sender(store.clock, rule=egress.rule)
+    sender = Sender(store.clock, rule=egress(store).rule)
     try:
         yield Trials(write, sender, store.clock, store.ids)
     finally:

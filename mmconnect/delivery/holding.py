@@ -48,7 +48,7 @@ class Change:
     health: Health
     before: Health
     reason: str
-    """Why it is held, in a sentence."""
+    """Why it is held, in a sentence; empty when the answer was of another class."""
 
     @property
     def held(self) -> bool:
@@ -158,7 +158,7 @@ class Holding:
         health = change.health
         stored.save(db, endpoint.id, self._to_store(health, now))
         if not change.moves:
-            if health.held is not None and not health.local:
+            if change.reason and health.held is not None and not health.local:
                 endpoints.held_because(db, endpoint.id, health.held, change.reason)
             return None
         if health.held is None:
@@ -237,7 +237,7 @@ def _here(address: str | None) -> bool:
 
 
 def _reason(health: Health, landed: Landing) -> str:
-    if health.held is None:
+    if health.held is None or health.held is not landed.result:
         return ""
     told = landed.told or ""
     return f"{_HELD[health.held]}. {told}".removesuffix(". ")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from mmconnect.domain.models import Attempt, Delivery, DeliveryState, Trigger
 from mmconnect.store import endpoints
 from mmconnect.store.connection import Row
+from mmconnect.store.parking import WAITING
 
 _COLUMNS = (
     "id, message_id, endpoint_id, state, trigger, sender, attempts, spent, due_at, started_at,"
@@ -137,18 +138,12 @@ def cancel(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int
     return count
 
 
-_WAITING_BEFORE = (
-    "(SELECT id FROM waiting WHERE endpoint_id = ?) CROSS JOIN deliveries USING (id)"
-    " WHERE created_at < ?"
-)
-
-
 def waiting(
     db: sqlite3.Connection, endpoint_id: str, *, before: int | None = None, limit: int
 ) -> list[str]:
     """Up to `limit` ids of what waits for an endpoint, or of those made `before` (UTC ms)."""
     rows = db.execute(
-        f"SELECT id FROM {_WAITING_BEFORE} LIMIT ?",
+        f"SELECT id FROM {WAITING} WHERE created_at < ? LIMIT ?",
         (endpoint_id, (1 << 62) if before is None else before, limit),
     )
     return [row[0] for row in rows]
@@ -168,7 +163,7 @@ def cancel_waiting(
     """
     return db.execute(
         "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?, note = ?"
-        f" WHERE id IN (SELECT id FROM {_WAITING_BEFORE})",
+        f" WHERE id IN (SELECT id FROM {WAITING} WHERE created_at < ?)",
         (now, note, endpoint_id, (1 << 62) if before is None else before),
     ).rowcount
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmconnect.domain.clock import short_duration
+from mmconnect.store.parking import WAITING
 
 _MADE = "coalesce(renewed_at, created_at)"
 
@@ -29,15 +30,14 @@ class Found:
 
 def find(db: sqlite3.Connection, endpoint_id: str, threshold: int, limit: int) -> Found:
     """Up to `limit` waiting deliveries that were made at or before `threshold` (UTC ms)."""
-    waiting = "(SELECT id FROM waiting WHERE endpoint_id = ?) CROSS JOIN deliveries USING (id)"
     rows = db.execute(
-        f"SELECT id FROM {waiting} WHERE {_MADE} <= ? LIMIT ?",
+        f"SELECT id FROM {WAITING} WHERE {_MADE} <= ? LIMIT ?",
         (endpoint_id, threshold, limit),
     ).fetchall()
     oldest = None
     if len(rows) < limit:
         (oldest,) = db.execute(
-            f"SELECT min({_MADE}) FROM {waiting} WHERE {_MADE} > ?",
+            f"SELECT min({_MADE}) FROM {WAITING} WHERE {_MADE} > ?",
             (endpoint_id, threshold),
         ).fetchone()
     return Found(ids=[row[0] for row in rows], oldest=oldest)

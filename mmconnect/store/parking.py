@@ -11,6 +11,9 @@ from __future__ import annotations
 
 import sqlite3
 
+WAITING = "(SELECT id FROM waiting WHERE endpoint_id = ?) CROSS JOIN deliveries USING (id)"
+"""The rows of what waits for an endpoint, its id to be bound."""
+
 
 def queue(db: sqlite3.Connection, endpoint_id: str) -> None:
     """Queue what is parked for an endpoint."""

@@ -39,8 +39,7 @@ class Server:
     async def start(
         self, host: str, port: int, backlog: int = 100, tls: ssl.SSLContext | None = None
     ) -> None:
-        """Listen at one more address; port 0 is any free one. Raises OSError when that cannot be
-        had."""
+        """Listen at an address, besides those before; port 0 is any free one. Raises OSError."""
         self._listening.append(
             await self._loop.create_server(
                 lambda: Connection(self, self._loop), host, port, backlog=backlog, ssl=tls
