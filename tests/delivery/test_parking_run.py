@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,10 @@ import pytest
 
 from mmconnect.delivery import parking as lot
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.store import claims, endpoints, parking
-from tests.delivery.outages import nobody, quiet, states, texts
+from mmconnect.store import claims, deliveries, endpoints, parking
+from tests.delivery.outages import live, nobody, quiet, states, texts
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
-from tests.support.receiver import receiver, when
+from tests.support.receiver import answer, receiver, when
 
 
 def parked(box: Appliance) -> int:
@@ -131,7 +133,7 @@ async def test_a_claim_that_fails_looks_for_what_is_parked_again(
     async with appliance(tmp_path, clock=clock) as box, receiver() as there:
         endpoint_id = await paused(box, there.url)
         await texts(box, "1")
-        real, failures = claims.claim, iter([StoreUnavailable("full")])
+        real, failures = claims.claim, iter([StoreUnavailable("full")] * 2)  # it is run once more
 
         def fails_once(*how: Any, **more: Any) -> claims.Claimed:
             for failure in failures:
@@ -142,3 +144,53 @@ async def test_a_claim_that_fails_looks_for_what_is_parked_again(
         box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
         await there.until(1)
         assert next(failures, None) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_whatever_people_and_receivers_do_every_text_arrives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+):
+    """Three endpoints that come and go, pauses, replays, full rooms, and a start in between."""
+    monkeypatch.setattr(lot, "ROOM", 7)
+    monkeypatch.setattr(lot, "_AT_ONCE", 3)
+    rng, clock = random.Random(seed), FakeClock()
+    sent: list[str] = []
+    async with receiver() as one, receiver() as two, receiver() as three:
+        there = [one, two, three]
+        ids: list[str] = []
+        for run in range(3):
+            async with appliance(tmp_path, clock=clock, tokens=() if run else ("a-token",)) as box:
+                box.tokens["dev"] = "a-token"
+                ids = ids or [await box.endpoint(r.url) for r in there]
+                for _ in range(30):
+                    at = rng.randrange(3)
+                    match rng.randrange(8):
+                        case 0:
+                            there[at].default = rng.choice([answer(), answer(503), answer(500)])
+                        case 1:
+                            box.change(
+                                partial(endpoints.pause, endpoint_id=ids[at], now=clock.now())
+                            )
+                        case 2:
+                            box.change(
+                                partial(endpoints.resume, endpoint_id=ids[at], now=clock.now())
+                            )
+                        case 3:
+                            await live(box, clock, 60, 10)
+                        case 4 if sent:
+                            again = box.deliveries(rng.choice(sent))[at].id
+                            box.change(
+                                partial(deliveries.retry, delivery_ids=[again], now=clock.now())
+                            )
+                        case _:
+                            sent.append(await box.text(f"{len(sent)}", f"+6581{rng.randrange(4)}"))
+                await box.watch.refresh()
+        for each in there:
+            each.default = answer()
+        async with appliance(tmp_path, clock=clock, tokens=()) as box:
+            for endpoint_id in ids:
+                box.change(partial(endpoints.resume, endpoint_id=endpoint_id, now=clock.now()))
+            await live(box, clock, 7200, 60)
+            await eventually(lambda: set(states(box)) == {"delivered"})
+        for each in there:
+            assert set(each.texts) == {f"{n}" for n in range(len(sent))}
