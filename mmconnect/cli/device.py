@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from mmconnect import config
@@ -16,8 +17,9 @@ from mmconnect.domain.models import Device
 from mmconnect.domain.numbers import is_country
 from mmconnect.phones.apps import APPS
 from mmconnect.phones.apps.names import FIELDS, field_of
-from mmconnect.phones.tokens import PATH, new_token
-from mmconnect.service.addresses import reachable
+from mmconnect.phones.tokens import new_token
+from mmconnect.phones.urls import push_url
+from mmconnect.service.addresses import bases
 from mmconnect.service.lock import running
 from mmconnect.store import devices, settings
 
@@ -92,10 +94,11 @@ def _add(args: argparse.Namespace) -> int:
             signing_key=key,
             mapping=mapping,
             dedupe_window=args.dedupe_window,
+            push_base=_base(args, store.directory),
             created_at=store.clock.now(),
         )
         devices.add(store.db, device, token)
-        url = _push_url(args, store.directory, token)
+    url = push_url(device.push_base or "", token)
     _show_token(args, device, token, url)
     return 0
 
@@ -141,9 +144,10 @@ def _remove(args: argparse.Namespace) -> int:
 def _new_token(args: argparse.Namespace) -> int:
     token = new_token()
     with opening.opened(args, write=True) as store:
-        device = _get(store, args.id)
+        device = replace(_get(store, args.id), push_base=_base(args, store.directory))
         devices.replace_token(store.db, device.id, token, store.clock.now())
-        url = _push_url(args, store.directory, token)
+        devices.change(store.db, device)
+    url = push_url(device.push_base or "", token)
     _show_token(args, device, token, url)
     if not args.json:
         print("The old token works until this one is used, 7 days at most.")
@@ -174,15 +178,15 @@ def _show_token(args: argparse.Namespace, device: Device, token: str, url: str) 
     print("whether the token is good.")
 
 
-def _push_url(args: argparse.Namespace, directory: Path, token: str) -> str:
-    """The URL a phone pushes to: where the service listens, or would by its options."""
+def _base(args: argparse.Namespace, directory: Path) -> str:
+    """Where a phone pushes to: where the service listens, or would by its options."""
     service = running(directory)
     if service is not None and service.phone:
         listening = service.phone
     else:
         file = config.read_file(opening.config_file(args))
         listening = [str(config.settle({}, os.environ, file).phone_listen)]
-    return f"http://{reachable(listening)[0]}{PATH}/{token}"
+    return bases(listening, ()).http[0]
 
 
 def _get(store: opening.Store, device_id: str) -> Device:

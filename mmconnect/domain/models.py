@@ -123,6 +123,10 @@ class Device:
     """The device's own paths for the generic mapping: field name to dotted path."""
     dedupe_window: int | None = None
     """Seconds in which the same push without id and time counts as seen; None: the app's own."""
+    silent_after: int | None = None
+    """Seconds after which it counts as silent; 0: never; None: as its way of pushing says."""
+    push_base: str | None = None
+    """`http://192.168.1.20:8481`: where it was last told to push to."""
     created_at: int
     removed_at: int | None = None
 

@@ -1,4 +1,4 @@
-"""The phone listener: `/in/{token}` and what belongs to it.
+"""The phone listener: `/in/{token}`, and the sites beside it, each under a path of its own.
 
 Authenticates, reads, lets the app's parser read, stores, answers: in this order, and 2xx only after
 the commit. The answer satisfies every supported app at once. Knows nothing of deliveries.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
@@ -17,11 +17,12 @@ from mmconnect.phones.apps import APPS, read
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.push import DeviceEvent, NotUnderstood, Push, Reading, Texts
+from mmconnect.phones.sightings import Mistake, Sightings
 from mmconnect.store import devices
 from mmconnect.store.configuration import Entry, Look
 from mmconnect.store.database import Database
 from mmconnect.web.body import BodyReader, Broken, TooLarge, TooSlow
-from mmconnect.web.http import Answer, Request, media_type
+from mmconnect.web.http import Answer, Handler, Request, media_type
 from mmconnect.web.server import Server
 from mmconnect.web.throttle import Throttle
 
@@ -47,9 +48,17 @@ class Listener:
         refresh: Callable[[], Awaitable[None]],
         clock: Clock,
         trusted: Callable[[], bool] = lambda: True,
+        sightings: Sightings | None = None,
+        sites: Mapping[str, Handler] | None = None,
     ) -> None:
-        """`trusted`: whether nothing speaks against the clock; else no old token ends by it."""
+        """`trusted`: whether nothing speaks against the clock; else no old token ends by it.
+
+        `sites`: who else answers, by the first word of the path.
+        """
         self._trusted = trusted
+        self.sightings = sightings or Sightings(clock)
+        """What came in that was no good."""
+        self._sites = dict(sites or {})
         self._database, self._intake, self._presences = database, intake, presences
         self._look, self._refresh, self._clock = look, refresh, clock
         self._bodies = BodyReader()
@@ -73,6 +82,11 @@ class Listener:
             return await self._in(request)
         if path == "/healthz":
             return answers.text(200, "ok\n")
+        site = self._sites.get(path[1:].partition("/")[0])
+        if site is not None:
+            return await site(request)
+        if request.method not in ("GET", "HEAD"):  # no browser's favicon
+            self.sightings.saw(Mistake.WRONG_PATH, request.remote)
         return answers.error(404, "not_found", "Phones push to /in/ followed by their token.")
 
     async def _in(self, request: Request) -> Answer:
@@ -83,10 +97,12 @@ class Listener:
             await self._refresh()  # a device that was added this very moment
             entry = tokens.find(self._look(), token, now)
         if entry is None:
+            self.sightings.saw(Mistake.UNKNOWN_TOKEN, request.remote)
             self._intake.counts.push_rejected("unknown_token")
             wait = self._throttle.fail(request.remote or "", self._clock.monotonic())
             return answers.slow_down(wait) if wait else self._refuse_token(request)
         if entry.device.removed_at is not None:
+            self.sightings.saw(Mistake.REMOVED, request.remote)
             self._presences.rejected(entry.device.id, "removed")
             self._intake.counts.push_rejected("removed")
             log.warning("A push of %s was refused: that device was removed", entry.device.name)
@@ -112,6 +128,7 @@ class Listener:
             return answers.error(400, "broken_body", "The body is incomplete.", close=True)
         key = device.signing_key
         if key is not None and APPS.get(device.app, APPS["auto"]).verify(push, key) is not True:
+            self.sightings.saw(Mistake.BAD_SIGNATURE, request.remote)
             self._presences.rejected(device.id, "bad_signature")
             self._intake.counts.push_rejected("bad_signature")
             log.warning("A push of %s was refused: its signature does not match", device.name)
@@ -125,6 +142,8 @@ class Listener:
                 reading = await asyncio.to_thread(read, device.app, push, device.mapping)
             else:
                 reading = read(device.app, push, device.mapping)
+            if isinstance(reading, NotUnderstood):
+                self.sightings.saw(Mistake.NOT_UNDERSTOOD, request.remote)
             answer = await self._store(entry, push, reading)
         except StoreUnavailable as error:
             log.error("A push of %s could not be stored: %s", device.name, error)

@@ -5,8 +5,9 @@ So that knowing when a phone was last heard costs no text a write of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from mmconnect.domain.clock import Clock
 from mmconnect.store.devices import Presence
@@ -33,11 +34,31 @@ class Presences:
             rejected_reason=reason,
         )
 
+    def of(self, device_id: str) -> Presence:
+        """What is known of a phone now."""
+        self._settle()
+        return self._of(device_id)
+
+    def beat(self, device_id: str, facts: Mapping[str, Any]) -> None:
+        """A heartbeat, with what it told of the phone."""
+        now, last = self._clock.now(), self._of(device_id).beat_at
+        gap = None if last is None or now <= last else now - last
+        self._update(device_id, beat_at=now, beat_gap=gap)
+        self.told(device_id, facts)
+
+    def told(self, device_id: str, facts: Mapping[str, Any]) -> None:
+        """What a phone tells of itself; what it leaves out stays as it was."""
+        known = self._of(device_id).facts
+        if any(known.get(name) != value for name, value in facts.items()):
+            self._update(device_id, facts={**known, **facts})
+
+    def silent(self, device_id: str, since: int | None) -> None:
+        """It counts as silent since then (UTC ms), or (None) not any more."""
+        self._update(device_id, silent_at=since)
+
     def changed(self) -> list[Presence]:
         """What has changed since the last call, for the database."""
-        for device_id, (at, address, user_agent) in self._heard.items():
-            self._update(device_id, last_heard_at=at, last_address=address, user_agent=user_agent)
-        self._heard.clear()
+        self._settle()
         changed = [self._known[device_id] for device_id in self._changed]
         self._changed.clear()
         return changed
@@ -45,6 +66,11 @@ class Presences:
     def put_back(self, unwritten: Iterable[Presence]) -> None:
         """They could not be written down: changed() gives them again, as they are by then."""
         self._changed.update(presence.device_id for presence in unwritten)
+
+    def _settle(self) -> None:
+        for device_id, (at, address, user_agent) in self._heard.items():
+            self._update(device_id, last_heard_at=at, last_address=address, user_agent=user_agent)
+        self._heard.clear()
 
     def _of(self, device_id: str) -> Presence:
         return self._known.get(device_id) or Presence(device_id=device_id)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 import ifaddr
 
+from mmconnect.phones.urls import Bases
 from mmconnect.webhook.addresses import Address, parse
 
 _VIRTUAL = re.compile(r"(docker|br-|veth|virbr|lxc|lxd|podman|cni|flannel|tun|tap|wg|vmnet)")
@@ -55,6 +56,14 @@ def reachable(listening: Iterable[str]) -> list[str]:
         at = lan_addresses() if host in ("0.0.0.0", "[::]", "::", "") else [host]
         found += [f"{h}:{port}" for h in at]
     return list(dict.fromkeys(found))
+
+
+def bases(phone: Iterable[str], phone_tls: Iterable[str]) -> Bases:
+    """Where phones reach what the listeners for plain HTTP and HTTPS are bound to."""
+    return Bases(
+        http=tuple(f"http://{at}" for at in reachable(phone)),
+        https=tuple(f"https://{at}" for at in reachable(phone_tls)),
+    )
 
 
 def _outgoing() -> str | None:

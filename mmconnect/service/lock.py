@@ -30,6 +30,9 @@ class Running:
     """`host:port` of the admin listeners."""
     phone: list[str] = field(default_factory=list)
     """`host:port` of the phone listeners."""
+    phone_tls: list[str] = field(default_factory=list)
+    """The same for HTTPS; empty while there is no certificate."""
+    admin_tls: list[str] = field(default_factory=list)
 
 
 class Lock:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from mmconnect.domain.models import Device
 from mmconnect.store.connection import Row
@@ -15,7 +16,10 @@ TOKEN_OVERLAP = 7 * 86_400_000
 EVENTS_KEPT = 500
 """Device events kept per phone."""
 
-_COLUMNS = "id, name, app, country, signing_key, mapping, dedupe_window, created_at, removed_at"
+_COLUMNS = (
+    "id, name, app, country, signing_key, mapping, dedupe_window, silent_after, push_base,"
+    " created_at, removed_at"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +45,20 @@ class Presence:
     """Pushes refused since the device was added."""
     rejected_at: int | None = None
     rejected_reason: str | None = None
+    beat_at: int | None = None
+    """When its last heartbeat came (UTC ms): a beat of any app, or a ping."""
+    beat_gap: int | None = None
+    """Milliseconds between the last two heartbeats."""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    """What it last told of itself: `battery`, `charging`, `network`, `version`, …"""
+    silent_at: int | None = None
+    """Since when it counts as silent; None while it does not."""
 
 
 def add(db: sqlite3.Connection, device: Device, token: str) -> None:
     """Add a device with its first token."""
     db.execute(
-        f"INSERT INTO devices ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        f"INSERT INTO devices ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             device.id,
             device.name,
@@ -55,6 +67,8 @@ def add(db: sqlite3.Connection, device: Device, token: str) -> None:
             device.signing_key,
             json.dumps(device.mapping),
             device.dedupe_window,
+            device.silent_after,
+            device.push_base,
             device.created_at,
             device.removed_at,
         ),
@@ -62,6 +76,25 @@ def add(db: sqlite3.Connection, device: Device, token: str) -> None:
     db.execute(
         "INSERT INTO device_tokens (token, device_id, created_at) VALUES (?, ?, ?)",
         (token, device.id, device.created_at),
+    )
+
+
+def change(db: sqlite3.Connection, device: Device) -> None:
+    """Write what a person can set of a device that there is."""
+    db.execute(
+        "UPDATE devices SET name = ?, app = ?, country = ?, signing_key = ?, mapping = ?,"
+        " dedupe_window = ?, silent_after = ?, push_base = ? WHERE id = ?",
+        (
+            device.name,
+            device.app,
+            device.country,
+            device.signing_key,
+            json.dumps(device.mapping),
+            device.dedupe_window,
+            device.silent_after,
+            device.push_base,
+            device.id,
+        ),
     )
 
 
@@ -84,6 +117,14 @@ def tokens(db: sqlite3.Connection) -> list[Token]:
         " ORDER BY expires_at IS NULL, created_at"
     )
     return [Token(token=t, device_id=d, created_at=c, expires_at=e) for t, d, c, e in rows]
+
+
+def current_token(db: sqlite3.Connection, device_id: str) -> str:
+    """The token that a device is to push with."""
+    (token,) = db.execute(
+        "SELECT token FROM device_tokens WHERE device_id = ? AND expires_at IS NULL", (device_id,)
+    ).fetchone()
+    return str(token)
 
 
 def replace_token(db: sqlite3.Connection, device_id: str, token: str, now: int) -> None:
@@ -135,7 +176,7 @@ def presences(db: sqlite3.Connection) -> dict[str, Presence]:
     """What is known of every phone, by device id."""
     rows = db.execute(
         "SELECT device_id, last_heard_at, last_address, user_agent, rejected, rejected_at,"
-        " rejected_reason FROM device_presence"
+        " rejected_reason, beat_at, beat_gap, facts, silent_at FROM device_presence"
     )
     return {
         row[0]: Presence(
@@ -146,6 +187,10 @@ def presences(db: sqlite3.Connection) -> dict[str, Presence]:
             rejected=row[4],
             rejected_at=row[5],
             rejected_reason=row[6],
+            beat_at=row[7],
+            beat_gap=row[8],
+            facts=json.loads(str(row[9])) if row[9] else {},
+            silent_at=row[10],
         )
         for row in rows
     }
@@ -162,7 +207,7 @@ def rejected(db: sqlite3.Connection, device_id: str) -> int:
 def save_presences(db: sqlite3.Connection, changed: Iterable[Presence]) -> None:
     """Write down the last signs of life."""
     db.executemany(
-        "INSERT OR REPLACE INTO device_presence VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO device_presence VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (
                 p.device_id,
@@ -172,6 +217,10 @@ def save_presences(db: sqlite3.Connection, changed: Iterable[Presence]) -> None:
                 p.rejected,
                 p.rejected_at,
                 p.rejected_reason,
+                p.beat_at,
+                p.beat_gap,
+                json.dumps(p.facts) if p.facts else None,
+                p.silent_at,
             )
             for p in changed
         ],
@@ -187,6 +236,8 @@ def _device(row: Row) -> Device:
         signing_key=row[4],
         mapping=json.loads(str(row[5])),
         dedupe_window=row[6],
-        created_at=row[7],
-        removed_at=row[8],
+        silent_after=row[7],
+        push_base=row[8],
+        created_at=row[9],
+        removed_at=row[10],
     )
