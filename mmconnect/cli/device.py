@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from mmconnect import config
+from mmconnect.cli import device_link, output, shown
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, shown
 from mmconnect.domain.errors import NotFound, UsageError
 from mmconnect.domain.ids import DEVICE
 from mmconnect.domain.models import Device
@@ -57,8 +57,10 @@ def add_parser(
         type=int,
         help="how long an identical push without id and time counts as a repetition",
     )
+    device_link.add_options(add)
     add.set_defaults(run=_add)
 
+    device_link.add_parsers(verbs, parents)
     verbs.add_parser("list", parents=parents, help="all phones").set_defaults(run=_list)
     for name, run, text in (
         ("remove", _remove, "refuse its pushes from now on"),
@@ -84,12 +86,17 @@ def _add(args: argparse.Namespace) -> int:
         raise UsageError("The signing key is empty")
     name = opening.name_argument(args.name)
     token = new_token()
+    app, every = args.app, device_link.interval(args)
+    phone = None
+    if args.phone_url is not None:
+        app = "smsgate" if app == "auto" else app
+        phone = device_link.signed_in(args, app, args.phone_url)
     with opening.opened(args, write=True) as store:
         country = args.country or settings.value(store.db, settings.COUNTRY)
         device = Device(
             id=store.ids.new(DEVICE),
             name=name,
-            app=args.app,
+            app=app,
             country=country.upper() if country else None,
             signing_key=key,
             mapping=mapping,
@@ -98,6 +105,8 @@ def _add(args: argparse.Namespace) -> int:
             created_at=store.clock.now(),
         )
         devices.add(store.db, device, token)
+        if phone is not None:
+            device_link.put(store, device, phone, every)
     url = push_url(device.push_base or "", token)
     _show_token(args, device, token, url)
     return 0

@@ -7,14 +7,46 @@ app's window. In doubt, deliver.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from enum import Enum, auto
 from hashlib import blake2b
 
+from mmconnect.domain.models import Kind
 from mmconnect.phones.push import IncomingText
 from mmconnect.store.messages import Keys
+from mmconnect.store.twins import Twin
+
+MMS_APART = 1000
+"""Milliseconds that SMSGate's two ways of an MMS may differ by: one tells whole seconds."""
+ROUGH_APART = 10_000
+"""Milliseconds between SmsForwarder's broadcast and the row in the phone's own store, at most."""
 
 
-def keys(device_id: str, sender: str, text: IncomingText, body: bytes, window: int) -> Keys:
-    """The keys of one text of a push. `sender` is normalised; `window` is in seconds."""
+class Way(Enum):
+    """How a text came."""
+
+    ONLY = auto()
+    """The phone pushed it, and is not fetched from."""
+    PUSHED = auto()
+    """The phone pushed it, and is fetched from, too."""
+    FETCHED = auto()
+    """It was read from the phone."""
+
+
+def keys(
+    device_id: str,
+    sender: str,
+    text: IncomingText,
+    body: bytes,
+    window: int,
+    *,
+    way: Way = Way.ONLY,
+) -> Keys:
+    """The keys of one text of a push. `sender` is normalised; `window` is in seconds.
+
+    Both ways of a phone give the same moment, but for an MMS, of which SMSGate's inbox tells less,
+    and for SmsForwarder, whose pushes have the time of the broadcast.
+    """
     content = _content(sender, text)
     if text.event_id is not None:
         event = _hash(8, device_id, "event", text.event_id) + _hash(8, content)
@@ -29,13 +61,47 @@ def keys(device_id: str, sender: str, text: IncomingText, body: bytes, window: i
     elif text.time_mark is not None:
         moment = _hash(16, device_id, "moment", text.time_mark, content)
     if event is not None or moment is not None or window == 0:
-        return Keys(event=event, moment=moment)
+        twin = None if way is Way.ONLY else _twin(device_id, sender, text, way)
+        return Keys(event=event, moment=moment, twin=twin)
     # with the text, as one body may carry several
     return Keys(body=_hash(16, device_id, "body", body, content), window=window * 1000)
 
 
+def _twin(device_id: str, sender: str, text: IncomingText, way: Way) -> Twin | None:
+    """What the other way would tell of it; None where that gives the same moment."""
+    at, zoned = text.sent_at, True
+    if text.kind is Kind.MMS:
+        words = "announced" if text.announcement else text.text or text.subject or ""
+        within = MMS_APART
+    elif text.rough:
+        words, within = text.text, ROUGH_APART
+        if at is None and text.time_mark is not None:
+            at, zoned = _local(text.time_mark), False
+    else:
+        return None
+    if at is None:
+        return None
+    return Twin(
+        digest=_hash(16, device_id, "twin", text.kind.value, sender, words),
+        at=at,
+        zoned=zoned,
+        within=within,
+        fetched=way is Way.FETCHED,
+    )
+
+
+def _local(mark: str) -> int | None:
+    """A local time as milliseconds of its own clock, or None."""
+    try:
+        moment = datetime.fromisoformat(mark)
+    except ValueError:
+        return None
+    return round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+
+
 def _content(sender: str, text: IncomingText) -> str:
-    parts = [text.kind.value, "announced" if text.announcement else "", sender, text.text]
+    words = text.text if text.head is None else text.head.hex()
+    parts = [text.kind.value, "announced" if text.announcement else "", sender, words]
     if text.subject or text.attachments:
         parts += [text.subject or "", repr(text.attachments)]
     return "\x00".join(parts)

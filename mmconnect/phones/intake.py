@@ -18,9 +18,10 @@ from functools import partial
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import MESSAGE, Ids
 from mmconnect.domain.models import Device, Kind, Message
-from mmconnect.domain.numbers import normalise
+from mmconnect.domain.values import value_type
+from mmconnect.phones.arrived import message_of
 from mmconnect.phones.counts import Counts
-from mmconnect.phones.dedupe import keys
+from mmconnect.phones.dedupe import Way, keys
 from mmconnect.phones.fanout import Outlet, Plan, plan
 from mmconnect.phones.push import DeviceEvent, IncomingText, NotUnderstood, Push
 from mmconnect.store import devices, events, mms
@@ -42,6 +43,17 @@ _NOT_KEPT = frozenset(
 )
 
 
+@value_type(frozen=True, slots=True, kw_only=True)
+class _Came:
+    """How texts came in."""
+
+    headers: str | None
+    """Of the push, as kept."""
+    window: int = 0
+    """Seconds within which the same body counts as seen."""
+    way: Way
+
+
 class Intake:
     """Takes texts in."""
 
@@ -61,20 +73,34 @@ class Intake:
         `window`: seconds within which the same body counts as seen, where a push carries neither
         id nor time. Raises StoreUnavailable, and then nothing of the push was kept.
         """
+        way = Way.PUSHED if device.id in self._look().links else Way.ONLY
+        came = _Came(headers=kept_headers(push), window=window, way=way)
+        return await self._take(device, [(text, push.body) for text in texts], came)
+
+    async def take_fetched(
+        self, device: Device, rows: Sequence[tuple[IncomingText, bytes]]
+    ) -> list[Taken]:
+        """The same for texts that were read from the phone's inbox, each with what it was there.
+
+        One write: their order is that of `rows`. Raises StoreUnavailable.
+        """
+        return await self._take(device, rows, _Came(headers=None, way=Way.FETCHED))
+
+    async def _take(
+        self, device: Device, rows: Sequence[tuple[IncomingText, bytes]], came: _Came
+    ) -> list[Taken]:
         now = self._clock.now()
-        headers = kept_headers(push)
         plans: list[Plan] = []
+        texts = [text for text, _ in rows]
         try:
-            writes = [
-                self._write(device, push, text, window, headers, now, plans) for text in texts
-            ]
+            writes = [self._write(device, text, raw, came, now, plans) for text, raw in rows]
         except BaseException:
             self._settle(plans, set())
             raise
         taken = await self._database.submit(
             lambda db: [write(db) for write in writes],
             then=lambda taken, error: self._after(taken, plans, texts),
-            heavy=len(push.body) > LARGE,
+            heavy=sum(len(raw) for _, raw in rows) > LARGE,
         )
         for one in taken:
             if one.reused_id:
@@ -149,17 +175,16 @@ class Intake:
     def _write(
         self,
         device: Device,
-        push: Push,
         text: IncomingText,
-        window: int,
-        headers: str | None,
+        raw: bytes,
+        came: _Came,
         now: int,
         plans: list[Plan],
     ) -> Callable[[sqlite3.Connection], Taken]:
         """What one text of a push writes; its plan, if the Outlet was asked, goes to `plans`."""
-        message = self._message(device, text, now)
-        known_by = keys(device.id, message.sender or "", text, push.body, window)
-        configuration = self._look()
+        message = message_of(device, text, self._ids.new(MESSAGE), now)
+        known_by = keys(device.id, message.sender or "", text, raw, came.window, way=came.way)
+        configuration, headers = self._look(), came.headers
         if text.kind is not Kind.MMS:
             planned = plan(
                 message,
@@ -167,13 +192,13 @@ class Intake:
                 self._ids,
                 self._outlet,
                 keys=known_by,
-                raw=push.body,
+                raw=raw,
                 raw_headers=headers,
             )
             plans.append(planned)
             return lambda db: take(db, planned.new)
         if text.announcement:
-            new = NewMessage(message=message, keys=known_by, raw=push.body, raw_headers=headers)
+            new = NewMessage(message=message, keys=known_by, raw=raw, raw_headers=headers)
             return lambda db: mms.announce(db, new)
 
         def build(message_id: str, ref: str | None) -> NewMessage:
@@ -184,30 +209,11 @@ class Intake:
                 self._ids,
                 None,
                 keys=known_by,
-                raw=push.body,
+                raw=raw,
                 raw_headers=headers,
             ).new
 
         return lambda db: mms.downloaded(db, known_by, build, message)
-
-    def _message(self, device: Device, text: IncomingText, now: int) -> Message:
-        sender = normalise(text.sender, device.country)
-        return Message(
-            id=self._ids.new(MESSAGE),
-            kind=text.kind,
-            sender=sender,
-            sender_raw=text.sender if sender != text.sender else None,
-            recipient=text.recipient and normalise(text.recipient, device.country),
-            text=text.text,
-            subject=text.subject,
-            attachments=text.attachments,
-            sim=text.sim,
-            sent_at=text.sent_at,
-            received_at=now,
-            device_id=device.id,
-            device_name=device.name,
-            event_id=text.event_id,
-        )
 
     def _after(
         self, taken: list[Taken] | None, plans: list[Plan], texts: Sequence[IncomingText]

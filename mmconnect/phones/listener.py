@@ -36,6 +36,10 @@ LARGE = 256 * 2**10
 """Bytes of a body that is read on a thread."""
 
 
+Pushed = Callable[[str, Reading, bool], None]
+"""Told of a push: whose, what it was, and whether it came over TLS."""
+
+
 class Listener:
     """What answers phones."""
 
@@ -50,11 +54,14 @@ class Listener:
         trusted: Callable[[], bool] = lambda: True,
         sightings: Sightings | None = None,
         sites: Mapping[str, Handler] | None = None,
+        pushed: Pushed = lambda device_id, reading, secure: None,
     ) -> None:
         """`trusted`: whether nothing speaks against the clock; else no old token ends by it.
 
-        `sites`: who else answers, by the first word of the path.
+        `sites`: who else answers, by the first word of the path. `pushed`: told of each push that
+        was stored.
         """
+        self._pushed = pushed
         self._trusted = trusted
         self.sightings = sightings or Sightings(clock)
         """What came in that was no good."""
@@ -149,6 +156,7 @@ class Listener:
             log.error("A push of %s could not be stored: %s", device.name, error)
             return answers.unavailable()
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
+        self._pushed(device.id, reading, request.secure)
         return answer
 
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:

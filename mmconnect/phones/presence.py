@@ -12,6 +12,9 @@ from typing import Any
 from mmconnect.domain.clock import Clock
 from mmconnect.store.devices import Presence
 
+REACHED_EVERY = 60_000
+"""Milliseconds between two times that are written down of a phone that answers all the time."""
+
 
 class Presences:
     """What is known of every phone; starts from what was written down."""
@@ -19,11 +22,16 @@ class Presences:
     def __init__(self, clock: Clock, known: dict[str, Presence]) -> None:
         self._clock, self._known = clock, known
         self._heard: dict[str, tuple[int, str | None, str | None]] = {}
+        self._reached: dict[str, int] = {}
         self._changed: set[str] = set()
 
     def heard(self, device_id: str, address: str | None, user_agent: str | None) -> None:
         """A phone has pushed something with its own token."""
         self._heard[device_id] = (self._clock.now(), address, user_agent)
+
+    def reached(self, device_id: str) -> None:
+        """It answered when it was asked, which happens every few seconds: written once a minute."""
+        self._reached[device_id] = self._clock.now()
 
     def rejected(self, device_id: str, reason: str) -> None:
         """A push with a phone's token was refused."""
@@ -37,7 +45,10 @@ class Presences:
     def of(self, device_id: str) -> Presence:
         """What is known of a phone now."""
         self._settle()
-        return self._of(device_id)
+        known, reached = self._of(device_id), self._reached.get(device_id)
+        if reached is not None and reached > (known.last_heard_at or 0):
+            return replace(known, last_heard_at=reached)
+        return known
 
     def beat(self, device_id: str, facts: Mapping[str, Any]) -> None:
         """A heartbeat, with what it told of the phone."""
@@ -71,6 +82,9 @@ class Presences:
         for device_id, (at, address, user_agent) in self._heard.items():
             self._update(device_id, last_heard_at=at, last_address=address, user_agent=user_agent)
         self._heard.clear()
+        for device_id, at in self._reached.items():
+            if abs(at - (self._of(device_id).last_heard_at or 0)) >= REACHED_EVERY:
+                self._update(device_id, last_heard_at=at)
 
     def _of(self, device_id: str) -> Presence:
         return self._known.get(device_id) or Presence(device_id=device_id)

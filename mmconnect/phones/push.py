@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from mmconnect.domain.models import Attachment, Kind
 from mmconnect.domain.values import value_type
 
+HEAD = 64
+"""Bytes of a data SMS that SMSGate's inbox shows."""
+
 
 @value_type(frozen=True, slots=True, kw_only=True)
 class Push:
@@ -49,6 +52,10 @@ class IncomingText:
     """The app's own id of this event, the same at each of its retries."""
     subject: str | None = None
     attachments: tuple[Attachment, ...] | None = None
+    head: bytes | None = field(default=None, repr=False)
+    """The first HEAD bytes of a data SMS, all that every way of SMSGate tells of one."""
+    rough: bool = False
+    """Whether its time is only roughly the one that another way of the phone gives."""
     announcement: bool = False
     """True for `mms:received`: an MMS waits at the operator; its contents may follow."""
 
@@ -60,6 +67,8 @@ class Texts:
     app: str
     """The app that was recognised."""
     texts: tuple[IncomingText, ...]
+    via: str | None = None
+    """The id of the app's webhook that brought it, where the app has such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +81,7 @@ class DeviceEvent:
     event_id: str | None = None
     detail: Mapping[str, object] = field(default_factory=dict)
     """What the app told, as given (JSON values); shown on the phone's page."""
+    via: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

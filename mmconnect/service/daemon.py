@@ -34,10 +34,14 @@ from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.errors import ConfigError
 from mmconnect.domain.ids import BOOT, Ids
+from mmconnect.phones.clients.http import PhoneHttp
 from mmconnect.phones.intake import Intake
+from mmconnect.phones.keeping import Keeping
 from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
-from mmconnect.service.addresses import hosts, own_addresses, reachable
+from mmconnect.phones.pulling.pulls import Pulls
+from mmconnect.phones.pulling.tools import Tools
+from mmconnect.service.addresses import bases, hosts, own_addresses, reachable
 from mmconnect.service.lock import Lock, Running
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.timekeeping import Timekeeper
@@ -123,7 +127,30 @@ async def _run(
             moving=lambda: clock.moving,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
-        listener = Listener(database, intake, presences, watch.look, watch.refresh, clock, trusted)
+        tls_at: list[str] = []
+        pulls = Pulls(
+            Tools(
+                database=database,
+                intake=intake,
+                keeping=Keeping(database, watch.look, clock, ids),
+                presences=presences,
+                look=watch.look,
+                clock=clock,
+                http=PhoneHttp(egress.rule),
+                where=lambda: bases(phone_at, tls_at),
+                trusted=trusted,
+            )
+        )
+        listener = Listener(
+            database,
+            intake,
+            presences,
+            watch.look,
+            watch.refresh,
+            clock,
+            trusted,
+            pushed=pulls.pushed,
+        )
         announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
 
@@ -144,7 +171,12 @@ async def _run(
         )
 
         loops = await stack.enter_async_context(_background())
-        loops(watch.run(dispatcher.wake))
+
+        def configuration_changed() -> None:
+            dispatcher.wake()
+            pulls.look_again()
+
+        loops(watch.run(configuration_changed))
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.ask)
 
         async def save() -> None:
@@ -180,6 +212,7 @@ async def _run(
         phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
         egress.listening([*admin_at, *phone_at])
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
+        loops(pulls.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
         loops(_release_announcements(intake, clock))

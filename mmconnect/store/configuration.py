@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from mmconnect.domain.models import Device, Endpoint
-from mmconnect.store import devices, endpoints, preferences, settings
+from mmconnect.store import devices, endpoints, links, preferences, settings
+from mmconnect.store.links import Link
 from mmconnect.store.preferences import Preferences
 from mmconnect.webhook.payload import Tenant
 
@@ -40,6 +41,8 @@ class Configuration:
     tokens: dict[bytes, Entry] = field(repr=False)
     """By SHA-256 of the token: looking one up tells nothing about another by its timing."""
     endpoints: dict[str, Endpoint]
+    links: dict[str, Link] = field(default_factory=dict)
+    """The phones that are fetched from, by device id."""
 
 
 Look = Callable[[], Configuration]
@@ -77,4 +80,5 @@ def load(db: sqlite3.Connection) -> Configuration:
             for t in tokens
         },
         endpoints={e.id: e for e in endpoints.known(db)},
+        links=links.known(db),
     )

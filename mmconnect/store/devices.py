@@ -98,6 +98,23 @@ def change(db: sqlite3.Connection, device: Device) -> None:
     )
 
 
+def set_signing_key(db: sqlite3.Connection, device_id: str, key: str) -> str:
+    """Give a device a key that has none; the one that it has then."""
+    db.execute(
+        "UPDATE devices SET signing_key = ? WHERE id = ? AND signing_key IS NULL", (key, device_id)
+    )
+    (now,) = db.execute("SELECT signing_key FROM devices WHERE id = ?", (device_id,)).fetchone()
+    return str(now)
+
+
+def set_push_base(db: sqlite3.Connection, device_id: str, base: str) -> None:
+    """It has been told to push there."""
+    db.execute(
+        "UPDATE devices SET push_base = ? WHERE id = ? AND push_base IS NOT ?",
+        (base, device_id, base),
+    )
+
+
 def known(db: sqlite3.Connection, *, removed: bool = False) -> list[Device]:
     """Every device, oldest first; with `removed`, those that were removed, too."""
     where = "1" if removed else "removed_at IS NULL"

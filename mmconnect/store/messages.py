@@ -14,8 +14,10 @@ from dataclasses import dataclass, field
 from mmconnect.domain.ids import EVENT, MESSAGE
 from mmconnect.domain.models import Attachment, Kind, Message
 from mmconnect.domain.values import value_type
+from mmconnect.store import twins
 from mmconnect.store.connection import Row
 from mmconnect.store.outbox import NewDelivery, add
+from mmconnect.store.twins import Twin
 
 
 @value_type(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Keys:
     """Of the body as pushed; only where there is neither id nor time."""
     window: int = 0
     """Milliseconds within which the same body counts as seen."""
+    twin: Twin | None = None
+    """What the other way of the same phone would tell of it, where none of these is the same."""
 
 
 @value_type(frozen=True, slots=True, kw_only=True)
@@ -104,6 +108,8 @@ def seen(db: sqlite3.Connection, keys: Keys, now: int) -> tuple[str | None, bool
         ).fetchone()
         if row is not None:
             return row[0], False
+    if keys.twin is not None and (twin := twins.find(db, keys.twin)) is not None:
+        return twin, False
     if keys.body is not None:
         row = db.execute(
             "SELECT message_id, seen_at FROM dedupe_keys WHERE key = ?", (keys.body,)
@@ -115,6 +121,8 @@ def seen(db: sqlite3.Connection, keys: Keys, now: int) -> tuple[str | None, bool
 
 def remember(db: sqlite3.Connection, keys: Keys, message_id: str, now: int) -> None:
     """Record every key that a push carried: by any of them it is known when it comes again."""
+    if keys.twin is not None:
+        twins.note(db, keys.twin, message_id)
     rows = [
         (key, message_id, now) for key in (keys.event, keys.moment, keys.body) if key is not None
     ]
@@ -125,6 +133,15 @@ def remember(db: sqlite3.Connection, keys: Keys, message_id: str, now: int) -> N
             " WHERE message_id <> excluded.message_id",
             rows,
         )
+
+
+def known_events(db: sqlite3.Connection, events: Sequence[bytes]) -> set[bytes]:
+    """Those of the event keys (`Keys.event`) that were recorded."""
+    return {
+        key
+        for key in events
+        if db.execute("SELECT 1 FROM dedupe_keys WHERE key = ?", (key,)).fetchone()
+    }
 
 
 def insert(db: sqlite3.Connection, new: NewMessage) -> None:

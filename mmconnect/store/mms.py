@@ -37,6 +37,7 @@ def announce(db: sqlite3.Connection, new: NewMessage) -> Taken:
     message, now = new.message, new.message.received_at
     first, reused = seen(db, new.keys, now)
     if first is not None:
+        remember(db, new.keys, first, now)
         return Taken(message_id=first, duplicate=True)
     at = _at(message)
     if (match := _nearest(db, message, at, ("downloaded",))) is not None:

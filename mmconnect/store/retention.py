@@ -204,6 +204,8 @@ def prune_oddments(db: sqlite3.Connection, before: int) -> int:
 
 _ODDMENTS = (
     ("device_events", "received_at < ?1 AND received_at >= ?2"),
+    ("pairings", "expires_at < ?1 AND expires_at >= ?2"),
+    ("twins", "at < ?1 AND at >= ?2"),
     ("replays", "finished_at < ?1 AND finished_at >= ?2"),
     ("secrets", "expires_at < ?1 AND expires_at >= ?2"),
     (

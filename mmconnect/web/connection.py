@@ -82,7 +82,7 @@ class Connection(BaseProtocol):
         self.deadline = inf
         """When the server closes it (in the loop's time), unless something happens before."""
         self._keeper = keeper
-        self._remote = ""
+        self._remote, self._secure = "", False
         self._queue: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._body: StreamReader | None = None
         """Of the latest request; maybe still on its way."""
@@ -127,6 +127,7 @@ class Connection(BaseProtocol):
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
         self._remote = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._secure = transport.get_extra_info("sslcontext") is not None
         self.deadline = self._loop.time() + self._keeper.keep_alive
         self._keeper.arrived(self)
 
@@ -205,6 +206,7 @@ class Connection(BaseProtocol):
             url=message.url,
             headers=message.headers,
             remote=self._remote,
+            secure=self._secure,
             content=body,
             send_continue=self._send_continue,
         )

@@ -30,6 +30,8 @@ class Request:
     remote: str
     """The address of whoever asks, without the port."""
     content: StreamReader
+    secure: bool = False
+    """Whether it came over TLS."""
     send_continue: Callable[[], None]
     """Tells a client that waits for it (`Expect: 100-continue`) to send the body."""
 

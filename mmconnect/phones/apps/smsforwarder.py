@@ -12,6 +12,7 @@ import base64
 import hmac
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import quote
 
 from mmconnect.phones.apps import generic
@@ -20,7 +21,7 @@ from mmconnect.phones.apps.fields import scalar
 from mmconnect.phones.apps.names import TIME
 from mmconnect.phones.apps.signatures import matches
 from mmconnect.phones.apps.wire import Decoded, Fields, Unreadable
-from mmconnect.phones.push import Push, Reading
+from mmconnect.phones.push import Push, Reading, Texts
 
 NAME = "smsforwarder"
 _PUSH_TIMES = ("timestamp", "ts")
@@ -40,7 +41,10 @@ def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
         elif "text" not in fields and isinstance(content, str) and isinstance(sender, str):
             fields |= unwrapped(content, sender)
         decoded = Decoded(value=fields, spaced=decoded.spaced, guessed=decoded.guessed)
-    return generic.read(decoded, mapping, app=NAME)
+    reading = generic.read(decoded, mapping, app=NAME)
+    if isinstance(reading, Texts):
+        return replace(reading, texts=tuple(replace(text, rough=True) for text in reading.texts))
+    return reading
 
 
 def recognises(push: Push) -> bool:

@@ -16,6 +16,7 @@ import base64
 import binascii
 import hmac
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from mmconnect.domain.models import Attachment, Kind
 from mmconnect.phones.apps.body import json_value
@@ -24,7 +25,7 @@ from mmconnect.phones.apps.news import details, health, sim_cards
 from mmconnect.phones.apps.signatures import matches
 from mmconnect.phones.apps.times import read_time
 from mmconnect.phones.apps.wire import Fields, Unreadable
-from mmconnect.phones.push import DeviceEvent, IncomingText, Push, Reading, Texts
+from mmconnect.phones.push import HEAD, DeviceEvent, IncomingText, Push, Reading, Texts
 
 NAME = "smsgate"
 _USER_AGENT = "me.capcom.smsgateway/"
@@ -42,14 +43,15 @@ def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
     if not isinstance(envelope, dict) or not isinstance(event, str) or not event:
         raise Unreadable("this is no SMSGate webhook: it has no event")
     event_id = id_of(envelope, ("id",))
+    via = id_of(envelope, ("webhookId",))
     payload = envelope.get("payload")
     read = _TEXTS.get(event)
     if read is not None:
-        return Texts(app=NAME, texts=(read(_object(payload, event), event_id),))
+        return Texts(app=NAME, texts=(read(_object(payload, event), event_id),), via=via)
     read = _BATCHES.get(event)
     messages = payload.get("messages") if read and isinstance(payload, dict) else None
     if read is None or messages == []:
-        return _news(event, event_id, payload)
+        return replace(_news(event, event_id, payload), via=via)
     if not isinstance(messages, list) or len(messages) > _MAX_BATCH:
         raise Unreadable(f"{event} has no list of messages")
     return Texts(
@@ -58,6 +60,7 @@ def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
             read(_object(message, event), None if event_id is None else f"{event_id}/{n}")
             for n, message in enumerate(messages)
         ),
+        via=via,
     )
 
 
@@ -83,7 +86,13 @@ def _sms(payload: Fields, event_id: str | None) -> IncomingText:
 
 
 def _data(payload: Fields, event_id: str | None) -> IncomingText:
-    return _incoming(payload, event_id, Kind.DATA, _readable(_text(payload, "data")))
+    told = _text(payload, "data")
+    try:
+        data = base64.b64decode(told, validate=True)
+    except (binascii.Error, ValueError):
+        return _incoming(payload, event_id, Kind.DATA, told)
+    text = _incoming(payload, event_id, Kind.DATA, readable(data))
+    return replace(text, head=data[:HEAD])
 
 
 def _downloaded(payload: Fields, event_id: str | None) -> IncomingText:
@@ -154,12 +163,15 @@ def _text(payload: Fields, name: str) -> str:
     return text
 
 
-def _readable(data: str) -> str:
+def readable(data: bytes) -> str:
+    """What a data SMS says: its bytes as UTF-8 where that is readable, else as base64."""
     try:
-        text = base64.b64decode(data, validate=True).decode()
-    except (binascii.Error, ValueError):
-        return data
-    return text if all(c.isprintable() or c in "\t\r\n" for c in text) else data
+        text = data.decode()
+    except ValueError:
+        text = "\0"
+    if all(c.isprintable() or c in "\t\r\n" for c in text):
+        return text
+    return base64.b64encode(data).decode()
 
 
 def _news(event: str, event_id: str | None, payload: object) -> DeviceEvent:

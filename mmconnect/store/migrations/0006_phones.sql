@@ -46,13 +46,20 @@ CREATE TABLE phone_link_states (
     refresh_token TEXT,
     token_made_at INTEGER,
     token_ends_at INTEGER,
-    -- When the inbox was last read whole, and when what it held at the beginning had been listed.
+    -- Up to which time of an SMS the inbox has been read, when it last was, and when what it held at first was listed.
+    read_to INTEGER,
     read_at INTEGER,
     listed_at INTEGER,
     -- A backup was restored: texts older than an hour are kept back until a person has been asked.
     ask INTEGER NOT NULL DEFAULT 0 CHECK (ask IN (0, 1)),
     -- What the phone was last told (JSON), so that it is told again when that changes.
-    told TEXT
+    told TEXT,
+    -- Why it cannot be fetched from at present, in a sentence, and since when.
+    trouble TEXT,
+    trouble_at INTEGER,
+    -- The address that it was found at no longer, and when it was found at another.
+    moved_from TEXT,
+    moved_at INTEGER
 ) STRICT;
 
 -- What an inbox held when it was first read: recognised by the phone's own ids. `done`: it has become a message.
@@ -70,3 +77,15 @@ CREATE TABLE kept_back (
     reason TEXT NOT NULL CHECK (reason = 'history' OR reason = 'restored')
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX kept_back_device ON kept_back (device_id, message_id);
+
+-- Texts of a phone that both pushes and is fetched from, where the two ways agree only on whom, what and about when.
+-- `at` is the text's time; not `zoned`: a local time of a zone that is not known. Which ways have brought it.
+CREATE TABLE twins (
+    digest BLOB NOT NULL,
+    at INTEGER NOT NULL,
+    message_id TEXT NOT NULL,
+    zoned INTEGER NOT NULL CHECK (zoned IN (0, 1)),
+    pushed INTEGER NOT NULL CHECK (pushed IN (0, 1)),
+    fetched INTEGER NOT NULL CHECK (fetched IN (0, 1)),
+    PRIMARY KEY (digest, at, message_id)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,88 @@
+"""Texts of a phone's inbox that do not go out: they are kept, and a person decides.
+
+History, what came before a restored backup, and rows that cannot be read. Knows nothing of why.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.ids import MESSAGE, Ids
+from mmconnect.domain.models import Device, Kind, Message
+from mmconnect.domain.numbers import normalise
+from mmconnect.phones.arrived import message_of
+from mmconnect.phones.dedupe import Way, keys
+from mmconnect.phones.fanout import plan
+from mmconnect.phones.push import IncomingText
+from mmconnect.store import kept_back, messages
+from mmconnect.store.configuration import Look
+from mmconnect.store.database import Database
+from mmconnect.store.kept_back import Reason
+from mmconnect.store.messages import Keys, NewMessage, Taken
+
+log = logging.getLogger(__name__)
+
+Fetched = tuple[IncomingText, bytes]
+"""A text of an inbox, and the row as the phone gave it."""
+
+
+class Keeping:
+    """Keeps what does not go out."""
+
+    def __init__(self, database: Database, look: Look, clock: Clock, ids: Ids) -> None:
+        self._database, self._look, self._clock, self._ids = database, look, clock, ids
+
+    async def keep_back(
+        self, device: Device, rows: Sequence[Fetched], reason: Reason
+    ) -> list[Taken]:
+        """Store texts without deliveries. Raises StoreUnavailable, and then none of them."""
+        now, configuration = self._clock.now(), self._look()
+        new = []
+        for text, raw in rows:
+            message = message_of(device, text, self._ids.new(MESSAGE), now)
+            known_by = keys(device.id, message.sender or "", text, raw, 0, way=Way.FETCHED)
+            # serialised as it would have been sent, in case it will be
+            planned = plan(
+                message, configuration, self._ids, None, keys=known_by, raw=raw, raw_headers=None
+            )
+            new.append(replace(planned.new, deliveries=()))
+        return await self._database.write(
+            lambda db: [kept_back.keep(db, one, reason) for one in new], heavy=True
+        )
+
+    async def keep_odd_row(self, device: Device, raw: bytes, why: str) -> None:
+        """Store a row that cannot be read, once, as it came. Raises StoreUnavailable."""
+        nothing = IncomingText(sender="", text="", event_id=raw.hex()[:2000])
+        new = NewMessage(
+            message=Message(
+                id=self._ids.new(MESSAGE),
+                kind=Kind.UNRECOGNISED,
+                sender=None,
+                sender_raw=None,
+                recipient=None,
+                text="",
+                sent_at=None,
+                received_at=self._clock.now(),
+                device_id=device.id,
+                device_name=device.name,
+            ),
+            keys=Keys(event=key_of(device, nothing)),
+            raw=raw,
+            raw_headers=None,
+            note=f"a row of the phone's inbox: {why}",
+        )
+        if not (await self._database.write(lambda db: messages.take(db, new))).duplicate:
+            log.warning(
+                "A row of the inbox of %s was not understood; it is kept as %s",
+                device.name,
+                new.message.id,
+            )
+
+
+def key_of(device: Device, text: IncomingText) -> bytes | None:
+    """By which a text of the phone's inbox is known once it was taken."""
+    sender = normalise(text.sender, device.country)
+    return keys(device.id, sender or "", text, b"", 0, way=Way.FETCHED).event

@@ -1,0 +1,1 @@
+"""Fetching from phones: what no push brought, or could bring, is read from the phone itself."""
