@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import hmac
-import json
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import pairwise
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from tests.support.receiver import Receiver, answer, receiving
+from tests.support.smsgate_asking import ask, listen
 from tests.support.smsgate_phone import SmsgatePhone
 from tests.support.smsgate_rules import (
     content_hash,
@@ -31,38 +29,6 @@ from tests.support.smsgate_rules import (
 MS = 1767225600000
 TEXT = "Your code is 123456 & it's <ok>"
 SENDER = "+15551234567"
-BASIC = "Basic " + base64.b64encode(b"sms:pass1234").decode()
-
-
-class Told:
-    """An answer of the local server."""
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status, self.headers, self.body = status, headers, body
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-def ask(
-    phone: SmsgatePhone,
-    path: str,
-    body: object = None,
-    *,
-    method: str | None = None,
-    auth: str | None = BASIC,
-) -> Told:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(phone.url + path, data, method=method)
-    if auth:
-        request.add_header("Authorization", auth)
-    try:
-        with urllib.request.urlopen(request, timeout=5) as response:
-            return Told(response.status, dict(response.headers), response.read())
-    except urllib.error.HTTPError as error:
-        with error:
-            return Told(error.code, dict(error.headers), error.read())
 
 
 @pytest.fixture
@@ -75,11 +41,6 @@ def phone() -> Iterator[SmsgatePhone]:
 def there() -> Iterator[Receiver]:
     with receiving() as running:
         yield running
-
-
-def listen(phone: SmsgatePhone, url: str, event: str = "sms:received") -> None:
-    hook = {"id": "hook-" + event, "url": url, "event": event}
-    assert ask(phone, "/webhooks", hook).status == 201
 
 
 # Rules
