@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from tests.support.phone_thread import FOREVER, LoopThread, until
 from tests.support.smsgate_api import serve
 from tests.support.smsgate_app import App
 from tests.support.smsgate_faults import Asked, Trouble
@@ -29,8 +28,6 @@ from tests.support.smsgate_rules import epoch_ms, version_key
 
 Made = TypeVar("Made")
 DEVICE_ID = "ffffffffceb0b1db0000018e937c815b"
-FOREVER = 10.0
-"""Seconds after which a wait in a test has failed."""
 
 
 class SmsgatePhone:
@@ -72,8 +69,7 @@ class SmsgatePhone:
         """What was asked of the local server, in order, with the status that was answered."""
         self.alive = False
         """Whether the app's process runs."""
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._thread = LoopThread("smsgate-phone")
         self._runner: web.ServerRunner | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -85,12 +81,7 @@ class SmsgatePhone:
 
     def start(self) -> Self:
         """The app's process comes up, on the port it had before."""
-        if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = threading.Thread(
-                target=self._loop.run_forever, name="smsgate-phone", daemon=True
-            )
-            self._thread.start()
+        self._thread.start()
         self._do(self._come_up)
         return self
 
@@ -100,14 +91,8 @@ class SmsgatePhone:
 
     def stop(self) -> None:
         """The phone is switched off; start() switches it on again."""
-        loop, thread = self._loop, self._thread
-        if loop is None or thread is None:
-            return
         self._do(self._die)
-        self._loop = self._thread = None
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+        self._thread.stop()
 
     def restart(self) -> None:
         self.kill_app()
@@ -265,10 +250,7 @@ class SmsgatePhone:
 
     def until(self, met: Callable[[], Any], deadline: float = FOREVER) -> None:
         """Wait, in a test that is no coroutine."""
-        begun = time.monotonic()
-        while not met():
-            assert time.monotonic() - begun < deadline, f"not met in {deadline} s"
-            time.sleep(0.005)
+        until(met, deadline)
 
     def settled(self, deadline: float = FOREVER) -> None:
         """Wait until the queue is empty."""
@@ -276,21 +258,11 @@ class SmsgatePhone:
 
     # The thread's side
 
-    def _do(self, work: Callable[[], Any]) -> None:
-        if self._loop is None:
-            asyncio.run(work())
-        else:
-            asyncio.run_coroutine_threadsafe(work(), self._loop).result(FOREVER)
+    def _do(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._thread.do(work())
 
     def _call(self, work: Callable[[], Made]) -> Made:
-        """Run it where nothing else of the phone runs meanwhile."""
-        if self._loop is None:
-            return work()
-
-        async def inside() -> Made:
-            return work()
-
-        return asyncio.run_coroutine_threadsafe(inside(), self._loop).result(FOREVER)
+        return self._thread.call(work)
 
     async def _come_up(self) -> None:
         if self.alive:
@@ -335,10 +307,3 @@ class SmsgatePhone:
         runner, self._runner = self._runner, None
         if runner is not None:
             await runner.cleanup()
-
-
-@contextlib.contextmanager
-def phone_at(port: int, **given: Any) -> Iterator[SmsgatePhone]:
-    """Another phone where one was before."""
-    with SmsgatePhone(port=port, **given) as phone:
-        yield phone
