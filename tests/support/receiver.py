@@ -323,8 +323,10 @@ async def _request(reader: asyncio.StreamReader, number: int) -> Arrival | None:
     first, *lines = head.decode("latin-1").rstrip("\r\n").split("\r\n")
     method, target, _ = first.split(" ")
     headers = [(n, v.strip()) for n, _, v in (line.partition(":") for line in lines)]
-    length = _length(headers)
-    body = await reader.readexactly(length)
+    if any(n.lower() == "transfer-encoding" for n, _ in headers):
+        body = await _chunks(reader)
+    else:
+        body = await reader.readexactly(_length(headers))
     return Arrival(
         method=method,
         target=target,
@@ -333,6 +335,14 @@ async def _request(reader: asyncio.StreamReader, number: int) -> Arrival | None:
         at=time.monotonic(),
         connection=number,
     )
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    body = b""
+    while size := int(await reader.readline(), 16):
+        body += (await reader.readexactly(size + 2))[:-2]
+    await reader.readline()
+    return body
 
 
 def _length(headers: Iterable[tuple[str, str]]) -> int:
