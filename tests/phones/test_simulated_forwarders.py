@@ -80,6 +80,17 @@ def test_incoming_sms_repeats_its_bytes_with_growing_waits_and_then_loses():
             assert kept.state == "sent"
 
 
+def test_incoming_sms_without_chunks_cannot_send_umlauts_until_2_4():
+    with receiving() as there:
+        for version, state in (("2.3.0", "lost"), ("2.4.0", "sent")):
+            with IncomingSmsPhone(there.url, version=version, retries=0, chunked=False) as phone:
+                item = phone.receive(SENDER, "grün")
+                phone.settled()
+                assert item is not None
+                assert item.state == state
+        assert [a.text for a in there.arrivals] == ["grün"]
+
+
 def test_incoming_sms_waits_for_a_network_and_outlives_a_restart():
     port = free_port()
     with IncomingSmsPhone(f"http://127.0.0.1:{port}/hook", time_scale=0.005) as phone:
@@ -152,6 +163,14 @@ def test_smsforwarder_tries_again_only_when_nobody_answered():
             row = phone.receive(SENDER, "no keyword")
             phone.settled()
             assert row.state == "failed"
+
+
+def test_smsforwarder_makes_a_header_of_a_name_in_the_url():
+    with receiving() as there:
+        with SmsForwarderPhone(there.url.replace("//", "//ann:secret@")) as phone:
+            phone.receive(SENDER, TEXT)
+            phone.settled()
+        assert there.arrivals[0].header("Authorization") == "Basic YW5uOnNlY3JldA=="
 
 
 def test_smsforwarder_answers_about_texts_it_could_not_push():

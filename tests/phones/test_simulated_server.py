@@ -185,6 +185,13 @@ def test_settings_are_checked_and_secrets_kept(phone: SmsgatePhone):
     assert ask(phone, "/settings", {}, method="PUT").status == 405
 
 
+@pytest.mark.parametrize("key", ["#abc", "//abc", "null", "'abc'"])
+def test_some_signing_keys_do_not_survive(phone: SmsgatePhone, key: str):
+    told = ask(phone, "/settings", {"webhooks": {"signing_key": key}}, method="PATCH")
+    assert told.status == 200
+    assert phone.app.settings.signing_key not in (key, "")
+
+
 def test_a_webhook_is_replaced_listed_and_dropped(phone: SmsgatePhone):
     for path in ("a", "b"):
         hook = {"id": "mine", "url": f"https://192.168.1.9/{path}", "event": "sms:received"}

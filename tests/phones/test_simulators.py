@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.support.receiver import Receiver, answer, receiving
+from tests.support.receiver import Receiver, answer, hang, receiving
 from tests.support.smsgate_asking import ask, listen
 from tests.support.smsgate_phone import SmsgatePhone
+from tests.support.smsgate_push import Hook
 from tests.support.smsgate_rules import (
     content_hash,
     data_preview,
@@ -181,6 +182,57 @@ def test_lost_answers_and_doubles(phone: SmsgatePhone, there: Receiver):
     twice = [a.json["id"] for a in there.arrivals[2:]]
     assert len(twice) == 2
     assert twice[0] == twice[1]
+
+
+def test_broken_and_repeated_pushes(phone: SmsgatePhone, there: Receiver):
+    listen(phone, there.url)
+    phone.faults.hang_ups = 1
+    phone.receive(SENDER, "broken")
+    phone.settled()
+    assert [p.error for p in phone.pushes] == ["Software caused connection abort", None]
+    there.arrivals.clear()
+    phone.faults.repeats = 1
+    phone.receive(SENDER, "repeated")
+    phone.settled()
+    first, second = there.arrivals
+    assert (first.headers, first.body) == (second.headers, second.body)
+    assert len(phone.pushes) == 3
+
+
+def test_a_kill_in_the_middle_of_a_push_sends_it_again_later(there: Receiver):
+    there.then(hang)
+    with SmsgatePhone(time_scale=0.0005) as phone:
+        listen(phone, there.url)
+        phone.receive(SENDER, "stuck")
+        phone.until(lambda: there.arrivals)
+        phone.kill_app()
+        assert [row.state for row in phone.queue] == ["processing"]
+        phone.start()
+        phone.settled()
+        first, second = there.arrivals
+        assert first.json == second.json
+        assert second.at - first.at >= 300 * 0.0005
+
+
+def test_androids_store_may_tell_of_a_text_under_another_id(phone: SmsgatePhone, there: Receiver):
+    listen(phone, there.url)
+    phone.receive(SENDER, "twin", twin=True)
+    phone.receive(SENDER, "copies", copies=2)
+    phone.settled()
+    told = [a.json["payload"] for a in there.arrivals]
+    assert [p["message"] for p in told] == ["twin", "twin", "copies"]
+    assert told[0]["messageId"] != told[1]["messageId"]
+
+
+@pytest.mark.parametrize("insecure", [False, True])
+def test_plain_http_is_not_even_tried_by_release_builds(there: Receiver, insecure: bool):
+    url = there.url.replace("127.0.0.1", "localhost")
+    with SmsgatePhone(insecure=insecure) as phone:
+        phone.app.hooks["h"] = Hook(id="h", url=url, event="sms:received")
+        phone.receive(SENDER, "hi")
+        phone.until(lambda: phone.pushes)
+        assert len(there.arrivals) == insecure
+        assert ("CLEARTEXT" in "".join(phone.log_lines)) != insecure
 
 
 def test_two_events_of_one_text_have_one_message_id(there: Receiver):
