@@ -52,6 +52,11 @@ class ForwarderPhone:
         self._failures = 0
         self._health_at = -HEALTH_EVERY
 
+    @property
+    def away(self) -> bool:
+        """Whether the last look was not answered as it should be."""
+        return not self._reached
+
     async def turn(self) -> float:
         """Look once; after how many seconds to look again."""
         try:
@@ -80,7 +85,7 @@ class ForwarderPhone:
     async def stop(self) -> None:
         """Everything is written down already."""
 
-    def pushed(self, event: str | None, *, own: bool) -> bool:
+    def pushed(self, event: str | None, *, own: bool, secure: bool) -> bool:
         """It is there; what it pushes is taken by others."""
         return not self._reached
 

@@ -35,9 +35,14 @@ class _Fetching:
         self._phone: Phone | None = None
         self.task = asyncio.create_task(self._run())
 
-    def pushed(self, event: str | None, *, own: bool) -> None:
+    def pushed(self, event: str | None, *, own: bool, secure: bool) -> None:
         """It has pushed something, so it is there."""
-        if self._phone is not None and self._phone.pushed(event, own=own):
+        if self._phone is not None and self._phone.pushed(event, own=own, secure=secure):
+            self._woken.set()
+
+    def look_if_away(self) -> None:
+        """Something was changed, which may have been what was wrong."""
+        if self._phone is not None and self._phone.away:
             self._woken.set()
 
     async def end(self) -> None:
@@ -92,7 +97,7 @@ class Pulls:
             return
         via = reading.via if isinstance(reading, Texts | DeviceEvent) else None
         event = reading.name if isinstance(reading, DeviceEvent) else None
-        one.pushed(event, own=secure and (via or "").startswith(PREFIX))
+        one.pushed(event, own=(via or "").startswith(PREFIX), secure=secure)
 
     async def run(self) -> None:
         """For ever: keep the tasks in step with the links."""
@@ -116,5 +121,7 @@ class Pulls:
             if wanted.get(device_id) != (one.link, one.app):
                 await self._running.pop(device_id).end()
         for device_id, (link, app) in wanted.items():
-            if device_id not in self._running:
+            if device_id in self._running:
+                self._running[device_id].look_if_away()
+            else:
                 self._running[device_id] = _Fetching(self._tools, link, app)

@@ -58,6 +58,11 @@ class SmsGatePhone:
         self._push_seen = False
         self._said = ""
 
+    @property
+    def away(self) -> bool:
+        """Whether the last look was not answered as it should be."""
+        return not self._reached
+
     async def turn(self) -> float:
         """Look once; after how many seconds to look again."""
         try:
@@ -77,11 +82,11 @@ class SmsGatePhone:
         if self._reached and self._state.read_to is not None:
             await self._update(read_to=self._state.read_to, read_at=self._tools.clock.now())
 
-    def pushed(self, event: str | None, *, own: bool) -> bool:
-        """It has pushed something; `own`: by our webhook, over HTTPS."""
-        if own:
+    def pushed(self, event: str | None, *, own: bool, secure: bool) -> bool:
+        """It has pushed something."""
+        self._push_seen = self._push_seen or own
+        if own and secure:
             self._own_push_at = self._tools.clock.monotonic()
-            self._push_seen = True
         if event == "app:started":
             self._reached = False  # what came while the app was dead, it may have missed
         return not self._reached
@@ -90,6 +95,8 @@ class SmsGatePhone:
 
     async def _arrive(self) -> None:
         """The phone answers, for the first time or again: is it the same, and what was missed?"""
+        device_id = self._link.device_id  # somebody may have signed in to it again
+        self._state = await self._tools.database.read(lambda db: links.state(db, device_id))
         await self._health()
         access = self._access()
         phone_id, _ = await self._gate.phone_id(bearer(access))

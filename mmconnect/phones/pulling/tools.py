@@ -42,6 +42,11 @@ class Tools:
 class Phone(Protocol):
     """One phone that is fetched from."""
 
+    @property
+    def away(self) -> bool:
+        """Whether the last look was not answered as it should be."""
+        ...
+
     async def turn(self) -> float:
         """Look once; after how many seconds to look again."""
         ...
@@ -50,9 +55,9 @@ class Phone(Protocol):
         """Write down how far it has come."""
         ...
 
-    def pushed(self, event: str | None, *, own: bool) -> bool:
+    def pushed(self, event: str | None, *, own: bool, secure: bool) -> bool:
         """The phone has pushed something: an event of the app (None: a text). Whether to look now.
 
-        `own`: by a webhook that mmconnect itself registered, over HTTPS.
+        `own`: by a webhook that mmconnect itself registered; `secure`: over HTTPS.
         """
         ...
