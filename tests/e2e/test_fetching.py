@@ -1,4 +1,4 @@
-"""A phone with SMS Gateway that is fetched from: the real service, a simulated phone, real sockets."""
+"""A phone with SMS Gateway is fetched from: the real service, a simulated phone, real sockets."""
 
 from __future__ import annotations
 
