@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
-from mmconnect.domain.clock import parse_duration
+from mmconnect.domain.clock import SystemClock, parse_duration
 from mmconnect.domain.errors import NotFound, Refused, UsageError
 from mmconnect.domain.ids import DELIVERY
 from mmconnect.domain.models import Device, Trigger
 from mmconnect.phones.fanout import plan
-from mmconnect.phones.pulling.signing_in import PORTS, SignedIn, normal_url, sign_in
+from mmconnect.phones.pulling import PORTS
 from mmconnect.service.lock import poke
 from mmconnect.store import configuration, devices, kept_back, links
 from mmconnect.store.connection import transaction
@@ -21,6 +22,9 @@ from mmconnect.store.kept_back import Reason
 from mmconnect.store.links import Link
 from mmconnect.store.messages import Keys, StoredMessage
 from mmconnect.store.outbox import NewDelivery
+
+if TYPE_CHECKING:  # only a command that asks a phone needs a web client
+    from mmconnect.phones.pulling.signing_in import SignedIn
 
 SHORTEST, LONGEST = 1, 3600
 """Seconds between two looks at a phone."""
@@ -78,12 +82,12 @@ def signed_in(args: argparse.Namespace, app: str, url: str | None) -> SignedIn:
         raise UsageError("Name the phone's address: --phone-url http://192.168.1.31:8080")
     given = args.phone_password
     password = "" if given is None else opening.secret_argument(given)
+    from mmconnect.phones.pulling.signing_in import normal_url, sign_in
+
     try:
         normal = normal_url(url, app)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    from mmconnect.domain.clock import SystemClock
-
     return asyncio.run(sign_in(app, normal, args.phone_user, password, SystemClock()))
 
 

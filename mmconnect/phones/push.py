@@ -54,7 +54,7 @@ class IncomingText:
     attachments: tuple[Attachment, ...] | None = None
     head: bytes | None = field(default=None, repr=False)
     """The first HEAD bytes of a data SMS, all that every way of SMSGate tells of one."""
-    rough: bool = False
+    rough: bool = field(default=False, compare=False)
     """Whether its time is only roughly the one that another way of the phone gives."""
     announcement: bool = False
     """True for `mms:received`: an MMS waits at the operator; its contents may follow."""

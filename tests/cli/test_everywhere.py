@@ -34,6 +34,12 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
     with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db, db:
         db.execute("UPDATE messages SET test = 0 WHERE id = ?", (text["messageId"],))
     spare = desk("endpoint", "test", endpoint, "--json").json
+    linked = [desk("device", "add", "--name", name, "--json").json["id"] for name in "ab"]
+    with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db, db:
+        db.executemany(
+            "INSERT INTO phone_links VALUES (?, 'http://127.0.0.1:9', NULL, 'x', NULL, 0)",
+            [(one,) for one in linked],
+        )
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
     body.write_bytes(b"x")
     return {
@@ -48,6 +54,9 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "device add": ["--name", "New"],
         "device remove": [old],
         "device new-token": [device],
+        "device link": [linked[0], "--poll", "5s"],
+        "device unlink": [linked[1]],
+        "device history": [linked[0]],
         "message show": [test["messageId"]],
         "message send": [text["messageId"], "--endpoint", endpoint],
         "message delete": [spare["messageId"], "--yes"],
@@ -75,7 +84,12 @@ def test_it_answers_a_person_and_a_program(
     assert person.out.strip()
     with pytest.raises(ValueError):
         json.loads(person.out)
-    if command in ("endpoint remove", "device remove", "message delete"):  # they are gone now
+    if command in (
+        "endpoint remove",
+        "device remove",
+        "device unlink",
+        "message delete",
+    ):  # they are gone now
         assert desk(*line, "--json").code == 1
         return
     program = desk(*line, "--json")

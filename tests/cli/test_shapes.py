@@ -6,9 +6,11 @@ Ids, times and texts differ from run to run; names, their order and the kinds of
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -120,6 +122,14 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     assert service.stop() == 0  # now it is written down when the phone was heard
     take("device list")
     take("device new-token", device)
+    with contextlib.closing(sqlite3.connect(service.directory / "mmconnect.db")) as db, db:
+        db.execute(
+            "INSERT INTO phone_links VALUES (?, 'http://127.0.0.1:9', NULL, 'x', NULL, 0)",
+            (device,),
+        )
+    take("device link", device, "--poll", "5s")
+    take("device history", device)
+    take("device unlink", device)
     take("device remove", device)
     take("endpoint remove", endpoint, "--yes")
     take("version")

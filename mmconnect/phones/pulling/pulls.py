@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from mmconnect.phones.apps import smsforwarder, smsgate
+from mmconnect.phones.apps import smsforwarder
+from mmconnect.phones.pulling import PORTS
 from mmconnect.phones.pulling.forwarder_phone import ForwarderPhone
 from mmconnect.phones.pulling.provisioning import PREFIX
 from mmconnect.phones.pulling.smsgate_phone import SmsGatePhone
@@ -21,8 +22,6 @@ log = logging.getLogger(__name__)
 
 AFTER_A_MISTAKE = 5.0
 """Seconds after which a look that failed in a way nobody foresaw is tried again."""
-FETCHED_FROM = (smsgate.NAME, smsforwarder.NAME)
-"""The apps that can be fetched from."""
 
 
 class _Fetching:
@@ -115,7 +114,7 @@ class Pulls:
         wanted = {
             link.device_id: (link, now.devices[link.device_id].app)
             for link in now.links.values()
-            if now.devices[link.device_id].app in FETCHED_FROM
+            if now.devices[link.device_id].app in PORTS
         }
         for device_id, one in list(self._running.items()):
             if wanted.get(device_id) != (one.link, one.app):

@@ -12,13 +12,12 @@ from urllib.parse import urlsplit
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import Refused as NotDone
-from mmconnect.phones.apps import smsforwarder, smsgate
+from mmconnect.phones.apps import smsforwarder
 from mmconnect.phones.clients.http import PhoneHttp, Refused, Unreachable
 from mmconnect.phones.clients.smsforwarder import SmsForwarder
 from mmconnect.phones.clients.smsgate import SmsGate, Tokens, basic, version_of
+from mmconnect.phones.pulling import PORTS
 
-PORTS = {smsgate.NAME: 8080, smsforwarder.NAME: 5000}
-"""The apps that can be fetched from, and where their servers listen unless told otherwise."""
 READABLE_SINCE = (1, 59)
 """The first version of SMS Gateway whose inbox can be read."""
 WANTED = "1.66.2"
