@@ -21,7 +21,7 @@ from mmconnect.phones.tokens import new_token
 from mmconnect.phones.urls import push_url
 from mmconnect.service.addresses import bases
 from mmconnect.service.lock import running
-from mmconnect.store import devices, settings
+from mmconnect.store import devices, links, settings
 
 LONGEST_WINDOW = 90 * 86_400
 """Seconds that keys are certain to be remembered."""
@@ -143,6 +143,7 @@ def _remove(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         device = _get(store, args.id)
         devices.remove(store.db, device.id, store.clock.now())
+        links.remove(store.db, device.id)  # with the tokens that open the phone
     if args.json:
         output.document({"id": device.id, "removed": True})
     else:
