@@ -21,11 +21,22 @@ async def serving(
 ) -> AsyncIterator[tuple[Server, int]]:
     """A server, and its port."""
     server = Server(handler, **options)
+    plain = Server(no_tls)
     try:
-        await server.start(host, 0, tls=tls)
-        yield server, server.addresses[0][1]
+        if tls is not None:
+            ((_, port),) = await server.start_tls(host, 0, lambda: tls, plain)
+        else:
+            await server.start(host, 0)
+            port = server.addresses[0][1]
+        yield server, port
     finally:
         await server.close(0.5)
+        await plain.close(0.5)
+
+
+async def no_tls(_: Request) -> Answer:
+    """What somebody hears who speaks plain HTTP where TLS is spoken."""
+    return Answer(head=head(400, "text/plain"), body=b"speak TLS", close=True)
 
 
 async def ok(_: Request) -> Answer:
