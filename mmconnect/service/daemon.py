@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
 import resource
 import signal
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
-from mmconnect import __version__
+from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.announcing import Announcing
@@ -42,9 +41,11 @@ from mmconnect.phones.presence import Presences
 from mmconnect.phones.pulling.pulls import Pulls
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.service.addresses import bases, hosts, own_addresses, reachable
-from mmconnect.service.lock import Lock, Running
+from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.timekeeping import Timekeeper
+from mmconnect.service.tls.https import Https
+from mmconnect.service.tls.keeper import Keeper, brought
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
@@ -67,6 +68,9 @@ class Started:
     phone: list[str]
     """`host:port` where phones reach it."""
     admin: list[str]
+    phone_tls: list[str]
+    """For HTTPS; empty while there is no certificate, as is `admin_tls`."""
+    admin_tls: list[str]
     directory: Path
     devices: int
     endpoints: int
@@ -127,7 +131,6 @@ async def _run(
             moving=lambda: clock.moving,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
-        tls_at: list[str] = []
         pulls = Pulls(
             Tools(
                 database=database,
@@ -137,7 +140,7 @@ async def _run(
                 look=watch.look,
                 clock=clock,
                 http=PhoneHttp(egress.rule),
-                where=lambda: bases(phone_at, tls_at),
+                where=lambda: bases(phone_at, https.phone_side),
                 trusted=trusted,
             )
         )
@@ -150,6 +153,7 @@ async def _run(
             clock,
             trusted,
             pushed=pulls.pushed,
+            sites={"ca.crt": lambda request: https.certificate(request)},
         )
         announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
@@ -190,8 +194,13 @@ async def _run(
         loops(clock.run())
         stack.push_async_callback(dispatcher.stop)
 
+        keeper = Keeper(directory, brought(options), oversight.warnings, clock, trusted)
         admin = web.AppRunner(
-            make_site(oversight.status, oversight.metrics.scrape),
+            make_site(
+                oversight.status,
+                oversight.metrics.scrape,
+                Secure(port=lambda: https.admin_port, authority=lambda: keeper.authority),
+            ),
             access_log=None,
             logger=discreet_log(),
             shutdown_timeout=2.0,
@@ -210,7 +219,15 @@ async def _run(
                 port = phones.addresses[0][1] if phones.addresses else at.port
                 await phones.start(host, port, BACKLOG)
         phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
-        egress.listening([*admin_at, *phone_at])
+        https = Https.of(options, keeper, oversight.warnings, phones, phone_at, admin, admin_at)
+        stack.push_async_callback(https.close)
+        await https.start()
+
+        def tell() -> None:
+            note = https.note()
+            egress.listening([*note.admin, *note.phone, *note.admin_tls, *note.phone_tls])
+            lock.tell(note)
+
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(pulls.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
@@ -219,12 +236,15 @@ async def _run(
         loops(Janitor(database, watch.look, clock, may_prune=clock.may_prune).run())
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
-        lock.tell(Running(pid=os.getpid(), version=__version__, admin=admin_at, phone=phone_at))
+        tell()
+        loops(https.run(opened=tell))
         now = watch.look()
         started(
             Started(
                 phone=reachable(phone_at),
                 admin=reachable(admin_at),
+                phone_tls=reachable(https.phone_side),
+                admin_tls=reachable(https.admin_side),
                 directory=directory,
                 devices=sum(d.removed_at is None for d in now.devices.values()),
                 endpoints=sum(not e.alert for e in now.endpoints.values()),

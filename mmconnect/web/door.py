@@ -14,7 +14,7 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from mmconnect.web.connection import HANDSHAKE
@@ -62,21 +62,28 @@ class Door:
         self._entering: dict[asyncio.Task[None], None] = {}
         """Are in their handshake; oldest first."""
 
-    async def open(self, host: str, port: int, backlog: int = 100) -> list[tuple[str, int]]:
-        """Listen at an address, besides those before; where that is. Raises OSError."""
-        found = await self._loop.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+    async def open(
+        self, hosts: Sequence[str], port: int, backlog: int = 100
+    ) -> list[tuple[str, int]]:
+        """Listen at all of these, or at none; host and port of each. Raises OSError.
+
+        Port 0 is any free one, the same for all.
+        """
         opened: list[socket.socket] = []
         try:
-            for family, kind, protocol, _, address in dict.fromkeys(found):
-                opened.append(listening := socket.socket(family, kind, protocol))
-                listening.setblocking(False)
-                listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                listening.bind(address)
-                listening.listen(backlog)
+            for host in hosts:
+                found = await self._loop.getaddrinfo(
+                    host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                )
+                for family, kind, protocol, _, address in dict.fromkeys(found):
+                    opened.append(listening := socket.socket(family, kind, protocol))
+                    listening.setblocking(False)
+                    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if family == socket.AF_INET6:
+                        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                    listening.bind((address[0], port, *address[2:]))
+                    listening.listen(backlog)
+                    port = listening.getsockname()[1]
         except OSError:
             for listening in opened:
                 listening.close()

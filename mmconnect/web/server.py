@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
 from mmconnect.web.connection import Connection
@@ -54,18 +54,18 @@ class Server:
 
     async def start_tls(
         self,
-        host: str,
+        hosts: Sequence[str],
         port: int,
         context: Callable[[], ssl.SSLContext],
         elsewhere: Server,
         backlog: int = 100,
     ) -> list[tuple[str, int]]:
-        """Listen for TLS; where that is. Raises OSError.
+        """Listen for TLS at all of these, or at none; host and port of each. Raises OSError.
 
         `context` is asked at each connection; whoever speaks plain HTTP is answered by `elsewhere`.
         """
         door = Door(context, self.connection, elsewhere.connection, self.saw)
-        opened = await door.open(host, port, backlog)
+        opened = await door.open(hosts, port, backlog)
         self._doors.append(door)
         return opened
 
@@ -80,8 +80,10 @@ class Server:
 
     async def close(self, patience: float = FINISHING) -> None:
         """Take no more connections and end those there are; what is under way has `patience`."""
-        for at in (*self._listening, *self._doors):
+        for at in self._listening:
             at.close()
+        for door in self._doors:
+            door.close()
         for connection in list(self.connections):
             self._send_away(connection, patience)
         if self._leaving:

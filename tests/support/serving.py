@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mmconnect.web.http import Answer, Handler, Request, head
-from mmconnect.web.server import Server
+from mmconnect.web.server import KEEP_ALIVE, Server
 
 PLAIN = head(200, "text/plain")
 
@@ -17,14 +17,14 @@ async def serving(
     handler: Handler,
     host: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
-    **options: float,
+    keep_alive: float = KEEP_ALIVE,
 ) -> AsyncIterator[tuple[Server, int]]:
     """A server, and its port."""
-    server = Server(handler, **options)
+    server = Server(handler, keep_alive=keep_alive)
     plain = Server(no_tls)
     try:
         if tls is not None:
-            ((_, port),) = await server.start_tls(host, 0, lambda: tls, plain)
+            ((_, port),) = await server.start_tls([host], 0, lambda: tls, plain)
         else:
             await server.start(host, 0)
             port = server.addresses[0][1]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mmconnect.config import Settings
 from mmconnect.domain.clock import Clock, iso
 from mmconnect.domain.errors import ConfigError, MmconnectError
 from mmconnect.service.tls import context, files, names
@@ -40,6 +41,13 @@ class Brought:
     certificate: Path
     key: Path | None
     """None when it is in the same file."""
+
+
+def brought(options: Settings) -> Brought | None:
+    """What --tls-cert and --tls-key name, if anything."""
+    if options.tls_cert is None:
+        return None
+    return Brought(certificate=options.tls_cert, key=options.tls_key)
 
 
 class Warn(Protocol):
@@ -190,8 +198,7 @@ class Keeper:
             remedy = (
                 "Phones that push over HTTPS are served with the last one as long as it is valid."
                 if ours
-                else "Mend the files of --tls-cert and --tls-key, then `systemctl reload mmconnect`,"
-                " or send SIGHUP."
+                else "Mend the files of --tls-cert and --tls-key, then send SIGHUP again."
             )
             return self._wrong, remedy
         if self.server is None or not self._trusted():

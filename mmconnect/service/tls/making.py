@@ -94,7 +94,7 @@ def make_server(authority: bytes, hosts: Hosts, now: int) -> bytes:
         )
         .sign(signing, lib.hashes.SHA256())
     )
-    return _private(lib, key) + certificate.public_bytes(lib.serialization.Encoding.PEM)
+    return _private(lib, key) + bytes(certificate.public_bytes(lib.serialization.Encoding.PEM))
 
 
 def _validity(now: int, days: int) -> tuple[datetime, datetime]:
