@@ -57,6 +57,8 @@ class Door:
         self._context, self._secure, self._plain, self._saw = context, secure, plain, saw
         self._loop = asyncio.get_running_loop()
         self._listening: list[socket.socket] = []
+        self._short = False
+        """Whether the system had no sockets left at the last try; told once."""
         self._silent: dict[socket.socket, asyncio.TimerHandle] = {}
         """Have said nothing yet; oldest first."""
         self._entering: dict[asyncio.Task[None], None] = {}
@@ -114,10 +116,13 @@ class Door:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                log.error("No connection can be taken in at present: %s", error.strerror)
+                if not self._short:
+                    log.error("No connection can be taken in at present: %s", error.strerror)
+                self._short = True
                 self._loop.remove_reader(listening)
                 self._loop.call_later(AFTER_SHORTAGE, self._resume, listening)
                 return
+            self._short = False
             client.setblocking(False)
             if self.waiting >= MOST:
                 self._send_away_the_oldest()

@@ -86,8 +86,10 @@ class Keeper:
         self._authority: Certificate | None = None
         self._stamp: files.Stamp = ()
         self._looked_at: float | None = None
-        self._wrong: str | None = None
-        """Why a certificate could not be loaded or made."""
+        self._unusable: str | None = None
+        """Why a certificate could not be loaded, in a sentence."""
+        self._unrenewed: str | None = None
+        """Why none could be made."""
         if brought is not None:
             self._use(brought.certificate, brought.key)
         else:
@@ -115,10 +117,10 @@ class Keeper:
         try:
             self._use(self._brought.certificate, self._brought.key)
         except ConfigError as error:
-            self._wrong = f"The new certificate is not used: {error}."
-            log.error("%s The one before stays in use", self._wrong)
+            self._unusable = f"The new certificate is not used: {error}."
+            log.error("%s The one before stays in use", self._unusable)
         else:
-            self._wrong = None
+            self._unusable = None
             log.info("The certificate was read again: %s", _told(self.server))
 
     # -- loading ----------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ class Keeper:
     def _load(self) -> None:
         """Our own files, as they are now."""
         self._stamp = files.stamp(self._directory)
-        self._wrong = None
+        self._unusable = None
         try:
             pem = files.authority(self._directory)
             self._authority = None if pem is None else read(pem)
@@ -143,8 +145,8 @@ class Keeper:
             if files.server(self._directory) is not None:
                 self._use(self._directory / files.SERVER, None)
         except (OSError, ValueError, ConfigError) as error:
-            self._wrong = f"The certificate in {self._directory} cannot be used: {error}."
-            log.error("%s", self._wrong)
+            self._unusable = f"The certificate in {self._directory} cannot be used: {error}."
+            log.error("%s", self._unusable)
 
     # -- renewing ---------------------------------------------------------------------------------
 
@@ -152,15 +154,14 @@ class Keeper:
         hosts = self._present()
         why = self._why_renew(authority, hosts)
         if why is None:
+            self._unrenewed = None
             return
         try:
             await asyncio.to_thread(files.renew, self._directory, hosts, self._clock.now())
         except (MmconnectError, OSError, ValueError) as error:
-            wrong = f"The certificate for HTTPS cannot be renewed ({why}): {error}."
-            if wrong != self._wrong:
-                log.error("%s", wrong)
-            self._wrong = wrong
+            self._unrenewed = f"The certificate for HTTPS cannot be renewed ({why}): {error}."
             return
+        self._unrenewed = None
         self._load()
         log.info("A new certificate for HTTPS, as %s: %s", why, _told(self.server))
 
@@ -175,7 +176,7 @@ class Keeper:
             return f"this machine is now also {', '.join(sorted(new))}"
         if not self._trusted():
             return None
-        if now < has.not_before:
+        if authority.not_before <= now < has.not_before:
             return "the last one was made while the clock was ahead"
         left = has.not_after - now
         if left * 3 < has.not_after - has.not_before and has.not_after < authority.not_after:
@@ -194,13 +195,13 @@ class Keeper:
     def _what_is_wrong(self) -> tuple[str, str] | None:
         """Sentence and remedy."""
         ours = self._brought is None
-        if self._wrong is not None:
-            remedy = (
-                "Phones that push over HTTPS are served with the last one as long as it is valid."
-                if ours
-                else "Mend the files of --tls-cert and --tls-key, then send SIGHUP again."
+        if self._unusable is not None and not ours:
+            return (
+                self._unusable,
+                "Mend the files of --tls-cert and --tls-key, then send SIGHUP again.",
             )
-            return self._wrong, remedy
+        if (trouble := self._unusable or self._unrenewed) is not None:
+            return trouble, "Until then HTTPS is served with the last one, while it is valid."
         if self.server is None or not self._trusted():
             return None
         now = self._clock.now()
@@ -212,6 +213,13 @@ class Keeper:
                 " install."
                 if ours
                 else "Renew it, then send SIGHUP: phones refuse it once it has ended.",
+            )
+        if self._authority is not None and now < self._authority.not_before:
+            return (
+                "mmconnect's CA was made while the clock of this machine was ahead, so phones do"
+                " not take it yet.",
+                "`mmconnect tls create-ca --replace` makes a new one; then every phone has to"
+                " install it.",
             )
         if self._authority is not None and now >= self._authority.not_after - AUTHORITY_ENDS_SOON:
             return (
