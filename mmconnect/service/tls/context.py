@@ -56,7 +56,7 @@ def _fault(error: ssl.SSLError, certificate: Path, key: Path) -> str:
         return f"The private key in {key} is not that of the certificate in {certificate}"
     if _holds(certificate, b"-----BEGIN CERTIFICATE-----"):
         if _holds(key, b"PRIVATE KEY-----"):
-            return f"The certificate in {certificate} or the key in {key} is damaged or too weak"
+            return f"The certificate in {certificate} is damaged, or too weak, or its key is"
         return f"{key} holds no private key (PEM, -----BEGIN PRIVATE KEY-----)"
     return f"{certificate} holds no certificate (PEM, -----BEGIN CERTIFICATE-----)"
 

@@ -167,7 +167,7 @@ class Keeper:
 
     def _why_renew(self, authority: Certificate, hosts: Hosts) -> str | None:
         now, has = self._clock.now(), self.server
-        if has is None:
+        if has is None or not (self._directory / files.SERVER).exists():
             return "there was none"
         if has.issuer_key_id != authority.key_id:
             return "the CA is another one"

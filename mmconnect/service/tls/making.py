@@ -36,7 +36,7 @@ def make_authority(name: str, now: int) -> tuple[bytes, bytes]:
     """
     lib = _library()
     key = lib.ec.generate_private_key(lib.ec.SECP256R1())
-    subject = lib.x509.Name([lib.x509.NameAttribute(lib.oid.COMMON_NAME, name[:64])])
+    subject = lib.x509.Name([lib.x509.NameAttribute(lib.oid.COMMON_NAME, _common(name))])
     begin, end = _validity(now, AUTHORITY_DAYS)
     certificate = (
         lib.x509.CertificateBuilder()
@@ -75,7 +75,7 @@ def make_server(authority: bytes, hosts: Hosts, now: int) -> bytes:
     known = issuer.extensions.get_extension_for_class(lib.x509.SubjectKeyIdentifier).value
     certificate = (
         lib.x509.CertificateBuilder()
-        .subject_name(lib.x509.Name([lib.x509.NameAttribute(lib.oid.COMMON_NAME, common[:64])]))
+        .subject_name(lib.x509.Name([lib.x509.NameAttribute(lib.oid.COMMON_NAME, _common(common))]))
         .issuer_name(issuer.subject)
         .public_key(key.public_key())
         .serial_number(lib.x509.random_serial_number())
@@ -101,6 +101,11 @@ def _validity(now: int, days: int) -> tuple[datetime, datetime]:
     """From when until when. Before EARLIEST it cannot be, whatever a clock without battery says."""
     begin = datetime.fromtimestamp(max(now, EARLIEST) // 1000, UTC) - timedelta(days=BACKDATED_DAYS)
     return begin, begin + timedelta(days=days)
+
+
+def _common(name: str) -> str:
+    """At most 64 bytes (RFC 5280, ub-common-name)."""
+    return name.encode()[:64].decode(errors="ignore")
 
 
 def _usage(lib: Any, *, sign_certificates: bool) -> Any:
