@@ -51,17 +51,18 @@ async def test_pages_lead_to_https_and_nothing_else_does(tmp_path: Path, path: s
 
 
 async def test_nothing_leads_anywhere_while_there_is_no_https(tmp_path: Path):
-    async with appliance(tmp_path) as box:
-        async with TestClient(TestServer(site(box, None))) as client:
-            assert (await client.get("/", allow_redirects=False)).status == 200
+    async with appliance(tmp_path) as box, TestClient(TestServer(site(box, None))) as client:
+        assert (await client.get("/", allow_redirects=False)).status == 200
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-Proto", "X-Forwarded-For", "Forwarded", "Via"])
 async def test_a_proxy_that_speaks_https_itself_is_not_sent_in_circles(tmp_path: Path, header: str):
-    async with appliance(tmp_path) as box:
-        async with TestClient(TestServer(site(box, Secure(port=lambda: 8483)))) as client:
-            told = await client.get("/", headers={header: "https"}, allow_redirects=False)
-            assert told.status == 200
+    async with (
+        appliance(tmp_path) as box,
+        TestClient(TestServer(site(box, Secure(port=lambda: 8483)))) as client,
+    ):
+        told = await client.get("/", headers={header: "https"}, allow_redirects=False)
+        assert told.status == 200
 
 
 @pytest.mark.parametrize(
