@@ -29,7 +29,13 @@ GOLDEN = ROOT / "tests" / "golden"
 PAGES = {
     page.relative_to(ROOT).as_posix(): page for page in (ROOT / "README.md", *DOCS.glob("*.md"))
 }
-OURS = ["README.md", "docs/getting-started.md", "docs/phone-apps.md", "docs/https.md", "docs/cli.md"]
+OURS = [
+    "README.md",
+    "docs/getting-started.md",
+    "docs/phone-apps.md",
+    "docs/https.md",
+    "docs/cli.md",
+]
 """Whose commands are all tried against the command line."""
 
 
