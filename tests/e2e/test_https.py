@@ -191,6 +191,9 @@ def test_the_start_says_so_and_an_endpoint_there_is_refused(secure: Secure) -> N
     for port in (secure.phone[1], secure.admin[1]):
         told = secure.service.run("endpoint", "add", f"https://127.0.0.1:{port}/", "--json")
         assert "mmconnect itself" in told.stderr
+    assert secure.gateway.text("one") == 200
+    held = "SELECT count(*) FROM endpoints WHERE held_class = 'blocked'"
+    until(lambda: secure.service.count(held) == 2, "both are held: nothing is sent there")
 
 
 # -- renewal ---

@@ -6,7 +6,7 @@ import shutil
 import ssl
 import stat
 import subprocess
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError, Refused
-from mmconnect.service.tls import context, files, making, names
+from mmconnect.service.tls import context, files, making, names, reading
 from mmconnect.service.tls.names import hosts
 from mmconnect.service.tls.reading import read
 from tests.support.https import HERE, made
@@ -162,6 +162,17 @@ def test_certificates_of_others_are_read_too(tmp_path: Path, subject: str):
     assert (ours.names, ours.addresses) == (("gate.example",), ("10.0.0.1",))
     assert ours.subject in ("", "one", "gate.example")
     assert "common" in subject or ours.subject
+
+
+@pytest.mark.parametrize(
+    ("tag", "text", "year"),
+    [(0x17, "500101000000Z", 1950), (0x17, "491231235959Z", 2049), (0x18, "20500101000000Z", 2050)],
+)
+def test_the_years_of_both_kinds_of_time(tag: int, text: str, year: int):
+    found = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(
+        milliseconds=reading._moment(tag, text.encode())
+    )
+    assert found.year == year
 
 
 def test_every_damage_is_an_error_and_no_other_one(directory: Path):

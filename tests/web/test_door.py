@@ -242,10 +242,11 @@ async def test_a_crowd_at_the_door_is_bounded_and_lets_the_next_one_in(
 
 
 async def test_closing_sends_everybody_away(directory: Path):
-    async with phones(directory) as (_, port):
+    async with phones(directory) as (serving, port):
         silent, begun = await Line.open(port), await Line.open(port)
         await begun.send(HELLO)
-        await asyncio.sleep(0.05)
+        await eventually(lambda: len(serving.door._entering) == len(serving.door._silent) == 1)
+    assert serving.door.waiting == 0
     for line in (silent, begun):
         assert await line.at_end()
         line.close()
