@@ -10,13 +10,11 @@ import asyncio
 import contextlib
 import gc
 import logging
-import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
@@ -31,7 +29,6 @@ from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock, SystemClock
-from mmconnect.domain.errors import ConfigError
 from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.clients.http import PhoneHttp
 from mmconnect.phones.intake import Intake
@@ -40,9 +37,11 @@ from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.pulling.pulls import Pulls
 from mmconnect.phones.pulling.tools import Tools
-from mmconnect.service.addresses import bases, hosts, own_addresses, reachable
+from mmconnect.service.addresses import bases, own_addresses, reachable
 from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
+from mmconnect.service.ports import opening
+from mmconnect.service.process import background, raise_file_limit
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls.https import Https
 from mmconnect.service.tls.keeper import Keeper, brought
@@ -82,7 +81,7 @@ async def serve(options: Settings, directory: Path, started: Callable[[Started],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)  # a second one changes nothing
-    _raise_file_limit()
+    raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lock = Lock(directory)
     try:
@@ -174,7 +173,7 @@ async def _run(
             clock.belief,
         )
 
-        loops = await stack.enter_async_context(_background())
+        loops = await stack.enter_async_context(background())
 
         def configuration_changed() -> None:
             dispatcher.wake()
@@ -207,16 +206,16 @@ async def _run(
         )
         await admin.setup()
         stack.push_async_callback(admin.cleanup)
-        with _opening(options.admin_listen, "--admin-listen") as at:
-            for host in hosts(at.host):
-                port = admin.addresses[0][1] if admin.addresses else at.port
+        with opening(options.admin_listen, "--admin-listen") as bind:
+            for host in bind:
+                port = admin.addresses[0][1] if admin.addresses else options.admin_listen.port
                 await web.TCPSite(admin, host, port, backlog=BACKLOG).start()
         admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
         phones = listener.server()
         stack.push_async_callback(phones.close)
-        with _opening(options.phone_listen, "--phone-listen") as at:
-            for host in hosts(at.host):
-                port = phones.addresses[0][1] if phones.addresses else at.port
+        with opening(options.phone_listen, "--phone-listen") as bind:
+            for host in bind:
+                port = phones.addresses[0][1] if phones.addresses else options.phone_listen.port
                 await phones.start(host, port, BACKLOG)
         phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
         https = Https.of(options, keeper, oversight.warnings, phones, phone_at, admin, admin_at)
@@ -254,34 +253,6 @@ async def _run(
         log.info("Stopping: no new texts are taken, what is in flight finishes")
 
 
-@contextlib.contextmanager
-def _opening(at: Listen, flag: str) -> Iterator[Listen]:
-    """While a listener is opened: what stands in its way is told in a sentence."""
-    try:
-        yield at
-    except OSError as error:
-        raise ConfigError(
-            f"{flag} {at} cannot be opened: {error.strerror or error}. Is another program using the"
-            f" port? Choose another with {flag}"
-        ) from error
-
-
-@contextlib.asynccontextmanager
-async def _background() -> Any:
-    """Side tasks that live as long as the service."""
-    tasks: set[asyncio.Task[Any]] = set()
-
-    def start(work: Coroutine[Any, Any, Any]) -> None:
-        tasks.add(asyncio.create_task(work))
-
-    try:
-        yield start
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 async def _for_ever(
     interval: float, turn: Callable[[], Awaitable[float | None]], name: str
 ) -> None:
@@ -301,10 +272,3 @@ async def _release_announcements(intake: Intake, clock: Clock) -> None:
         return None if due is None else (due - clock.now()) / 1000
 
     await _for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")
-
-
-def _raise_file_limit() -> None:
-    """As many open files as the system allows: every phone and receiver is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

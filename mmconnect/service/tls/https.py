@@ -7,12 +7,11 @@ in a warning and tried again.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from aiohttp import web
@@ -20,8 +19,9 @@ from aiohttp import web
 from mmconnect import __version__
 from mmconnect.config import Listen, Settings
 from mmconnect.domain.errors import ConfigError
-from mmconnect.service.addresses import hosts, reachable
+from mmconnect.service.addresses import reachable
 from mmconnect.service.lock import Running
+from mmconnect.service.ports import opening
 from mmconnect.service.tls.keeper import Keeper, Warn
 from mmconnect.web.door import Door
 from mmconnect.web.http import Answer, Handler, Misfit, Request, head
@@ -181,14 +181,16 @@ class Https:
         phone_at, admin_at = self.options.phone_tls_listen, self.options.admin_tls_listen
         if phone_at is not None and not self.phone_side:
             plain = self._answering(self._say_https_to_phones)
-            with _opening(phone_at, "--phone-tls-listen") as (bind, port):
-                found = await self.phones.start_tls(bind, port, self._context, plain, BACKLOG)
+            with opening(phone_at, "--phone-tls-listen") as bind:
+                found = await self.phones.start_tls(
+                    bind, phone_at.port, self._context, plain, BACKLOG
+                )
             self.phone_side = [str(Listen(host=host, port=port)) for host, port in found]
         if admin_at is not None and not self.admin_side:
             plain = self._answering(self._say_https_to_browsers)
             door = Door(self._context, self.admin, plain.connection, lambda misfit, address: None)
-            with _opening(admin_at, "--admin-tls-listen") as (bind, port):
-                found = await door.open(bind, port, BACKLOG)
+            with opening(admin_at, "--admin-tls-listen") as bind:
+                found = await door.open(bind, admin_at.port, BACKLOG)
             self._door = door
             self.admin_side = [str(Listen(host=host, port=port)) for host, port in found]
 
@@ -217,18 +219,6 @@ class Https:
             sentence = "This port speaks HTTPS: write https:// in the address.\n"
             return Answer(head=head(400, _PLAIN), body=sentence.encode(), close=True)
         return Answer(head=head(307, _PLAIN, {"Location": to}), body=b"", close=True)
-
-
-@contextlib.contextmanager
-def _opening(at: Listen, flag: str) -> Iterator[tuple[list[str], int]]:
-    """While a listener is opened: what stands in its way is told in a sentence."""
-    try:
-        yield hosts(at.host), at.port
-    except OSError as error:
-        raise ConfigError(
-            f"{flag} {at} cannot be opened: {error.strerror or error}. Is another program using the"
-            f" port? Choose another with {flag}"
-        ) from error
 
 
 def _port(bound: list[str]) -> int | None:
