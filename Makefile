@@ -13,9 +13,10 @@ PY := $(VENV)/bin/python
 stamp := $(subst /,_,$(PYTHON))
 RUN_READY := $(VENV)/.run-$(stamp)
 TEST_READY := $(VENV)/.test-$(stamp)
+TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run test check lint types ci bench soak scale wear neighbours build crash long lock clean
+.PHONY: help run tls test check lint types ci bench soak scale wear neighbours build crash long lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -23,6 +24,8 @@ help: ## this list
 
 run: $(RUN_READY) ## start mmconnect from this checkout (no test packages)
 	$(VENV)/bin/mmconnect serve $(ARGS)
+
+tls: $(TLS_READY) ## add what `mmconnect tls create-ca` needs to the environment of `make run`
 
 test: $(TEST_READY) ## every test that pip can bring what it needs
 	$(PY) -m pytest -n $(JOBS) --dist worksteal -m "not apt and not long" $(ARGS)
@@ -83,10 +86,14 @@ $(RUN_READY): pyproject.toml requirements/runtime.txt scripts/venv.sh
 	@sh scripts/venv.sh $(VENV) "$(PYTHON)" requirements/runtime.txt --package
 	@touch $@
 
+$(TLS_READY): $(RUN_READY) requirements/tls.txt
+	@sh scripts/venv.sh $(VENV) "$(PYTHON)" requirements/tls.txt
+	@touch $@
+
 $(TEST_READY): pyproject.toml requirements/test.txt scripts/venv.sh
 	@if [ -e $@ ]; then rm -rf $(VENV); fi
 	@sh scripts/venv.sh $(VENV) "$(PYTHON)" requirements/test.txt --package
-	@touch $@ $(RUN_READY)
+	@touch $(RUN_READY) $(TLS_READY) $@
 
 $(BUILD_READY): requirements/build.txt scripts/venv.sh
 	@rm -rf $(BUILD_VENV)

@@ -42,6 +42,15 @@ def _listen_or_off(text: str) -> Listen | None:
     return None if text.lower() == "off" else _listen(text)
 
 
+def _file_or_off(text: str) -> Path | None:
+    if text.lower() == "off":
+        return None
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise ValueError("write the file's whole path, beginning with /, or off")
+    return path
+
+
 def _one_of(*names: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text.lower() not in names:
@@ -103,6 +112,20 @@ OPTIONS = (
         help="where the admin side listens, HTTPS (once there is a certificate)",
     ),
     Option(
+        name="tls_cert",
+        default="off",
+        parse=_file_or_off,
+        metavar="FILE|off",
+        help="a certificate of your own for HTTPS, with its chain (PEM), instead of mmconnect's",
+    ),
+    Option(
+        name="tls_key",
+        default="off",
+        parse=_file_or_off,
+        metavar="FILE|off",
+        help="its private key (PEM); off: it is in the file of --tls-cert",
+    ),
+    Option(
         name="log_format",
         default="text",
         parse=_one_of("text", "json"),
@@ -129,6 +152,8 @@ class Settings:
     phone_listen: Listen
     phone_tls_listen: Listen | None
     admin_tls_listen: Listen | None
+    tls_cert: Path | None
+    tls_key: Path | None
     log_format: str
     log_level: str
     unknown_variables: tuple[str, ...] = ()
@@ -165,6 +190,8 @@ def settle(
 ) -> Settings:
     """Settings from all sources. Raises ConfigError naming option, value and source."""
     values = {option.name: _value(option, flags, environ, file) for option in OPTIONS}
+    if values["tls_key"] is not None and values["tls_cert"] is None:
+        raise ConfigError("--tls-key is the key of a certificate: name that, too, with --tls-cert")
     known = {o.variable for o in OPTIONS} | {PREFIX + name.upper() for name in _ELSEWHERE}
     unknown = sorted(v for v in environ if v.startswith(PREFIX) and v not in known)
     return Settings(**values, unknown_variables=tuple(unknown))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, and a clock that
-# jumps (faketime). Installs what is missing when it may; what stays missing is said here, and its
+# jumps (faketime), and our TLS seen by nmap. Installs what is missing when it may; what stays missing is said here, and its
 # tests skip with the same reason.
 set -eu
 python=$1
@@ -13,6 +13,7 @@ want ruby ruby
 want go golang-go
 want node nodejs
 want faketime faketime
+want nmap nmap
 
 if [ -z "$wanted" ]; then
     echo "apt: everything these tests need is here"

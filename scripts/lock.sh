@@ -17,6 +17,7 @@ compile() {
 }
 compile test --annotation-style line --extra test "$@"
 compile runtime --no-annotate -c requirements/test.txt "$@"
+compile tls --no-annotate --extra tls -c requirements/test.txt "$@"
 compile build --no-annotate --extra build -c requirements/test.txt "$@"
 
 for python_version in 3.11 3.12 3.13; do

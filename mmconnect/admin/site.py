@@ -15,6 +15,7 @@ from aiohttp.typedefs import Handler
 from markupsafe import Markup, escape
 
 from mmconnect import __version__, paths
+from mmconnect.admin.secure import SECURE, Secure, certificate, lead_to_https
 from mmconnect.admin.status import Status
 from mmconnect.web.forwarded import asked_from_here
 
@@ -37,9 +38,12 @@ _SECURITY = {
 }
 
 
-def make_site(status: Status, scrape: Callable[[], Awaitable[bytes]]) -> web.Application:
+def make_site(
+    status: Status, scrape: Callable[[], Awaitable[bytes]], secure: Secure | None = None
+) -> web.Application:
     """The application behind the admin address; `scrape` gives the metrics as text."""
-    app = web.Application(middlewares=[_told_errors])
+    app = web.Application(middlewares=[_told_errors, lead_to_https])
+    app[SECURE] = secure or Secure()
     app[STATUS] = status
     app[SCRAPE] = scrape
     app[TEMPLATES] = jinja2.Environment(
@@ -54,6 +58,7 @@ def make_site(status: Status, scrape: Callable[[], Awaitable[bytes]]) -> web.App
             web.get("/healthz", _health),
             web.get("/readyz", _ready),
             web.get("/metrics", _metrics),
+            web.get("/ca.crt", certificate),
             web.static("/static", paths.resource_root() / "static"),
         ]
     )

@@ -20,7 +20,7 @@ from typing import Any
 from mmconnect.domain.errors import MmconnectError, UsageError
 
 _FAMILIES = (
-    *("serve", "endpoint", "device", "message", "delivery", "settings"),
+    *("serve", "endpoint", "device", "message", "delivery", "settings", "tls"),
     *("receive", "verify", "version"),
 )
 

@@ -20,7 +20,8 @@ def egress(store: opening.Store) -> Egress:
     known = configuration.load(store.db)
     found = Egress(lambda: known, own_addresses)
     if (service := running(store.directory)) is not None:
-        found.listening([*service.admin, *service.phone])
+        bound = (service.admin, service.phone, service.admin_tls, service.phone_tls)
+        found.listening([at for side in bound for at in side])
     return found
 
 

@@ -52,7 +52,12 @@ def _tell(command: str, started: Started) -> None:
     phone, admin = started.phone[0], started.admin[0]
     print("mmconnect is running.\n")
     print(f"  Phones push to   http://{phone}/in/TOKEN")
-    print(f"  Status page      http://{admin}/")
+    if started.phone_tls:
+        print(f"                   https://{started.phone_tls[0]}/in/TOKEN")
+    if started.admin_tls:
+        print(f"  Status page      https://{started.admin_tls[0]}/")
+    else:
+        print(f"  Status page      http://{admin}/")
     others = sorted({a.rpartition(":")[0] for a in started.phone[1:]})
     if others:
         print(f"  Also reachable   at {', '.join(others)}")
@@ -75,6 +80,8 @@ def _tell_programs(started: Started) -> None:
             "pid": os.getpid(),
             "phone": started.phone,
             "admin": started.admin,
+            "phoneTls": started.phone_tls,
+            "adminTls": started.admin_tls,
             "dataDir": str(started.directory),
             "devices": started.devices,
             "endpoints": started.endpoints,
@@ -87,6 +94,6 @@ def _tell_programs(started: Started) -> None:
 def _log(started: Started) -> None:
     log.info(
         "mmconnect is running: phones at %s, admin at %s",
-        ", ".join(started.phone),
-        ", ".join(started.admin),
+        ", ".join([*started.phone, *(f"https://{at}" for at in started.phone_tls)]),
+        ", ".join([*started.admin, *(f"https://{at}" for at in started.admin_tls)]),
     )

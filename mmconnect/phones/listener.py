@@ -22,7 +22,7 @@ from mmconnect.store import devices
 from mmconnect.store.configuration import Entry, Look
 from mmconnect.store.database import Database
 from mmconnect.web.body import BodyReader, Broken, TooLarge, TooSlow
-from mmconnect.web.http import Answer, Handler, Request, media_type
+from mmconnect.web.http import Answer, Handler, Misfit, Request, media_type
 from mmconnect.web.server import Server
 from mmconnect.web.throttle import Throttle
 
@@ -32,6 +32,11 @@ RETRYING_APP_WINDOW = 120
 """Seconds in which an app that retries may send the same body again."""
 _WRONG_TOKENS = 20
 """Wrong tokens that one address may try in a minute."""
+_MISTAKES = {
+    Misfit.TLS_TO_PLAIN: Mistake.HTTPS_TO_HTTP,
+    Misfit.PLAIN_TO_TLS: Mistake.HTTP_TO_HTTPS,
+    Misfit.DISTRUST: Mistake.TLS_REFUSED,
+}
 LARGE = 256 * 2**10
 """Bytes of a body that is read on a thread."""
 
@@ -73,7 +78,10 @@ class Listener:
 
     def server(self) -> Server:
         """A server for one listening address."""
-        return Server(self.handle)
+        return Server(self.handle, saw=self._misfit)
+
+    def _misfit(self, misfit: Misfit, address: str) -> None:
+        self.sightings.saw(_MISTAKES[misfit], address)
 
     async def handle(self, request: Request) -> Answer:
         """Answer one request."""

@@ -10,18 +10,15 @@ import asyncio
 import contextlib
 import gc
 import logging
-import os
-import resource
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aiohttp import web
 
-from mmconnect import __version__
+from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.announcing import Announcing
@@ -32,7 +29,6 @@ from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock, SystemClock
-from mmconnect.domain.errors import ConfigError
 from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.clients.http import PhoneHttp
 from mmconnect.phones.intake import Intake
@@ -41,10 +37,14 @@ from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.pulling.pulls import Pulls
 from mmconnect.phones.pulling.tools import Tools
-from mmconnect.service.addresses import bases, hosts, own_addresses, reachable
-from mmconnect.service.lock import Lock, Running
+from mmconnect.service.addresses import bases, own_addresses, reachable
+from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
+from mmconnect.service.ports import opening
+from mmconnect.service.process import background, raise_file_limit
 from mmconnect.service.timekeeping import Timekeeper
+from mmconnect.service.tls.https import Https
+from mmconnect.service.tls.keeper import Keeper, brought
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
@@ -67,6 +67,9 @@ class Started:
     phone: list[str]
     """`host:port` where phones reach it."""
     admin: list[str]
+    phone_tls: list[str]
+    """For HTTPS; empty while there is no certificate, as is `admin_tls`."""
+    admin_tls: list[str]
     directory: Path
     devices: int
     endpoints: int
@@ -78,7 +81,7 @@ async def serve(options: Settings, directory: Path, started: Callable[[Started],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)  # a second one changes nothing
-    _raise_file_limit()
+    raise_file_limit()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lock = Lock(directory)
     try:
@@ -127,7 +130,6 @@ async def _run(
             moving=lambda: clock.moving,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
-        tls_at: list[str] = []
         pulls = Pulls(
             Tools(
                 database=database,
@@ -137,7 +139,7 @@ async def _run(
                 look=watch.look,
                 clock=clock,
                 http=PhoneHttp(egress.rule),
-                where=lambda: bases(phone_at, tls_at),
+                where=lambda: bases(phone_at, https.phone_side),
                 trusted=trusted,
             )
         )
@@ -150,6 +152,7 @@ async def _run(
             clock,
             trusted,
             pushed=pulls.pushed,
+            sites={"ca.crt": lambda request: https.certificate(request)},
         )
         announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
@@ -170,7 +173,7 @@ async def _run(
             clock.belief,
         )
 
-        loops = await stack.enter_async_context(_background())
+        loops = await stack.enter_async_context(background())
 
         def configuration_changed() -> None:
             dispatcher.wake()
@@ -190,27 +193,40 @@ async def _run(
         loops(clock.run())
         stack.push_async_callback(dispatcher.stop)
 
+        keeper = Keeper(directory, brought(options), oversight.warnings, clock, trusted)
         admin = web.AppRunner(
-            make_site(oversight.status, oversight.metrics.scrape),
+            make_site(
+                oversight.status,
+                oversight.metrics.scrape,
+                Secure(port=lambda: https.admin_port, authority=lambda: keeper.authority),
+            ),
             access_log=None,
             logger=discreet_log(),
             shutdown_timeout=2.0,
         )
         await admin.setup()
         stack.push_async_callback(admin.cleanup)
-        with _opening(options.admin_listen, "--admin-listen") as at:
-            for host in hosts(at.host):
-                port = admin.addresses[0][1] if admin.addresses else at.port
+        with opening(options.admin_listen, "--admin-listen") as bind:
+            for host in bind:
+                port = admin.addresses[0][1] if admin.addresses else options.admin_listen.port
                 await web.TCPSite(admin, host, port, backlog=BACKLOG).start()
         admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
         phones = listener.server()
         stack.push_async_callback(phones.close)
-        with _opening(options.phone_listen, "--phone-listen") as at:
-            for host in hosts(at.host):
-                port = phones.addresses[0][1] if phones.addresses else at.port
+        with opening(options.phone_listen, "--phone-listen") as bind:
+            for host in bind:
+                port = phones.addresses[0][1] if phones.addresses else options.phone_listen.port
                 await phones.start(host, port, BACKLOG)
         phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
-        egress.listening([*admin_at, *phone_at])
+        https = Https.of(options, keeper, oversight.warnings, phones, phone_at, admin, admin_at)
+        stack.push_async_callback(https.close)
+        await https.start()
+
+        def tell() -> None:
+            note = https.note()
+            egress.listening([*note.admin, *note.phone, *note.admin_tls, *note.phone_tls])
+            lock.tell(note)
+
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(pulls.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
@@ -219,12 +235,15 @@ async def _run(
         loops(Janitor(database, watch.look, clock, may_prune=clock.may_prune).run())
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
-        lock.tell(Running(pid=os.getpid(), version=__version__, admin=admin_at, phone=phone_at))
+        tell()
+        loops(https.run(opened=tell))
         now = watch.look()
         started(
             Started(
                 phone=reachable(phone_at),
                 admin=reachable(admin_at),
+                phone_tls=reachable(https.phone_side),
+                admin_tls=reachable(https.admin_side),
                 directory=directory,
                 devices=sum(d.removed_at is None for d in now.devices.values()),
                 endpoints=sum(not e.alert for e in now.endpoints.values()),
@@ -232,34 +251,6 @@ async def _run(
         )
         await stop.wait()
         log.info("Stopping: no new texts are taken, what is in flight finishes")
-
-
-@contextlib.contextmanager
-def _opening(at: Listen, flag: str) -> Iterator[Listen]:
-    """While a listener is opened: what stands in its way is told in a sentence."""
-    try:
-        yield at
-    except OSError as error:
-        raise ConfigError(
-            f"{flag} {at} cannot be opened: {error.strerror or error}. Is another program using the"
-            f" port? Choose another with {flag}"
-        ) from error
-
-
-@contextlib.asynccontextmanager
-async def _background() -> Any:
-    """Side tasks that live as long as the service."""
-    tasks: set[asyncio.Task[Any]] = set()
-
-    def start(work: Coroutine[Any, Any, Any]) -> None:
-        tasks.add(asyncio.create_task(work))
-
-    try:
-        yield start
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _for_ever(
@@ -281,10 +272,3 @@ async def _release_announcements(intake: Intake, clock: Clock) -> None:
         return None if due is None else (due - clock.now()) / 1000
 
     await _for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")
-
-
-def _raise_file_limit() -> None:
-    """As many open files as the system allows: every phone and receiver is one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -33,6 +33,8 @@ class Running:
     phone_tls: list[str] = field(default_factory=list)
     """The same for HTTPS; empty while there is no certificate."""
     admin_tls: list[str] = field(default_factory=list)
+    certificate: str | None = None
+    """The file of a certificate that was brought along (--tls-cert)."""
 
 
 class Lock:
@@ -53,7 +55,9 @@ class Lock:
 
     def tell(self, running: Running) -> None:
         """Write down who holds the lock and where it listens."""
-        os.pwrite(self._fd, json.dumps(asdict(running)).encode(), 0)
+        note = json.dumps(asdict(running)).encode()
+        os.pwrite(self._fd, note, 0)
+        os.ftruncate(self._fd, len(note))
 
     def release(self) -> None:
         """Let go; the file stays, empty."""

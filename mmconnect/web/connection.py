@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from typing import Protocol
 
@@ -22,7 +23,7 @@ from aiohttp.http_writer import HttpVersion10
 from aiohttp.streams import StreamReader
 
 from mmconnect.web.body import Broken
-from mmconnect.web.http import Answer, Handler, Request, head
+from mmconnect.web.http import Answer, Handler, Misfit, Request, head
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,9 @@ UNREAD_PATIENCE = 60.0
 LINGERING = 10.0
 """Seconds in which the rest of a refused body is let in: closing at once would lose the answer."""
 
+HANDSHAKE = b"\x16"
+"""What TLS begins with (RFC 8446, 5.1)."""
+
 _PLAIN = "text/plain; charset=utf-8"
 _NO_HTTP = Answer(head=head(400, _PLAIN), body=b"This is no valid HTTP.\n", close=True)
 _FAILED = Answer(head=head(500, _PLAIN), body=b"Something went wrong.\n", close=True)
@@ -50,6 +54,8 @@ class Keeper(Protocol):
 
     handler: Handler
     keep_alive: float
+    saw: Callable[[Misfit, str], None]
+    """Told, with the address, of a client that this port is not for."""
 
     def arrived(self, connection: Connection) -> None:
         """It is open."""
@@ -147,6 +153,8 @@ class Connection(BaseProtocol):
             requests, upgraded, _ = self._parser.feed_data(data)
         except HttpProcessingError as error:
             self._refuse(error)
+            if data[:1] == HANDSHAKE and self._remote:
+                self._keeper.saw(Misfit.TLS_TO_PLAIN, self._remote)
             return
         if requests:
             self._begun = False

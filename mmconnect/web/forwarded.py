@@ -17,7 +17,10 @@ def asked_from_here(remote: str | None, headers: Mapping[str, str]) -> bool:
         return False
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         address = address.ipv4_mapped
+    return address.is_loopback and not by_proxy(headers)
+
+
+def by_proxy(headers: Mapping[str, str]) -> bool:
+    """Whether a header says that a proxy asks for somebody else."""
     names = [name.lower() for name in headers]
-    return address.is_loopback and not any(
-        name in _BY_PROXY or name.startswith("x-forwarded") for name in names
-    )
+    return any(name in _BY_PROXY or name.startswith("x-forwarded") for name in names)

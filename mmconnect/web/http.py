@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import lru_cache
 from http import HTTPStatus
 
@@ -16,6 +17,17 @@ from aiohttp.streams import StreamReader
 from yarl import URL
 
 from mmconnect.domain.values import value_type
+
+
+class Misfit(Enum):
+    """How a client and a port do not go together."""
+
+    TLS_TO_PLAIN = auto()
+    """A TLS handshake on a port for plain HTTP."""
+    PLAIN_TO_TLS = auto()
+    """Plain HTTP on a port for TLS."""
+    DISTRUST = auto()
+    """The client ended the handshake, as it does not take the certificate."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

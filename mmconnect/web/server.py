@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
 from mmconnect.web.connection import Connection
-from mmconnect.web.http import Handler
+from mmconnect.web.door import Door
+from mmconnect.web.http import Handler, Misfit
 
 MOST = 2000
 """Connections of one listener at the same time."""
@@ -25,36 +27,63 @@ FINISHING = 5.0
 class Server:
     """Answers HTTP by `handler`. Start it and close it in the event loop's thread."""
 
-    def __init__(self, handler: Handler, *, keep_alive: float = KEEP_ALIVE) -> None:
-        self.handler, self.keep_alive = handler, keep_alive
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        keep_alive: float = KEEP_ALIVE,
+        saw: Callable[[Misfit, str], None] = lambda misfit, address: None,
+    ) -> None:
+        """`saw` is told, with the address, of clients that a port is not for."""
+        self.handler, self.keep_alive, self.saw = handler, keep_alive, saw
         self.connections: dict[Connection, None] = {}
         """Oldest first."""
         self._leaving: set[Connection] = set()
         self._loop = asyncio.get_running_loop()
         self._listening: list[asyncio.Server] = []
+        self._doors: list[Door] = []
         self._sweeping: asyncio.TimerHandle | None = None
         self._emptied = asyncio.Event()
         self._second, self._date = 0, b""
 
-    async def start(
-        self, host: str, port: int, backlog: int = 100, tls: ssl.SSLContext | None = None
-    ) -> None:
+    async def start(self, host: str, port: int, backlog: int = 100) -> None:
         """Listen at an address, besides those before; port 0 is any free one. Raises OSError."""
         self._listening.append(
-            await self._loop.create_server(
-                lambda: Connection(self, self._loop), host, port, backlog=backlog, ssl=tls
-            )
+            await self._loop.create_server(self.connection, host, port, backlog=backlog)
         )
+
+    async def start_tls(
+        self,
+        hosts: Sequence[str],
+        port: int,
+        context: Callable[[], ssl.SSLContext],
+        elsewhere: Server,
+        backlog: int = 100,
+    ) -> list[tuple[str, int]]:
+        """Listen for TLS at all of these, or at none; host and port of each. Raises OSError.
+
+        `context` is asked at each connection; whoever speaks plain HTTP is answered by `elsewhere`.
+        """
+        door = Door(context, self.connection, elsewhere.connection, self.saw)
+        opened = await door.open(hosts, port, backlog)
+        self._doors.append(door)
+        return opened
+
+    def connection(self) -> Connection:
+        """What talks to one client, whoever has taken its connection in."""
+        return Connection(self, self._loop)
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of each socket that it listens on."""
+        """Host and port of each socket that it listens on for plain HTTP."""
         return [one.getsockname()[:2] for at in self._listening for one in at.sockets]
 
     async def close(self, patience: float = FINISHING) -> None:
         """Take no more connections and end those there are; what is under way has `patience`."""
         for at in self._listening:
             at.close()
+        for door in self._doors:
+            door.close()
         for connection in list(self.connections):
             self._send_away(connection, patience)
         if self._leaving:

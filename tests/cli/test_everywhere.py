@@ -64,6 +64,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "settings get": ["retention_messages"],
         "settings set": ["retention_messages", "30d"],
         "settings unset": ["retention_messages"],
+        "tls create-ca": ["--replace"],
         "delivery show": [test["id"]],
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],

@@ -11,7 +11,12 @@ from mmconnect.config import OPTIONS, Listen, Option, settle
 from mmconnect.domain.errors import ConfigError
 from tests.cli.conftest import Desk
 
-GOOD = {"log_format": ("json", "text"), "log_level": ("debug", "error")}
+GOOD = {
+    "log_format": ("json", "text"),
+    "log_level": ("debug", "error"),
+    "tls_cert": ("/etc/one.pem", "off"),
+    "tls_key": ("off", "OFF"),
+}
 """Two values of an option that are not its default; of the others, these."""
 ADDRESSES = ("127.0.0.1:1", "127.0.0.1:2")
 
@@ -69,6 +74,20 @@ def test_addresses_and_how_they_are_written_again(text: str, host: str, port: in
 def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ConfigError, match="HOST:PORT"):
         settle({"phone_listen": text}, {}, {})
+
+
+@pytest.mark.parametrize("name", ["cert.pem", "./cert.pem", "", "on"])
+def test_a_certificate_is_named_by_its_whole_path(name: str) -> None:
+    with pytest.raises(ConfigError, match="whole path"):
+        settle({"tls_cert": name}, {}, {})
+
+
+def test_a_key_wants_a_certificate() -> None:
+    with pytest.raises(ConfigError, match="--tls-cert"):
+        settle({"tls_key": "/etc/key.pem"}, {}, {})
+    both = settle({"tls_key": "/etc/key.pem"}, {"MMCONNECT_TLS_CERT": "~/cert.pem"}, {})
+    assert both.tls_key == Path("/etc/key.pem")
+    assert both.tls_cert == Path("~/cert.pem").expanduser()
 
 
 def test_https_can_be_switched_off_and_plain_http_cannot() -> None:

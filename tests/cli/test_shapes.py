@@ -60,7 +60,8 @@ def shapes(tmp_path_factory: pytest.TempPathFactory, hook: str) -> dict[str, Any
     """One walk through all commands, on a running service, in the order of the help."""
     here = tmp_path_factory.mktemp("walk")
     service = Service(here / "data")
-    service.spawn("--json")
+    some = "127.0.0.1:0"
+    service.spawn("--json", "--phone-tls-listen", some, "--admin-tls-listen", some)
     try:
         until(lambda: service.out.read_text().endswith("\n"), service.log_text)
         seen = {"serve": json.loads(service.out.read_text(encoding="utf-8"))}
@@ -110,6 +111,8 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("settings get", "retention_messages")
     take("settings set", "retention_messages", "30d")
     take("settings unset", "retention_messages")
+    take("tls create-ca")
+    take("tls show")
     take("endpoint test", endpoint)
     take("endpoint list")
     take("endpoint show", endpoint)

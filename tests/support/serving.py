@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mmconnect.web.http import Answer, Handler, Request, head
-from mmconnect.web.server import Server
+from mmconnect.web.server import KEEP_ALIVE, Server
 
 PLAIN = head(200, "text/plain")
 
@@ -17,15 +17,26 @@ async def serving(
     handler: Handler,
     host: str = "127.0.0.1",
     tls: ssl.SSLContext | None = None,
-    **options: float,
+    keep_alive: float = KEEP_ALIVE,
 ) -> AsyncIterator[tuple[Server, int]]:
     """A server, and its port."""
-    server = Server(handler, **options)
+    server = Server(handler, keep_alive=keep_alive)
+    plain = Server(no_tls)
     try:
-        await server.start(host, 0, tls=tls)
-        yield server, server.addresses[0][1]
+        if tls is not None:
+            ((_, port),) = await server.start_tls([host], 0, lambda: tls, plain)
+        else:
+            await server.start(host, 0)
+            port = server.addresses[0][1]
+        yield server, port
     finally:
         await server.close(0.5)
+        await plain.close(0.5)
+
+
+async def no_tls(_: Request) -> Answer:
+    """What somebody hears who speaks plain HTTP where TLS is spoken."""
+    return Answer(head=head(400, "text/plain"), body=b"speak TLS", close=True)
 
 
 async def ok(_: Request) -> Answer:

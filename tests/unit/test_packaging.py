@@ -21,7 +21,7 @@ import mmconnect
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LOCKS = {"runtime": [], "test": ["test"], "build": ["build"]}
+LOCKS = {"runtime": [], "tls": ["tls"], "test": ["test"], "build": ["build"]}
 
 
 @pytest.fixture(scope="module")

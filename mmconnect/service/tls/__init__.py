@@ -1,0 +1,1 @@
+"""HTTPS with a certificate of mmconnect's own making, or one that was brought along."""
