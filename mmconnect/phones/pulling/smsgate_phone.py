@@ -15,7 +15,7 @@ from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones.clients.http import Refused, Unreachable
 from mmconnect.phones.clients.smsgate import SmsGate, bearer
 from mmconnect.phones.pulling.inbox import Inbox
-from mmconnect.phones.pulling.provisioning import Provisioner
+from mmconnect.phones.pulling.provisioning import Provisioner, told
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.store import devices, links
 from mmconnect.store.links import Link, LinkState
@@ -53,7 +53,7 @@ class SmsGatePhone:
         """Whether the last look was answered."""
         self._failures = 0
         self._failing_since = 0.0
-        self._health_at = self._told_at = self._saved_at = -SAVE_EVERY
+        self._health_at = self._asked_at = self._told_at = self._saved_at = -SAVE_EVERY
         self._own_push_at: float | None = None
         self._push_seen = False
         self._said = ""
@@ -84,12 +84,16 @@ class SmsGatePhone:
 
     def pushed(self, event: str | None, *, own: bool, secure: bool) -> bool:
         """It has pushed something."""
+        known = told(self._state)
+        news = own and not self._push_seen and known is not None and known.seen_at is None
         self._push_seen = self._push_seen or own
+        if news:
+            self._told_at = -SAVE_EVERY  # written down at once
         if own and secure:
             self._own_push_at = self._tools.clock.monotonic()
         if event == "app:started":
             self._reached = False  # what came while the app was dead, it may have missed
-        return not self._reached
+        return news or not self._reached
 
     # -- one look ---------------------------------------------------------------------------------
 
@@ -127,6 +131,8 @@ class SmsGatePhone:
         now = clock.monotonic()
         if now - self._health_at >= HEALTH_EVERY:
             await self._health()
+        if now - self._asked_at >= HEALTH_EVERY:
+            self._asked_at = now
             await self._beside(self._ask_why_none_came())
         if now - self._told_at >= TELL_EVERY:
             self._told_at = now

@@ -1,0 +1,116 @@
+"""With a certificate of our own, a phone is told to push over HTTPS, and is asked less often."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.receiver import Receiver, receiving
+from tests.support.service import Service, until
+from tests.support.smsgate_phone import SmsgatePhone
+
+TLS = ("--phone-tls-listen", "127.0.0.1:0")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with receiving() as one:
+        yield one
+
+
+@pytest.fixture
+def phone() -> Iterator[SmsgatePhone]:
+    with SmsgatePhone() as one:
+        yield one
+
+
+@pytest.fixture
+def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
+    one = Service(tmp_path / "data", None, *TLS)
+    one.start()
+    one.cli("endpoint", "add", receiver.url)
+    try:
+        yield one
+    finally:
+        one.kill()
+
+
+def link(service: Service, phone: SmsgatePhone) -> None:
+    service.cli(
+        *("device", "add", "--name", "R", "--app", "smsgate", "--phone-url", phone.url),
+        *("--phone-password", "pass1234", "--poll", "1s"),
+    )
+
+
+def told(service: Service) -> dict[str, Any]:
+    with service.looking() as db:
+        row = db.execute("SELECT told FROM phone_link_states").fetchone()
+    return {} if row is None or row[0] is None else dict(json.loads(row[0]))
+
+
+def looks(phone: SmsgatePhone) -> int:
+    return sum(asked.path == "/inbox" for asked in phone.requests)
+
+
+def test_while_pushes_arrive_over_https_it_is_asked_every_two_minutes(
+    service: Service, phone: SmsgatePhone, receiver: Receiver
+) -> None:
+    service.cli("tls", "create-ca")
+    phone.trust((service.directory / "ca.pem").read_text())
+    link(service, phone)
+    until(lambda: str(told(service).get("base")).startswith("https://"), "it is told an https URL")
+    phone.ping()
+    phone.settled()
+    until(lambda: _quiet_for(phone, 4.0), "it is asked less often", 30)
+    phone.receive("+15550100", "pushed")
+    until(lambda: receiver.texts == ["pushed"], "a push is as quick as ever", 5)
+    assert told(service)["seen_at"]
+
+
+def test_a_phone_that_does_not_trust_us_is_asked_as_often_as_before_and_says_why(
+    service: Service, phone: SmsgatePhone, receiver: Receiver
+) -> None:
+    service.cli("tls", "create-ca")
+    link(service, phone)
+    until(lambda: str(told(service).get("base")).startswith("https://"), "it is told an https URL")
+    phone.receive("+15550100", "fetched")
+    until(lambda: receiver.texts == ["fetched"], "it is fetched")
+    seen = looks(phone)
+    until(lambda: looks(phone) > seen + 3, "it is asked on")
+    until(lambda: any("Webhook network error" in line for line in phone.log_lines), "it complains")
+    assert not told(service)["seen_at"]
+    service.stop()
+    with sqlite3.connect(service.directory / "mmconnect.db") as db:  # seven minutes ago
+        db.execute(
+            "UPDATE phone_link_states SET told = json_set(told, '$.at', ?)",
+            (int(time.time() * 1000) - 420_000,),
+        )
+    db.close()
+    service.start("--phone-tls-listen", _at(told(service)), "--phone-listen", "127.0.0.1:0")
+    until(lambda: "Webhook network error" in told(service).get("complaint", ""), "it is told", 30)
+
+
+def test_once_there_is_a_certificate_the_phone_is_told_https(
+    service: Service, phone: SmsgatePhone
+) -> None:
+    link(service, phone)
+    until(lambda: str(told(service).get("base")).startswith("http://"), "it is told http")
+    service.cli("tls", "create-ca")
+    until(lambda: str(told(service).get("base")).startswith("https://"), "it is told https", 40)
+    assert all(hook.url.startswith("https://") for hook in phone.app.hooks.values())
+
+
+def _quiet_for(phone: SmsgatePhone, seconds: float) -> bool:
+    before = looks(phone)
+    time.sleep(seconds)
+    return looks(phone) == before
+
+
+def _at(known: dict[str, Any]) -> str:
+    return str(known["base"]).removeprefix("https://")
