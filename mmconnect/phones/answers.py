@@ -47,6 +47,11 @@ def noted() -> Answer:
     return Answer(head=_OK, body=_NOTED)
 
 
+def mute(answer: Answer) -> Answer:
+    """The same without a word, for a program that would send the words to somebody."""
+    return Answer(head=answer.head, body=b"", close=answer.close)
+
+
 def token_is_good(device: str) -> Answer:
     """For a person who opens the push URL in the phone's browser."""
     return text(200, f"The token is good: texts pushed here arrive as {device}.\n")

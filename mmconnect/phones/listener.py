@@ -10,6 +10,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
+from multidict import MultiDict
+
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones import answers, tokens
@@ -165,7 +167,7 @@ class Listener:
             return answers.unavailable()
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
         self._pushed(device.id, reading, request.secure)
-        return answer
+        return answers.mute(answer) if APPS.get(device.app, APPS["auto"]).mute else answer
 
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:
         device = entry.device
@@ -195,9 +197,9 @@ class Listener:
 
 def _push_of(request: Request, body: bytes) -> Push:
     content_type, charset = media_type(request.headers.get("Content-Type"))
-    query = {}
-    if request.url.raw_query_string:
-        query = {name: value for name, value in request.url.query.items() if name != "token"}
+    query: MultiDict[str] = MultiDict()
+    if request.url.raw_query_string:  # with what is there twice, which the parsers refuse
+        query.extend((k, v) for k, v in request.url.query.items() if k != "token")
     return Push(
         headers=request.headers,
         body=body,

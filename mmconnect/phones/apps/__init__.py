@@ -12,6 +12,7 @@ from typing import Protocol
 
 from mmconnect.phones.apps import generic, incoming_sms, smsforwarder, smsgate
 from mmconnect.phones.apps.body import is_raw
+from mmconnect.phones.apps.presets import PRESETS
 from mmconnect.phones.apps.wire import Unreadable
 from mmconnect.phones.push import NotUnderstood, Push, Reading
 
@@ -34,6 +35,8 @@ class App:
     """Whether the push is signed with the key; None when it carries no signature at all."""
     retries: bool
     """Whether it repeats a push that failed: identical ones within two minutes are then one."""
+    mute: bool = False
+    """Whether its answer has to be empty, as it would send it to somebody."""
 
 
 def read(app: str, push: Push, mapping: Mapping[str, str]) -> Reading:
@@ -81,7 +84,8 @@ def _auto_verify(push: Push, key: str) -> bool | None:
 class _Parser(Protocol):
     """What each app's module has."""
 
-    NAME: str
+    @property
+    def NAME(self) -> str: ...
 
     def parse(self, push: Push, mapping: Mapping[str, str], /) -> Reading: ...
 
@@ -90,7 +94,7 @@ class _Parser(Protocol):
     def verify(self, push: Push, key: str, /) -> bool | None: ...
 
 
-def _app(module: _Parser, label: str, *, retries: bool) -> App:
+def _app(module: _Parser, label: str, *, retries: bool, mute: bool = False) -> App:
     return App(
         name=module.NAME,
         label=label,
@@ -98,6 +102,7 @@ def _app(module: _Parser, label: str, *, retries: bool) -> App:
         recognises=module.recognises,
         verify=_never_passing(module.verify),
         retries=retries,
+        mute=mute,
     )
 
 
@@ -140,5 +145,7 @@ _AUTO = App(
     retries=False,
 )
 
-APPS: Mapping[str, App] = {app.name: app for app in (_AUTO, *_SHAPED, _GENERIC)}
+_PRESET = [_app(p, p.label, retries=p.retries, mute=p.NAME == "kannel") for p in PRESETS]
+
+APPS: Mapping[str, App] = {app.name: app for app in (_AUTO, *_SHAPED, *_PRESET, _GENERIC)}
 """Every app by its name, as a device's `app` has it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 
 from mmconnect.phones.apps.forms import multipart, urlencoded
 from mmconnect.phones.apps.names import SENDER
@@ -24,7 +25,7 @@ def decode(push: Push) -> Decoded:
     """The push's body by its content type, or by its looks where that is missing or wrong.
 
     A body that starts like JSON is JSON also when it is typed as a form; one that comes with
-    `X-SMS-From` is a raw text unless it is typed as JSON or multipart. Raises Unreadable.
+    `X-SMS-From` is a raw text, whatever it is typed as, but for multipart. Raises Unreadable.
     """
     media, body = push.content_type, push.body
     if not body or is_raw(push):
@@ -50,7 +51,7 @@ def is_raw(push: Push) -> bool:
     """
     media = push.content_type
     if "x-sms-from" in push.headers:
-        return not media.endswith("json") and not media.startswith("multipart/")
+        return not media.startswith("multipart/")
     return media == "text/plain" and _names_sender(push)
 
 
@@ -94,17 +95,47 @@ def _json_text(push: Push) -> str:
 
 def _plain(push: Push) -> Decoded:
     """The body is the text; who sent it stands in headers or in the query."""
-    fields: dict[str, object] = {clean(name): clean(value) for name, value in push.query.items()}
-    for name in _RAW:
-        value = push.headers.get(f"x-sms-{name}")
-        if value:
-            # the HTTP parser keeps header bytes that are not UTF-8 as surrogates
-            fields[name] = clean(value)
+    fields = dict(_query(push))
+    for name, value in _raw_headers(push):
+        fields[name] = value
     if push.body or "x-sms-from" in push.headers:
         fields["text"] = decoded_text(push)
     if not fields:
         raise Unreadable("the body is empty")
     return Decoded(value=fields, spaced=True)
+
+
+def _query(push: Push) -> Iterator[tuple[str, object]]:
+    """The query's names and values. Raises Unreadable for a name that is there twice."""
+    seen: set[str] = set()
+    for name, value in push.query.items():  # a multidict, which tells each of them
+        name = clean(name)
+        if name in seen:
+            raise Unreadable(
+                f"the query has the name {shown(name)} twice, so it is uncertain which one is"
+                " meant",
+                twice=True,
+            )
+        seen.add(name)
+        yield name, clean(value)
+
+
+def _raw_headers(push: Push) -> Iterator[tuple[str, object]]:
+    """`X-SMS-From` and its kin. Raises Unreadable for one that is there twice and differs."""
+    found: dict[str, str] = {}
+    for header, value in push.headers.items():  # a multidict, too
+        name = header.lower().removeprefix("x-sms-")
+        if len(name) == len(header) or name not in _RAW or not value:
+            continue
+        # the HTTP parser keeps header bytes that are not UTF-8 as surrogates
+        value = clean(value)
+        if found.setdefault(name, value) != value:
+            raise Unreadable(
+                f"the header X-SMS-{name.title()} is there twice, so it is uncertain which one is"
+                " meant",
+                twice=True,
+            )
+    yield from found.items()
 
 
 class _Twice(ValueError):

@@ -68,6 +68,7 @@ def read(decoded: Decoded, mapping: Mapping[str, str], *, app: str = NAME) -> Re
 
 
 def _one(fields: Fields, own: OwnPaths, decoded: Decoded) -> IncomingText | DeviceEvent:
+    _check_cases(fields)
     outer = translated(fields)
     if isinstance(outer, DeviceEvent):
         return outer
@@ -86,11 +87,25 @@ def _layers(outer: Fields) -> Iterator[Fields]:
     for name in CONTAINERS:
         inner = outer.get(name)
         if isinstance(inner, dict):
+            _check_cases(inner)
             yield inner
     # phone keyboards write a capital first letter into what is typed by hand: "From", "Text"
     folded = {_CANONICAL.get(name.casefold(), name): value for name, value in outer.items()}
     if len(folded) == len(outer) and folded.keys() != outer.keys():
         yield folded
+
+
+def _check_cases(fields: Fields) -> None:
+    """Refuse `From` beside `from`: one of them may be words of a text. Raises Unreadable."""
+    seen: dict[str, str] = {}
+    for name in fields:
+        folded = name.casefold()
+        if folded in _CANONICAL and seen.setdefault(folded, name) != name:
+            raise Unreadable(
+                f"the names {shown(seen[folded])} and {shown(name)} are one name, so it is"
+                " uncertain which one is meant",
+                twice=True,
+            )
 
 
 _CANONICAL = {alias.casefold(): alias for aliases in FIELDS.values() for alias in reversed(aliases)}

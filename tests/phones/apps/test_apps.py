@@ -42,6 +42,14 @@ def test_names_and_who_retries() -> None:
         "smsgate": True,
         "incoming_sms": True,
         "smsforwarder": True,
+        "tasker": False,
+        "macrodroid": False,
+        "automate": False,
+        "shortcuts": False,
+        "termux": True,
+        "gammu": True,
+        "smstools": True,
+        "kannel": True,
         "generic": False,
     }
     assert all(app.name == name and app.label for name, app in APPS.items())

@@ -231,8 +231,8 @@ def test_words_that_look_like_a_form_beside_a_named_sender() -> None:
     assert value(b"hello", "") == {"text": "hello"}
 
 
-def test_a_type_that_says_what_it_is_beats_the_header_of_raw_mode() -> None:
-    assert value(b'{"a":1}', JSON, **{"from": "+2"}) == {"a": 1}
+def test_the_header_of_raw_mode_beats_every_type_but_multipart() -> None:
+    assert value(b'{"a":1}', JSON, **{"from": "+2"}) == {"from": "+2", "text": '{"a":1}'}
     headers, body = phones.generic_multipart({"text": "hi"})
     assert decode(phones.as_push(headers | {"X-SMS-From": "+2"}, body)).value == {"text": "hi"}
 

@@ -90,7 +90,7 @@ def test_names_typed_by_hand() -> None:
     assert one({"From": "+1", "TEXT": "hi", "phonenumber": "+2", "RECEIVEDAT": NEW_YEAR}) == (
         IncomingText(sender="+1", text="hi", sent_at=NEW_YEAR, time_mark=str(NEW_YEAR))
     )
-    assert "no sender" in reason({"From": "+1", "FROM": "+2", "text": "hi"})
+    assert "From and FROM are one name" in reason({"From": "+1", "FROM": "+2", "text": "hi"})
 
 
 def test_scalars_and_nothing_else() -> None:
