@@ -21,6 +21,9 @@ MMS_APART = 1000
 ROUGH_APART = 10_000
 """Milliseconds between SmsForwarder's broadcast and the row in the phone's own store, at most."""
 
+_A_PARTS_WINDOW = 86_400_000
+"""Milliseconds in which the phone may push the batch again."""
+
 
 class Way(Enum):
     """How a text came."""
@@ -97,6 +100,11 @@ def _local(mark: str) -> int | None:
     except ValueError:
         return None
     return round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def part_keys(device_id: str, part: bytes) -> Keys:
+    """The key of a part of a batch that could not be read; it carries the batch's id."""
+    return Keys(body=_hash(16, device_id, "part", part), window=_A_PARTS_WINDOW)
 
 
 def _content(sender: str, text: IncomingText) -> str:

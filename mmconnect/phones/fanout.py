@@ -71,8 +71,12 @@ def plan(
     keys: Keys,
     raw: bytes | None,
     raw_headers: str | None,
+    made_at: int | None = None,
 ) -> Plan:
-    """Fan a message out. Without an `outlet` every delivery waits, and any thread may ask."""
+    """Fan a message out. Without an `outlet` every delivery waits, and any thread may ask.
+
+    `made_at`: from when the deliveries count (UTC ms), where that is not when the text came in.
+    """
     body = message_received(message, configuration.tenant)
     sender = message.sender or ""
     flights: list[Flight] = []
@@ -112,7 +116,7 @@ def plan(
                 endpoint_id=endpoint.id,
                 sender=sender,
                 trigger=Trigger.PUSH,
-                created_at=message.received_at,
+                created_at=message.received_at if made_at is None else made_at,
                 boot_id=outlet.boot_id if outlet and place is Place.IN_FLIGHT else None,
                 parked=place is Place.PARKED,
                 payload=own,

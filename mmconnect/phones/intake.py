@@ -12,18 +12,18 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import MESSAGE, Ids
-from mmconnect.domain.models import Device, Kind, Message
+from mmconnect.domain.models import Device
 from mmconnect.domain.values import value_type
 from mmconnect.phones.arrived import message_of
 from mmconnect.phones.counts import Counts
-from mmconnect.phones.dedupe import Way, keys
+from mmconnect.phones.dedupe import Way, keys, part_keys
 from mmconnect.phones.fanout import Outlet, Plan, plan
-from mmconnect.phones.push import DeviceEvent, IncomingText, NotUnderstood, Push
+from mmconnect.phones.incoming import Write, unread, writing
+from mmconnect.phones.push import DeviceEvent, IncomingText, NotUnderstood, Odd, Push
 from mmconnect.store import devices, events, mms
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
@@ -66,16 +66,22 @@ class Intake:
         """What has come in since the start."""
 
     async def take(
-        self, device: Device, push: Push, texts: Sequence[IncomingText], window: int
+        self,
+        device: Device,
+        push: Push,
+        texts: Sequence[IncomingText],
+        window: int,
+        odd: Sequence[Odd] = (),
     ) -> list[Taken]:
         """Store the texts of one push and start their deliveries; returns after the commit.
 
         `window`: seconds within which the same body counts as seen, where a push carries neither
-        id nor time. Raises StoreUnavailable, and then nothing of the push was kept.
+        id nor time. `odd`: what of the push could not be read. Raises StoreUnavailable, and then
+        nothing of the push was kept.
         """
         way = Way.PUSHED if device.id in self._look().links else Way.ONLY
         came = _Came(headers=kept_headers(push), window=window, way=way)
-        return await self._take(device, [(text, push.body) for text in texts], came)
+        return await self._take(device, [(text, push.body) for text in texts], came, odd)
 
     async def take_fetched(
         self, device: Device, rows: Sequence[tuple[IncomingText, bytes]]
@@ -87,21 +93,33 @@ class Intake:
         return await self._take(device, rows, _Came(headers=None, way=Way.FETCHED))
 
     async def _take(
-        self, device: Device, rows: Sequence[tuple[IncomingText, bytes]], came: _Came
+        self,
+        device: Device,
+        rows: Sequence[tuple[IncomingText, bytes]],
+        came: _Came,
+        odd: Sequence[Odd] = (),
     ) -> list[Taken]:
         now = self._clock.now()
         plans: list[Plan] = []
         texts = [text for text, _ in rows]
         try:
             writes = [self._write(device, text, raw, came, now, plans) for text, raw in rows]
+            news = [self._part(device, one, came.headers, now) for one in odd]
         except BaseException:
             self._settle(plans, set())
             raise
-        taken = await self._database.submit(
-            lambda db: [write(db) for write in writes],
-            then=lambda taken, error: self._after(taken, plans, texts),
+
+        asides = [self._keeping(device, one) for one in news]
+
+        def write(db: sqlite3.Connection) -> tuple[list[Taken], list[int | None]]:
+            return [one(db) for one in writes], [one(db) for one in asides]
+
+        taken, told = await self._database.submit(
+            write,
+            then=lambda done, error: self._after(done and done[0], plans, texts),
             heavy=sum(len(raw) for _, raw in rows) > LARGE,
         )
+        self._put_aside(device, [(one.message.id, n) for one, n in zip(news, told, strict=True)])
         for one in taken:
             if one.reused_id:
                 log.warning(
@@ -114,37 +132,42 @@ class Intake:
 
     async def keep_unrecognised(self, device: Device, push: Push, why: NotUnderstood) -> str:
         """Store a push that could not be read, as it came; the id of the message."""
-        message = Message(
-            id=self._ids.new(MESSAGE),
-            kind=Kind.UNRECOGNISED,
-            sender=None,
-            sender_raw=None,
-            recipient=None,
-            text="",
-            sent_at=None,
-            received_at=self._clock.now(),
-            device_id=device.id,
-            device_name=device.name,
-        )
-        new = NewMessage(
-            message=message,
-            keys=Keys(),
-            raw=push.body,
-            raw_headers=kept_headers(push),
-            note=why.reason,
-        )
+        kept = push.body if why.raw is None else why.raw
+        now, headers = self._clock.now(), kept_headers(push)
+        new = unread(device, kept, headers, why.reason, self._ids.new(MESSAGE), now, Keys())
+        told = await self._database.write(self._keeping(device, new), heavy=True)
+        self._put_aside(device, [(new.message.id, told)])
+        return new.message.id
+
+    def _part(self, device: Device, odd: Odd, headers: str | None, now: int) -> NewMessage:
+        new_id, known_by = self._ids.new(MESSAGE), part_keys(device.id, odd.raw)
+        return unread(device, odd.raw, headers, odd.reason, new_id, now, known_by)
+
+    def _keeping(
+        self, device: Device, new: NewMessage
+    ) -> Callable[[sqlite3.Connection], int | None]:
+        """What keeps something unread, and how many deliveries told of it; None: seen before."""
         configuration = self._look()
 
-        def write(db: sqlite3.Connection) -> int:
-            take(db, new)
-            event = device_unrecognised(device, message.id)
-            return events.tell(db, configuration, self._ids, message.received_at, event)
+        def write(db: sqlite3.Connection) -> int | None:
+            if take(db, new).duplicate:
+                return None
+            event = device_unrecognised(device, new.message.id)
+            return events.tell(db, configuration, self._ids, new.message.received_at, event)
 
-        if await self._database.write(write, heavy=True):
-            self._outlet.wake()
-        self.counts.unrecognised += 1
-        log.warning("A push of %s was not understood; it is kept as %s", device.name, message.id)
-        return message.id
+        return write
+
+    def _put_aside(self, device: Device, told: Sequence[tuple[str, int | None]]) -> None:
+        """Say of what was kept, by its ids, that it was not understood."""
+        for message_id, made in told:
+            if made is None:
+                continue
+            if made:
+                self._outlet.wake()
+            self.counts.unrecognised += 1
+            log.warning(
+                "A push of %s was not understood; it is kept as %s", device.name, message_id
+            )
 
     async def keep_event(self, device: Device, event: DeviceEvent) -> None:
         """Store what a phone tells of itself."""
@@ -180,40 +203,22 @@ class Intake:
         came: _Came,
         now: int,
         plans: list[Plan],
-    ) -> Callable[[sqlite3.Connection], Taken]:
+    ) -> Write:
         """What one text of a push writes; its plan, if the Outlet was asked, goes to `plans`."""
         message = message_of(device, text, self._ids.new(MESSAGE), now)
-        known_by = keys(device.id, message.sender or "", text, raw, came.window, way=came.way)
-        configuration, headers = self._look(), came.headers
-        if text.kind is not Kind.MMS:
-            planned = plan(
-                message,
-                configuration,
-                self._ids,
-                self._outlet,
-                keys=known_by,
-                raw=raw,
-                raw_headers=headers,
-            )
+        write, planned = writing(
+            message,
+            text,
+            keys(device.id, message.sender or "", text, raw, came.window, way=came.way),
+            raw if text.raw is None else text.raw,
+            came.headers,
+            self._look(),
+            self._ids,
+            self._outlet,
+        )
+        if planned is not None:
             plans.append(planned)
-            return lambda db: take(db, planned.new)
-        if text.announcement:
-            new = NewMessage(message=message, keys=known_by, raw=raw, raw_headers=headers)
-            return lambda db: mms.announce(db, new)
-
-        def build(message_id: str, ref: str | None) -> NewMessage:
-            """Which message a download is, only the database knows: called inside the write."""
-            return plan(
-                replace(message, id=message_id, ref=ref),
-                configuration,
-                self._ids,
-                None,
-                keys=known_by,
-                raw=raw,
-                raw_headers=headers,
-            ).new
-
-        return lambda db: mms.downloaded(db, known_by, build, message)
+        return write
 
     def _after(
         self, taken: list[Taken] | None, plans: list[Plan], texts: Sequence[IncomingText]

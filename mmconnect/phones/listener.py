@@ -159,7 +159,7 @@ class Listener:
                 reading = await asyncio.to_thread(read, device.app, push, device.mapping)
             else:
                 reading = read(device.app, push, device.mapping)
-            if isinstance(reading, NotUnderstood):
+            if isinstance(reading, NotUnderstood) or (isinstance(reading, Texts) and reading.odd):
                 self.sightings.saw(Mistake.NOT_UNDERSTOOD, request.remote)
             answer = await self._store(entry, push, reading)
         except StoreUnavailable as error:
@@ -172,11 +172,11 @@ class Listener:
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:
         device = entry.device
         match reading:
-            case Texts(app=app, texts=texts):
+            case Texts(app=app, texts=texts, odd=odd):
                 window = RETRYING_APP_WINDOW if APPS[app].retries else 0
                 if device.dedupe_window is not None:
                     window = device.dedupe_window
-                taken = await self._intake.take(device, push, texts, window)
+                taken = await self._intake.take(device, push, texts, window, odd)
                 return answers.taken(taken)
             case DeviceEvent():
                 await self._intake.keep_event(device, reading)

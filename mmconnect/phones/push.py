@@ -58,6 +58,18 @@ class IncomingText:
     """Whether its time is only roughly the one that another way of the phone gives."""
     announcement: bool = False
     """True for `mms:received`: an MMS waits at the operator; its contents may follow."""
+    raw: bytes | None = field(default=None, repr=False, compare=False)
+    """What is kept of the push with this text, where that is not the whole of it: its own part of a
+    batch, so that wiping one text leaves nothing of it with another; an MMS without contents."""
+
+
+@value_type(frozen=True, slots=True, kw_only=True)
+class Odd:
+    """One part of a batch that could not be read."""
+
+    reason: str
+    raw: bytes = field(repr=False)
+    """It alone, in a shape that can be read again."""
 
 
 @value_type(frozen=True, slots=True, kw_only=True)
@@ -69,6 +81,8 @@ class Texts:
     texts: tuple[IncomingText, ...]
     via: str | None = None
     """The id of the app's webhook that brought it, where the app has such."""
+    odd: tuple[Odd, ...] = ()
+    """What of a batch could not be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +103,8 @@ class NotUnderstood:
     """The push could not be read; `reason` says why, for the person who set the phone up."""
 
     reason: str
+    raw: bytes | None = field(default=None, repr=False, compare=False)
+    """What is kept of the push, where that is not the whole of it."""
 
 
 Reading = Texts | DeviceEvent | NotUnderstood

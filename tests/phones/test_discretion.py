@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmconnect.delivery.journal import MOST, Journal
-from mmconnect.phones import intake
+from mmconnect.phones import incoming, intake
 from mmconnect.service.logs import _Json
 from mmconnect.store import database, devices
 from mmconnect.store.connection import FILE
@@ -193,7 +193,7 @@ async def test_mistakes_of_our_own(
     async with appliance(tmp_path, tokens=(TOKEN,)) as box:
         push = generic_json({"from": SENDER, "text": TEXT})
         with monkeypatch.context() as patch:
-            patch.setattr(intake, "take", lambda db, new: db.execute("SELECT broken"))
+            patch.setattr(incoming, "take", lambda db, new: db.execute("SELECT broken"))
             assert (await box.push(*push, token=TOKEN)).status == 503
         with monkeypatch.context() as patch:
             patch.setattr(intake, "keys", lambda *a: 1 / 0)

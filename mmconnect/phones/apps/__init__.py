@@ -7,7 +7,7 @@ reason for the person who set the phone up; it is kept as received and can be re
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mmconnect.phones.apps import generic, incoming_sms, smsforwarder, smsgate
@@ -47,7 +47,7 @@ def read(app: str, push: Push, mapping: Mapping[str, str]) -> Reading:
         other = _shape_of(push)
         if other is not None and other is not chosen:
             hint = f"it looks like a push of {other.label}: set this device's app to {other.name}"
-            return NotUnderstood(reason=f"{reading.reason}; {hint} or to auto")
+            return replace(reading, reason=f"{reading.reason}; {hint} or to auto")
     return reading
 
 

@@ -104,6 +104,21 @@ def attachments(listed: object) -> tuple[Attachment, ...]:
     )
 
 
+LEFT_OUT = "(left out: contents are not kept)"
+
+
+def without_contents(payload: object) -> object:
+    """A payload without the `data` of its attachments, which says so; itself if there is none."""
+    listed = payload.get("attachments") if isinstance(payload, dict) else None
+    if not isinstance(payload, dict) or not isinstance(listed, list):
+        return payload
+    slim = [
+        {**item, "data": LEFT_OUT} if isinstance(item, dict) and item.get("data") else item
+        for item in listed
+    ]
+    return payload if slim == listed else {**payload, "attachments": slim}
+
+
 def _size(value: object) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None

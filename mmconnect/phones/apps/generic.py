@@ -9,6 +9,7 @@ word: a field that has one is looked for nowhere else.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from mmconnect.domain.models import Kind
 from mmconnect.phones.apps.body import decode
@@ -28,7 +29,7 @@ from mmconnect.phones.apps.names import (
 )
 from mmconnect.phones.apps.shapes import CONTAINERS, NAME, translated
 from mmconnect.phones.apps.signatures import verify_body as verify
-from mmconnect.phones.apps.wire import Decoded, Fields, Unreadable, shown
+from mmconnect.phones.apps.wire import Decoded, Fields, Unreadable, encoded, shown
 from mmconnect.phones.push import DeviceEvent, IncomingText, Push, Reading, Texts
 
 __all__ = ["NAME", "parse", "read", "recognises", "verify"]
@@ -39,7 +40,7 @@ _MAX_SHOWN = 20
 
 def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
     """Reads a push of any shape. Raises Unreadable."""
-    return read(decode(push), mapping)
+    return read(decode(push), mapping, charset=push.charset)
 
 
 def recognises(push: Push) -> bool:
@@ -47,7 +48,9 @@ def recognises(push: Push) -> bool:
     return True
 
 
-def read(decoded: Decoded, mapping: Mapping[str, str], *, app: str = NAME) -> Reading:
+def read(
+    decoded: Decoded, mapping: Mapping[str, str], *, app: str = NAME, charset: str = "utf-8"
+) -> Reading:
     """The texts in a body that has been taken apart: one, or a JSON array of them.
 
     Raises Unreadable; an array is understood as a whole or not at all, lest one of it be lost.
@@ -62,7 +65,11 @@ def read(decoded: Decoded, mapping: Mapping[str, str], *, app: str = NAME) -> Re
     if not root or not all(isinstance(item, dict) for item in root):
         raise Unreadable("the JSON array is no list of texts")
     reads = [_one(item, own_paths(item, mapping), decoded) for item in root]
-    texts = tuple(read for read in reads if isinstance(read, IncomingText))
+    texts = tuple(
+        replace(read, raw=encoded(item, charset)) if len(root) > 1 else read
+        for item, read in zip(root, reads, strict=True)
+        if isinstance(read, IncomingText)
+    )
     events = [read for read in reads if isinstance(read, DeviceEvent)]
     return Texts(app=app, texts=texts) if texts else events[0]
 

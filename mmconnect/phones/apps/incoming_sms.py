@@ -46,7 +46,7 @@ def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
         if rescued is None:
             raise
         decoded = rescued
-    return generic.read(decoded, mapping, app=NAME)
+    return generic.read(decoded, mapping, app=NAME, charset=push.charset)
 
 
 def recognises(push: Push) -> bool:

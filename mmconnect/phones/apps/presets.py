@@ -34,7 +34,7 @@ class Preset:
 
     def parse(self, push: Push, mapping: Mapping[str, str]) -> Reading:
         """Reads what was built by the preset, or otherwise. Raises Unreadable."""
-        return generic.read(decode(push), mapping, app=self.NAME)
+        return generic.read(decode(push), mapping, app=self.NAME, charset=push.charset)
 
     def recognises(self, push: Push) -> bool:
         """Never: it has no shape of its own."""
@@ -53,7 +53,7 @@ class Kannel(Preset):
         """Its own headers, else as the others. Raises Unreadable."""
         sender = clean(push.headers.get("x-kannel-from", ""))
         if not sender or sender.isspace():
-            return generic.read(decode(push), mapping, app=self.NAME)
+            return generic.read(decode(push), mapping, app=self.NAME, charset=push.charset)
         coding = push.headers.get("x-kannel-coding", "")
         kind = Kind.SMS
         if coding == _BINARY:

@@ -41,7 +41,7 @@ def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
         elif "text" not in fields and isinstance(content, str) and isinstance(sender, str):
             fields |= unwrapped(content, sender)
         decoded = Decoded(value=fields, spaced=decoded.spaced, guessed=decoded.guessed)
-    reading = generic.read(decoded, mapping, app=NAME)
+    reading = generic.read(decoded, mapping, app=NAME, charset=push.charset)
     if isinstance(reading, Texts):
         return replace(reading, texts=tuple(replace(text, rough=True) for text in reading.texts))
     return reading

@@ -7,7 +7,7 @@ phone's clock is not judged. Events that are not incoming texts, unknown ones to
 the phone.
 
 A data SMS has kind `data`; its text is the data read as UTF-8 when that is readable text, else the
-base64 as the phone gave it.
+base64 as the phone gave it. Contents of an MMS are not kept, in no copy.
 """
 
 from __future__ import annotations
@@ -15,17 +15,33 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from mmconnect.domain.models import Attachment, Kind
 from mmconnect.phones.apps.body import json_value
-from mmconnect.phones.apps.fields import attachments, id_of, scalar, sender_of, slot
+from mmconnect.phones.apps.fields import (
+    attachments,
+    id_of,
+    scalar,
+    sender_of,
+    slot,
+    without_contents,
+)
 from mmconnect.phones.apps.news import details, health, sim_cards
 from mmconnect.phones.apps.signatures import matches
 from mmconnect.phones.apps.times import read_time
-from mmconnect.phones.apps.wire import Fields, Unreadable
-from mmconnect.phones.push import HEAD, DeviceEvent, IncomingText, Push, Reading, Texts
+from mmconnect.phones.apps.wire import Fields, Unreadable, encoded
+from mmconnect.phones.push import (
+    HEAD,
+    DeviceEvent,
+    IncomingText,
+    NotUnderstood,
+    Odd,
+    Push,
+    Reading,
+    Texts,
+)
 
 NAME = "smsgate"
 _USER_AGENT = "me.capcom.smsgateway/"
@@ -36,32 +52,60 @@ _SENDER = ("sender", "phoneNumber")  # only the latter before 1.54
 def parse(push: Push, mapping: Mapping[str, str]) -> Reading:
     """Reads one envelope; the shape is fixed, so a device's own paths are not asked.
 
-    Raises Unreadable.
+    Raises Unreadable. Of a batch, what cannot be read stands aside and holds up nothing.
     """
     envelope = json_value(push)
     event = envelope.get("event") if isinstance(envelope, dict) else None
     if not isinstance(envelope, dict) or not isinstance(event, str) or not event:
         raise Unreadable("this is no SMSGate webhook: it has no event")
     event_id = id_of(envelope, ("id",))
-    via = id_of(envelope, ("webhookId",))
     payload = envelope.get("payload")
-    read = _TEXTS.get(event)
-    if read is not None:
-        return Texts(app=NAME, texts=(read(_object(payload, event), event_id),), via=via)
-    read = _BATCHES.get(event)
-    messages = payload.get("messages") if read and isinstance(payload, dict) else None
-    if read is None or messages == []:
-        return replace(_news(event, event_id, payload), via=via)
+    if event in _TEXTS:
+        return _single(push, envelope, event, event_id)
+    single = event.replace(":batch:", ":")
+    batched = single != event and single in _TEXTS
+    messages = payload.get("messages") if batched and isinstance(payload, dict) else None
+    if not batched or messages == []:
+        return replace(_news(event, event_id, payload), via=_via(envelope))
     if not isinstance(messages, list) or len(messages) > _MAX_BATCH:
         raise Unreadable(f"{event} has no list of messages")
-    return Texts(
-        app=NAME,
-        texts=tuple(
-            read(_object(message, event), None if event_id is None else f"{event_id}/{n}")
-            for n, message in enumerate(messages)
-        ),
-        via=via,
-    )
+    return _batch(push, envelope, single, event_id, messages)
+
+
+def _single(push: Push, envelope: Fields, event: str, event_id: str | None) -> Reading:
+    payload = envelope.get("payload")
+    slim = without_contents(payload)
+    raw = None if slim is payload else encoded({**envelope, "payload": slim}, push.charset)
+    try:
+        text = _TEXTS[event](_object(payload, event), event_id)
+    except Unreadable as problem:
+        return NotUnderstood(reason=str(problem), raw=raw)
+    return Texts(app=NAME, texts=(replace(text, raw=raw),), via=_via(envelope))
+
+
+def _batch(
+    push: Push, envelope: Fields, event: str, event_id: str | None, messages: Sequence[object]
+) -> Reading:
+    """Each message as a webhook of its own, with an id of its own."""
+    texts: list[IncomingText] = []
+    odd: list[Odd] = []
+    for number, message in enumerate(messages):
+        own_id = None if event_id is None else f"{event_id}/{number}"
+        alone = {**envelope, "id": own_id, "event": event, "payload": without_contents(message)}
+        raw = encoded(alone, push.charset)
+        try:
+            text = _TEXTS[event](_object(message, event), own_id)
+        except Unreadable as problem:
+            odd.append(Odd(reason=str(problem), raw=raw))
+        else:
+            texts.append(replace(text, raw=raw))
+    if not texts:
+        raise Unreadable(odd[0].reason)
+    return Texts(app=NAME, texts=tuple(texts), odd=tuple(odd), via=_via(envelope))
+
+
+def _via(envelope: Fields) -> str | None:
+    return id_of(envelope, ("webhookId",))
 
 
 def recognises(push: Push) -> bool:
@@ -141,13 +185,7 @@ _TEXTS: dict[str, _Reader] = {
     "mms:received": _announced,
     "mms:downloaded": _downloaded,
 }
-# since 1.71, when the inbox is exported; the first part of the name is the kind of its messages
-_BATCHES: dict[str, _Reader] = {
-    "sms:batch:received": _sms,
-    "sms:batch:data-received": _data,
-    "mms:batch:received": _announced,
-    "mms:batch:downloaded": _downloaded,
-}
+"""By event. Since 1.71 an export of the inbox has each in batches: `sms:batch:received`."""
 
 
 def _object(payload: object, event: str) -> Fields:

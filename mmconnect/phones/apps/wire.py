@@ -7,6 +7,7 @@ UTF-8, and that what a reason shows of a push is names, never content.
 from __future__ import annotations
 
 import codecs
+import json
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -70,6 +71,12 @@ def decoded_text(push: Push) -> str:
         except UnicodeDecodeError:
             text = body.decode("utf-8", "replace")
     return text[1:] if text.startswith("\ufeff") else text
+
+
+def encoded(value: object, charset: str) -> bytes:
+    """A part of a JSON body as a body of its own, in the charset that the push declares."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.encode(codec(charset), "replace")
 
 
 @lru_cache(maxsize=64)

@@ -239,9 +239,64 @@ def test_a_batch_has_an_id_for_each_text(
     assert {(t.kind, t.announcement) for t in reading.texts} == {(kind, announcement)}
 
 
-def test_a_batch_is_understood_as_a_whole_or_kept_as_a_whole() -> None:
-    broken = {"messages": [PAYLOAD, {"message": "from nobody"}]}
-    assert isinstance(parse("sms:batch:received", broken), NotUnderstood)
+@pytest.mark.parametrize("odd", [{"message": "from nobody"}, 1, None, [], {"sender": "+1"}])
+def test_one_odd_entry_of_a_batch_holds_up_no_other(odd: object) -> None:
+    mixed = {"messages": [PAYLOAD, odd, PAYLOAD | {"sender": "+15550101"}]}
+    reading = parse("sms:batch:received", mixed, event_id="B1")
+    assert isinstance(reading, Texts)
+    assert [(t.event_id, t.text) for t in reading.texts] == [
+        ("B1/0", PAYLOAD["message"]),
+        ("B1/2", PAYLOAD["message"]),
+    ]
+    (aside,) = reading.odd
+    assert "from nobody" not in aside.reason
+    alone = json.loads(aside.raw)
+    assert (alone["id"], alone["event"], alone["payload"]) == ("B1/1", "sms:received", odd)
+    again = read("smsgate", phones.as_push({}, aside.raw), {})
+    assert again == NotUnderstood(reason=aside.reason)
+
+
+def test_each_text_of_a_batch_keeps_its_own_part_which_reads_the_same() -> None:
+    messages = [PAYLOAD | {"message": f"text {n} ü"} for n in range(3)]
+    reading = parse("sms:batch:received", {"messages": messages}, event_id="B1")
+    assert isinstance(reading, Texts)
+    for number, text in enumerate(reading.texts):
+        assert text.raw is not None
+        assert [f"text {n} ü" in text.raw.decode() for n in range(3)] == [
+            n == number for n in range(3)
+        ]
+        assert one(read("smsgate", phones.as_push({}, text.raw), {})) == text
+
+
+def test_a_batch_of_odd_ones_only_is_kept_as_it_is() -> None:
+    reading = parse("sms:batch:received", {"messages": [{"message": "from nobody"}, 1]})
+    assert isinstance(reading, NotUnderstood)
+
+
+@pytest.mark.parametrize("sender", [{}, {"sender": None, "phoneNumber": None}])
+def test_no_copy_of_an_mms_has_its_contents(sender: dict[str, None]) -> None:
+    payload = {**DOWNLOADED, **sender}
+    single = parse("mms:downloaded", payload, event_id="E1")
+    raw = single.raw if isinstance(single, NotUnderstood) else one(single).raw
+    both = parse("mms:batch:downloaded", {"messages": [payload, DOWNLOADED]}, event_id="E1")
+    assert isinstance(both, Texts)
+    for kept in (raw, both.texts[-1].raw, both.odd[0].raw if sender else both.texts[0].raw):
+        assert kept is not None
+        assert b"/9j/4AAQ" not in kept
+        picture, card = json.loads(kept)["payload"]["attachments"]
+        assert picture == {
+            "partId": 57,
+            "contentType": "image/jpeg",
+            "name": "p.jpg",
+            "size": 48211,
+            "data": "(left out: contents are not kept)",
+        }
+        assert card == DOWNLOADED["attachments"][1]
+
+
+def test_what_is_kept_of_anything_else_is_the_push_itself() -> None:
+    assert one(parse("sms:received", PAYLOAD)).raw is None
+    assert one(parse("mms:downloaded", DOWNLOADED | {"attachments": []})).raw is None
 
 
 def test_an_empty_batch_is_no_news_of_texts() -> None:
