@@ -140,7 +140,7 @@ OPTIONS = (
         help="debug, info, warning or error",
     ),
 )
-_ELSEWHERE = ("data_dir", "config")
+_ELSEWHERE = ("data_dir", "config", "push_url", "push_token", "push_config", "push_spool")
 """Options that are not settings of the running process; the file may name data_dir."""
 
 

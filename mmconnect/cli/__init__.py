@@ -21,8 +21,10 @@ from mmconnect.domain.errors import MmconnectError, UsageError
 
 _FAMILIES = (
     *("serve", "endpoint", "device", "message", "delivery", "settings", "tls"),
-    *("receive", "verify", "version"),
+    *("push", "receive", "verify", "version"),
 )
+_ANYTHING = ("--from", "--text")
+"""Options whose value may begin with a dash, as a text may."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -32,8 +34,8 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(**{"allow_abbrev": False, **options})
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, or that of one family only: it loads little."""
     everywhere = argparse.ArgumentParser(add_help=False)
     for name, metavar, text in (
         ("--data-dir", "DIR", "where mmconnect keeps its data"),
@@ -52,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         parents=[everywhere],
     )
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
-    for family in _FAMILIES:
+    for family in _FAMILIES if only is None else (only,):
         module = importlib.import_module(f"mmconnect.cli.{family}")
         module.add_parser(commands, [everywhere])
     return top
@@ -69,13 +71,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter shows \u…
             stream.reconfigure(errors="backslashreplace")
+    words = _with_values(_with_command(words))
+    only = "push" if _command(words) == "push" else None
     try:
         "".join(words).encode()
     except UnicodeEncodeError:
-        print("mmconnect: an argument is not UTF-8 text", file=sys.stderr)
-        return UsageError.exit_code
+        if only is None:
+            print("mmconnect: an argument is not UTF-8 text", file=sys.stderr)
+            return UsageError.exit_code
+        # a text has no second chance
+        words = [
+            word.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for word in words
+        ]
     args = argparse.Namespace(data_dir=None, config=None, json=False)
-    parser().parse_args(_with_command(words), args)
+    parser(only).parse_args(words, args)
     try:
         return int(args.run(args) or 0)
     except MmconnectError as error:
@@ -97,10 +106,27 @@ def _code(error: MmconnectError) -> str:
 
 def _with_command(words: list[str]) -> list[str]:
     """`mmconnect --data-dir D` is `mmconnect serve --data-dir D`."""
+    help_asked = "-h" in words or "--help" in words
+    return words if help_asked or _command(words) is not None else ["serve", *words]
+
+
+def _command(words: list[str]) -> str | None:
+    """The first word that is neither an option nor an option's value."""
     before = ""
     for word in words:
         takes_a_value = before.startswith("--") and "=" not in before and before != "--json"
-        if word in ("-h", "--help") or not (word.startswith("-") or takes_a_value):
-            return words
+        if not (word.startswith("-") or takes_a_value):
+            return word
         before = word
-    return ["serve", *words]
+    return None
+
+
+def _with_values(words: list[str]) -> list[str]:
+    """`--text -5` is `--text=-5`."""
+    joined: list[str] = []
+    for word in words:
+        if joined and joined[-1] in _ANYTHING:
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
