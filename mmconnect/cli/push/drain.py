@@ -79,13 +79,16 @@ class Drain:
             self._hang_up()
 
     def _round(self, names: list[str], until: float) -> None:
-        """One walk through what waits."""
+        """One walk through what waits; who fails in it has no further turn, to keep the order."""
+        failed: set[Origin] = set()
         for name in names:
             now = self._clock.monotonic()
             if now >= until:
                 return
             text, known = self._texts.get(name), self._origins.get(name)
-            if (text is not None and text.due > now) or (known is not None and self._waits(known)):
+            if text is not None and text.due > now:
+                continue
+            if known is not None and self._blocked(known, failed):
                 continue
             try:
                 entry = self._spool.read(name)
@@ -96,12 +99,13 @@ class Drain:
                 self._texts.pop(name, None)
                 continue
             self._origins[name] = entry.origin
-            if self._waits(entry.origin):
+            if self._blocked(entry.origin, failed):
                 continue
             try:
                 line = self._line_to(entry.origin)
             except NoTarget as error:
                 self._put_off(entry.origin, "", Result(what=What.REFUSED, reason=str(error)))
+                failed.add(entry.origin)
                 continue
             result = line.push(entry.sms, max(0.2, min(TIMEOUT, until - now)))
             if result.what is What.DELIVERED:
@@ -110,10 +114,14 @@ class Drain:
                 self._set_back(name, f"it is refused: {result.reason}")
             else:
                 self._put_off(entry.origin, line.target.shown, result)
+                failed.add(entry.origin)
 
-    def _waits(self, origin: Origin) -> bool:
+    def _blocked(self, origin: Origin, failed: set[Origin]) -> bool:
+        """Whether nothing goes there in this round; what waits at its beginning waits till its end."""
         wait = self._targets.get(origin)
-        return wait is not None and wait.due > self._clock.monotonic()
+        if wait is not None and wait.due > self._clock.monotonic():
+            failed.add(origin)
+        return origin in failed
 
     def _line_to(self, origin: Origin) -> Line:
         target = origin.target()
