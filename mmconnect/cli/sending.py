@@ -18,7 +18,8 @@ from mmconnect.store.sends import Sent, Skip
 REASONS = {
     Skip.UNDER_WAY: "it is on its way to that endpoint already",
     Skip.WIPED: "its text was wiped, so there is nothing left to send",
-    Skip.UNRECOGNISED: "it was not understood, so there is no text to send",
+    Skip.UNRECOGNISED: "it was not understood, so there is no text to send;"
+    " `mmconnect message reread` tries to read it again",
     Skip.EVENT: "it is an event of mmconnect's own, not a text",
     Skip.TEST: "it is a test, which is sent only once; `mmconnect endpoint test` makes another",
 }

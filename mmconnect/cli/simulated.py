@@ -17,20 +17,30 @@ from mmconnect.phones.apps.names import field_of
 
 def as_pushed(device: Device, sender: str, text: str, now: int) -> tuple[bytes, dict[str, str]]:
     """Body and headers of a push of this device at `now` (UTC ms)."""
-    stamp, headers = str(now // 1000), {"Content-Type": "application/json"}
-    if device.app == "smsgate":
-        fields = _envelope(sender, text, now)
-        headers["X-Timestamp"] = stamp
+    stamp, headers = "", {"Content-Type": "application/json"}
+    key = device.signing_key
+    if device.app == "kannel":
+        headers = _kannel_headers(sender, now)
+        body = text.encode()
+    elif device.app == "smsgate":
+        headers["X-Timestamp"] = stamp = str(now // 1000)
+        body = json.dumps(_envelope(sender, text, now)).encode()
     else:
         fields = _under_own_paths(device, sender, text, now)
-        stamp = ""
-    key = device.signing_key
-    if key is not None and device.app == "smsforwarder":
-        fields |= {"ts": str(now), "sign": _forwarder_sign(str(now), key)}
-    body = json.dumps(fields).encode()
+        if key is not None and device.app == "smsforwarder":
+            fields |= {"ts": str(now), "sign": _forwarder_sign(str(now), key)}
+        body = json.dumps(fields).encode()
     if key is not None:
         headers["X-Signature"] = hmac.digest(key.encode(), body + stamp.encode(), "sha256").hex()
     return body, headers
+
+
+def _kannel_headers(sender: str, now: int) -> dict[str, str]:
+    return {
+        "Content-Type": 'text/plain; charset="UTF-8"',
+        "X-Kannel-From": sender,
+        "X-Kannel-Time": iso(now)[:19].replace("T", " "),
+    }
 
 
 def _envelope(sender: str, text: str, now: int) -> dict[str, object]:

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from enum import Enum, auto
 from hashlib import blake2b
 
-from mmconnect.domain.models import Kind
+from mmconnect.domain.models import Device, Kind
+from mmconnect.phones.apps import APPS
 from mmconnect.phones.push import IncomingText
 from mmconnect.store.messages import Keys
 from mmconnect.store.twins import Twin
@@ -21,6 +22,8 @@ MMS_APART = 1000
 ROUGH_APART = 10_000
 """Milliseconds between SmsForwarder's broadcast and the row in the phone's own store, at most."""
 
+RETRYING_APP_WINDOW = 120
+"""Seconds in which an app that retries may send the same body again."""
 _A_PARTS_WINDOW = 86_400_000
 """Milliseconds in which the phone may push the batch again."""
 
@@ -100,6 +103,13 @@ def _local(mark: str) -> int | None:
     except ValueError:
         return None
     return round(moment.replace(tzinfo=UTC).timestamp() * 1000)
+
+
+def window_of(device: Device, app: str) -> int:
+    """Seconds within which the same body counts as seen; `app` is what a push was recognised as."""
+    if device.dedupe_window is not None:
+        return device.dedupe_window
+    return RETRYING_APP_WINDOW if APPS[app].retries else 0
 
 
 def part_keys(device_id: str, part: bytes) -> Keys:

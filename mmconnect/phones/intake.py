@@ -13,11 +13,13 @@ import logging
 import sqlite3
 from collections.abc import Callable, Sequence
 from functools import partial
+from urllib.parse import urlencode
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import MESSAGE, Ids
 from mmconnect.domain.models import Device
 from mmconnect.domain.values import value_type
+from mmconnect.phones.apps.wire import clean
 from mmconnect.phones.arrived import message_of
 from mmconnect.phones.counts import Counts
 from mmconnect.phones.dedupe import Way, keys, part_keys
@@ -35,8 +37,12 @@ log = logging.getLogger(__name__)
 LARGE = 64 * 2**10
 """Bytes of a push beyond which storing it is not a matter of microseconds."""
 
+QUERY = "X-MMConnect-Query"
+"""Among the headers that are kept: the query of the push, for in it fields may stand, too."""
+
 _NOT_KEPT = frozenset(
     {
+        QUERY.lower(),
         *("authorization", "cookie", "x-api-key", "proxy-authorization"),
         *("host", "connection", "content-length", "transfer-encoding", "accept", "accept-encoding"),
     }
@@ -244,4 +250,6 @@ def kept_headers(push: Push) -> str | None:
     lines = [
         f"{name}: {value}" for name, value in push.headers.items() if name.lower() not in _NOT_KEPT
     ]
-    return "\n".join(lines) or None
+    if push.query:
+        lines.append(f"{QUERY}: {urlencode(list(push.query.items()), errors='replace')}")
+    return clean("\n".join(lines)) or None

@@ -16,6 +16,7 @@ from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones import answers, tokens
 from mmconnect.phones.apps import APPS, read
+from mmconnect.phones.dedupe import window_of
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.push import DeviceEvent, NotUnderstood, Push, Reading, Texts
@@ -30,8 +31,6 @@ from mmconnect.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-RETRYING_APP_WINDOW = 120
-"""Seconds in which an app that retries may send the same body again."""
 _WRONG_TOKENS = 20
 """Wrong tokens that one address may try in a minute."""
 _MISTAKES = {
@@ -173,9 +172,7 @@ class Listener:
         device = entry.device
         match reading:
             case Texts(app=app, texts=texts, odd=odd):
-                window = RETRYING_APP_WINDOW if APPS[app].retries else 0
-                if device.dedupe_window is not None:
-                    window = device.dedupe_window
+                window = window_of(device, app)
                 taken = await self._intake.take(device, push, texts, window, odd)
                 return answers.taken(taken)
             case DeviceEvent():

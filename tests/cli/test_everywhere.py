@@ -59,6 +59,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "device history": [linked[0]],
         "message show": [test["messageId"]],
         "message send": [text["messageId"], "--endpoint", endpoint],
+        "message reread": [text["messageId"]],
         "message delete": [spare["messageId"], "--yes"],
         "message purge": ["--from", "+6581230000", "--yes"],
         "settings get": ["retention_messages"],
@@ -68,6 +69,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "delivery show": [test["id"]],
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],
+        "push": ["--drain", "--spool", str(desk.directory / "spool")],
         "verify": ["--secret", "k" * 16, "--body", str(body), "--header", header],
     }
 

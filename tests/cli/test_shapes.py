@@ -23,7 +23,7 @@ import pytest
 from mmconnect.webhook import signing
 from tests.cli.conftest import Desk, said
 from tests.docs.test_docs import COMMANDS
-from tests.support.service import Service, until
+from tests.support.service import Service, ask, until
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
 KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))
@@ -89,7 +89,8 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
         return bool(desk("delivery", "list", "--state", "delivered", "--json").json)
 
     endpoint = take("endpoint add", hook, "--name", "CRM")["id"]
-    device = take("device add", "--name", "Reception", "--country", "SG")["id"]
+    added = take("device add", "--name", "Reception", "--country", "SG")
+    device, token = added["id"], added["token"]
     wanted = ("--device", device, "--from", "+65*", "--text", "hello")
     take("endpoint set", endpoint, "--header", "X-Api-Key: k", *wanted)
     message = take("message simulate", "--from", "81230000", "--text", "hello")["id"]
@@ -100,12 +101,23 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("delivery show", delivery)
     take("message send", message, "--endpoint", endpoint)
     take("delivery retry", delivery)
+    note = json.loads((service.directory / "mmconnect.lock").read_text(encoding="utf-8"))
+    url = f"http://{note['phone'][0]}/in/{token}"
+    spool = ("--spool", str(service.directory.parent / "spool"))
+    take("push", "--url", url, "--from", "+6581230001", "--text", "hello", *spool)
+    ask(
+        service.phone, "POST", f"/in/{token}", b"[1]", {"User-Agent": "me.capcom.smsgateway/1.68.0"}
+    )
+    odd = desk("message", "list", "--limit", "1", "--json").json[0]["id"]
+    told = desk("message", "reread", odd, "--json")
+    assert (told.code, told.err) == (1, ""), "it is still not understood"
+    seen["message reread"] = json.loads(told.out)
     its = ("--state", "delivered", "--endpoint", endpoint, "--since", "1h", "--until", "0s")
     until(lambda: desk("delivery", "retry", *its, "--json").json["replay"], "one is delivered")
     until(lambda: desk("delivery", "replays", "--json").json[0]["finishedAt"], "it is through")
     take("delivery replays")
     take("delivery cancel", delivery)
-    take("message delete", desk("message", "list", "--json").json[0]["id"], "--yes")
+    take("message delete", odd, "--yes")
     take("message purge", "--from", "81230000", "--yes")
     take("settings list")
     take("settings get", "retention_messages")

@@ -140,7 +140,8 @@ def test_the_toml_file_shown_is_read_as_it_stands(tmp_path: Path):
 def test_the_variables_named_are_read_and_the_others_only_warned_about():
     others = set(re.findall(r"MMCONNECT_[A-Z_]+", CLI)) - {o.variable for o in config.OPTIONS}
     others.discard("MMCONNECT_")
-    assert others == {"MMCONNECT_DATA_DIR", "MMCONNECT_CONFIG"}
+    for_push = {f"MMCONNECT_PUSH_{name}" for name in ("URL", "TOKEN", "CONFIG", "SPOOL")}
+    assert others == {"MMCONNECT_DATA_DIR", "MMCONNECT_CONFIG"} | for_push
     settings = config.settle({}, dict.fromkeys(others, "x") | {"MMCONNECT_LOG_LVL": "x"}, {})
     assert settings.unknown_variables == ("MMCONNECT_LOG_LVL",)
 

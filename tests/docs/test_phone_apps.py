@@ -19,7 +19,7 @@ from mmconnect.domain.models import Kind
 from mmconnect.phones import answers
 from mmconnect.phones.apps import APPS, read
 from mmconnect.phones.apps.names import FIELDS
-from mmconnect.phones.listener import RETRYING_APP_WINDOW
+from mmconnect.phones.dedupe import RETRYING_APP_WINDOW
 from mmconnect.phones.push import IncomingText, Push, Texts
 from mmconnect.store import mms
 from mmconnect.store.devices import TOKEN_OVERLAP

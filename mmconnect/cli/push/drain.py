@@ -117,7 +117,7 @@ class Drain:
                 failed.add(entry.origin)
 
     def _blocked(self, origin: Origin, failed: set[Origin]) -> bool:
-        """Whether nothing goes there in this round; what waits at its beginning waits till its end."""
+        """Whether nothing goes there in this round, as it waits or has failed in it."""
         wait = self._targets.get(origin)
         if wait is not None and wait.due > self._clock.monotonic():
             failed.add(origin)

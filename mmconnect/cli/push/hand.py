@@ -14,7 +14,6 @@ from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING
 
-import mmconnect
 from mmconnect.cli.push.origin import NoTarget
 from mmconnect.cli.push.spool import Entry, Spool
 from mmconnect.domain.clock import Clock
@@ -133,4 +132,4 @@ def start_drain(spool: Spool) -> None:
 
 def _above_package() -> str:
     """From where `-m mmconnect` is this very mmconnect."""
-    return str(Path(mmconnect.__file__).resolve().parents[1])
+    return str(Path(__file__).resolve().parents[3])

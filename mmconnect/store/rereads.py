@@ -1,0 +1,35 @@
+"""Messages that were not understood, when they are read again.
+
+One that is understood now makes room for what it is; the others stay, with the reason of today.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+
+def unrecognised(db: sqlite3.Connection, device_id: str) -> list[str]:
+    """Ids of what a device pushed that was not understood and still stands, oldest first."""
+    rows = db.execute(
+        "SELECT id FROM messages WHERE kind = 'unrecognised' AND device_id = ?"
+        " AND raw IS NOT NULL ORDER BY id",
+        (device_id,),
+    )
+    return [row[0] for row in rows]
+
+
+def make_room(db: sqlite3.Connection, message_id: str) -> None:
+    """Take one away whose place its text takes in the same transaction."""
+    db.execute("DELETE FROM messages WHERE id = ? AND kind = 'unrecognised'", (message_id,))
+
+
+def explain(db: sqlite3.Connection, message_id: str, note: str) -> None:
+    """Say anew why one stays."""
+    db.execute(
+        "UPDATE messages SET note = ? WHERE id = ? AND kind = 'unrecognised'", (note, message_id)
+    )
+
+
+def announce(db: sqlite3.Connection) -> None:
+    """Let a running service look for deliveries that somebody else has made."""
+    db.execute("UPDATE revision SET number = number + 1")
