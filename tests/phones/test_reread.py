@@ -257,4 +257,6 @@ async def test_an_old_one_is_as_young_as_its_reading(tmp_path: Path):
         box.change(lambda db: db.execute("UPDATE messages SET received_at = received_at - 864e5"))
         await again(box, "--device", await mend(box))
         await there.until(1)
-        assert (await box.settled(message_id)).endpoint_id == endpoint
+        delivery = await box.settled(message_id)
+        assert delivery.endpoint_id == endpoint
+        assert delivery.created_at > box.clock.now() - 60_000, "so it cannot expire at once"
