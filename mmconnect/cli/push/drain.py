@@ -30,7 +30,8 @@ class _Wait:
     """What stands in the way of a target or a text."""
 
     due: float = 0.0
-    failures: int = 0
+    since: float | None = None
+    """When it first failed."""
     reason: str = ""
 
 
@@ -155,9 +156,10 @@ class Drain:
         self._say_once(wait, reason, f"{name} stays")
 
     def _later(self, wait: _Wait, first: float, longest: float, at_least: float = 0.0) -> None:
-        seconds = min(longest, first * 2 ** min(wait.failures, 16))
-        wait.failures += 1
-        wait.due = self._clock.monotonic() + max(seconds, at_least)
+        """Waits double with the time that it has failed, however often somebody poked meanwhile."""
+        now = self._clock.monotonic()
+        wait.since = now if wait.since is None else wait.since
+        wait.due = now + max(min(longest, max(first, now - wait.since)), at_least)
 
     def _say_once(self, wait: _Wait, reason: str, what: str) -> None:
         if reason != wait.reason:
