@@ -6,18 +6,17 @@ Tells nobody who asks more than that mmconnect is here and whether it is well.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Awaitable, Callable
 
 import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
-from markupsafe import Markup, escape
 
 from mmconnect import __version__, paths
 from mmconnect.admin.secure import SECURE, Secure, certificate, lead_to_https
 from mmconnect.admin.status import Status
 from mmconnect.web.forwarded import asked_from_here
+from mmconnect.web.markup import with_code
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ def make_site(
         autoescape=True,
         undefined=jinja2.StrictUndefined,
     )
-    app[TEMPLATES].filters["with_code"] = _with_code
+    app[TEMPLATES].filters["with_code"] = with_code
     app.add_routes(
         [
             web.get("/", _page),
@@ -117,8 +116,3 @@ async def _page(request: web.Request) -> web.Response:
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(_SECURITY)
-
-
-def _with_code(text: str) -> Markup:
-    """What is between backticks is a command or a name, and looks like one."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 (escaped)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 from mmconnect import config
-from mmconnect.cli import device_link, output, shown
+from mmconnect.cli import device_link, device_pair, output, shown
 from mmconnect.cli import open as opening
+from mmconnect.cli.device_pair import Invitation
 from mmconnect.domain.errors import NotFound, UsageError
 from mmconnect.domain.ids import DEVICE
 from mmconnect.domain.models import Device
@@ -69,6 +69,7 @@ def add_parser(
             _new_token,
             "a new token; the old one ends when it is used, in 7 days at most",
         ),
+        ("pair", _pair_again, "a new pairing code, with the page that it opens; older ones end"),
     ):
         verb = verbs.add_parser(name, parents=parents, help=text)
         verb.add_argument("id", metavar="ID")
@@ -107,8 +108,8 @@ def _add(args: argparse.Namespace) -> int:
         devices.add(store.db, device, token)
         if phone is not None:
             device_link.put(store, device, phone, every)
-    url = push_url(device.push_base or "", token)
-    _show_token(args, device, token, url)
+        invitation = device_pair.invite(store.db, device.id, device.created_at)
+    _show_token(args, device, token, invitation, store.directory)
     return 0
 
 
@@ -157,14 +158,35 @@ def _new_token(args: argparse.Namespace) -> int:
         device = replace(_get(store, args.id), push_base=_base(args, store.directory))
         devices.replace_token(store.db, device.id, token, store.clock.now())
         devices.change(store.db, device)
-    url = push_url(device.push_base or "", token)
-    _show_token(args, device, token, url)
+        invitation = device_pair.invite(store.db, device.id, store.clock.now())
+    _show_token(args, device, token, invitation, store.directory)
     if not args.json:
         print("The old token works until this one is used, 7 days at most.")
     return 0
 
 
-def _show_token(args: argparse.Namespace, device: Device, token: str, url: str) -> None:
+def _pair_again(args: argparse.Namespace) -> int:
+    with opening.opened(args, write=True) as store:
+        device = _get(store, args.id)
+        invitation = device_pair.invite(store.db, device.id, store.clock.now())
+    base = _base(args, store.directory)
+    if args.json:
+        output.document({"id": device.id, **device_pair.as_json(invitation, base)})
+    else:
+        output.fields([("Device", device.id), ("Name", device.name), ("App", device.app)])
+        device_pair.show(args, device.id, invitation, base, store.directory)
+    return 0
+
+
+def _show_token(
+    args: argparse.Namespace,
+    device: Device,
+    token: str,
+    invitation: Invitation,
+    directory: Path,
+) -> None:
+    base = device.push_base or ""
+    url = push_url(base, token)
     if args.json:
         output.document(
             {
@@ -173,19 +195,16 @@ def _show_token(args: argparse.Namespace, device: Device, token: str, url: str) 
                 "app": device.app,
                 "token": token,
                 "pushUrl": url,
+                **device_pair.as_json(invitation, base),
             }
         )
         return
     output.fields(
         [("Device", device.id), ("Name", device.name), ("App", device.app), ("Push URL", url)]
     )
-    if sys.stdout.isatty():
-        import segno
-
-        print()
-        segno.make(url, error="m").terminal(compact=True)
-    print("\nPaste the push URL into the app on the phone. Opened in the phone's browser, it says")
-    print("whether the token is good.")
+    device_pair.show(args, device.id, invitation, base, directory)
+    print("Or paste the push URL into the app by hand. Opened in a browser, it says whether the")
+    print("token is good.")
 
 
 def _base(args: argparse.Namespace, directory: Path) -> str:

@@ -70,6 +70,8 @@ class Intake:
         self._clock, self._ids = clock, ids
         self.counts = Counts()
         """What has come in since the start."""
+        self.on_heard: Callable[[str, bool], None] = lambda device_id, text: None
+        """Called when something of a device was understood and stored; `text`: a text."""
 
     async def take(
         self,
@@ -126,6 +128,7 @@ class Intake:
             heavy=sum(len(raw) for _, raw in rows) > LARGE,
         )
         self._put_aside(device, [(one.message.id, n) for one, n in zip(news, told, strict=True)])
+        self.on_heard(device.id, True)
         for one in taken:
             if one.reused_id:
                 log.warning(
@@ -182,6 +185,7 @@ class Intake:
         await self._database.write(
             lambda db: devices.add_event(db, device.id, event.name, event.event_id, detail, now)
         )
+        self.on_heard(device.id, False)
 
     async def release_announcements(self) -> int | None:
         """Make overdue MMS announcements messages; when to come again (UTC ms), or None."""

@@ -40,6 +40,16 @@ def own_addresses() -> frozenset[Address]:
     return frozenset(parse(ip if isinstance(ip, str) else ip[0]) for ip in ips)
 
 
+def own_networks() -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    """The networks that this machine is in, as it is now: each address with its prefix length."""
+    found = []
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            address = ip.ip if isinstance(ip.ip, str) else ip.ip[0]
+            found.append(ipaddress.ip_network(f"{address}/{ip.network_prefix}", strict=False))
+    return found
+
+
 def hosts(host: str) -> list[str]:
     """What to bind to for a listen address: all of IPv6 means all of IPv4, too.
 

@@ -12,7 +12,7 @@ import gc
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,11 +37,14 @@ from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.pulling.pulls import Pulls
 from mmconnect.phones.pulling.tools import Tools
+from mmconnect.phones.sightings import Sightings
+from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
 from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
+from mmconnect.service.phone_sites import phone_sites
 from mmconnect.service.ports import opening
-from mmconnect.service.process import background, raise_file_limit
+from mmconnect.service.process import background, for_ever, raise_file_limit
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls.https import Https
 from mmconnect.service.tls.keeper import Keeper, brought
@@ -130,6 +133,11 @@ async def _run(
             moving=lambda: clock.moving,
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
+        sightings = Sightings(clock)
+
+        def where() -> Bases:
+            return bases(phone_at, https.phone_side)
+
         pulls = Pulls(
             Tools(
                 database=database,
@@ -139,9 +147,12 @@ async def _run(
                 look=watch.look,
                 clock=clock,
                 http=PhoneHttp(egress.rule),
-                where=lambda: bases(phone_at, https.phone_side),
+                where=where,
                 trusted=trusted,
             )
+        )
+        sites = await phone_sites(
+            database, watch, clock, sightings, intake, where, lambda: keeper.authority is not None
         )
         listener = Listener(
             database,
@@ -151,8 +162,9 @@ async def _run(
             watch.refresh,
             clock,
             trusted,
+            sightings,
+            {**sites, "ca.crt": lambda request: https.certificate(request)},
             pushed=pulls.pushed,
-            sites={"ca.crt": lambda request: https.certificate(request)},
         )
         announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
@@ -185,7 +197,7 @@ async def _run(
         async def save() -> None:
             await save_presences(database, presences, watch.look, ids, clock, dispatcher.wake)
 
-        loops(_for_ever(PRESENCE_INTERVAL, save, "Writing down when phones were heard"))
+        loops(for_ever(PRESENCE_INTERVAL, save, "Writing down when phones were heard"))
         stack.push_async_callback(save)
         loops(oversight.heartbeat.run())
         loops(oversight.warnings.run())
@@ -253,22 +265,9 @@ async def _run(
         log.info("Stopping: no new texts are taken, what is in flight finishes")
 
 
-async def _for_ever(
-    interval: float, turn: Callable[[], Awaitable[float | None]], name: str
-) -> None:
-    """Repeat `turn` for ever; it may say after how many seconds, `interval` at most."""
-    while True:
-        wait: float | None = None
-        try:
-            wait = await turn()
-        except Exception:
-            log.exception("%s failed; it is tried again", name)
-        await asyncio.sleep(interval if wait is None else min(interval, max(0.1, wait)))
-
-
 async def _release_announcements(intake: Intake, clock: Clock) -> None:
     async def turn() -> float | None:
         due = await intake.release_announcements()
         return None if due is None else (due - clock.now()) / 1000
 
-    await _for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")
+    await for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")

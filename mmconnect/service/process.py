@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import resource
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
@@ -30,3 +33,14 @@ def raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def for_ever(interval: float, turn: Callable[[], Awaitable[float | None]], name: str) -> None:
+    """Repeat `turn` for ever; it may say after how many seconds, `interval` at most."""
+    while True:
+        wait: float | None = None
+        try:
+            wait = await turn()
+        except Exception:
+            log.exception("%s failed; it is tried again", name)
+        await asyncio.sleep(interval if wait is None else min(interval, max(0.1, wait)))

@@ -26,3 +26,9 @@ class Throttle:
         if len(self._failures) > _ADDRESSES:
             self._failures.popitem(last=False)
         return max(1.0, begun + self._window - now) if count >= self._most else 0.0
+
+    def wait(self, address: str, now: float) -> float:
+        """How many seconds the address still has to wait; counts nothing."""
+        begun, count = self._failures.get(address, (now, 0))
+        left = begun + self._window - now
+        return max(1.0, left) if count >= self._most and left > 0 else 0.0

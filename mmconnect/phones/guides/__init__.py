@@ -1,0 +1,30 @@
+"""The guides, by the name that a device's `app` has: how to make each app push its texts.
+
+Data for the pairing page and for docs/phones. Imported only when somebody looks at one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mmconnect.phones.guides.automation import AUTOMATE, MACRODROID, SHORTCUTS, TASKER, TERMUX
+from mmconnect.phones.guides.forwarders import INCOMING_SMS, SMSFORWARDER, SMSGATE
+from mmconnect.phones.guides.guide import Guide, Phone
+from mmconnect.phones.guides.modems import GAMMU, GENERIC, KANNEL, SMSTOOLS
+
+GUIDES: Mapping[str, Guide] = {
+    guide.name: guide
+    for guide in (
+        *(INCOMING_SMS, SMSGATE, SMSFORWARDER, TASKER, MACRODROID, AUTOMATE, TERMUX),
+        *(SHORTCUTS, GAMMU, SMSTOOLS, KANNEL, GENERIC),
+    )
+}
+"""Every guide, in the order in which people should consider them."""
+
+
+def by_phone() -> Mapping[Phone, list[Guide]]:
+    """The guides of each kind of phone, in their order."""
+    found: dict[Phone, list[Guide]] = {}
+    for guide in GUIDES.values():
+        found.setdefault(guide.phone, []).append(guide)
+    return found

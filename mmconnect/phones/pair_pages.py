@@ -1,0 +1,190 @@
+"""The pairing pages as HTML: guides filled in with a device's own values, and what was seen.
+
+Imported with the first page that somebody asks for. Everything that comes from a person or a phone
+is escaped; knows neither sockets nor the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import jinja2
+from markupsafe import Markup
+
+from mmconnect import paths
+from mmconnect.domain.models import Device
+from mmconnect.phones import qr
+from mmconnect.phones.diagnosis import UNSEEN_AFTER, Circumstances, findings, unseen
+from mmconnect.phones.guides import GUIDES, by_phone
+from mmconnect.phones.guides.guide import Field, Guide, Phone, filled
+from mmconnect.phones.pair_files import address_of
+from mmconnect.phones.sightings import Sighting
+from mmconnect.phones.urls import Bases, push_url
+from mmconnect.web.markup import prose
+
+_LONG = 70
+"""Letters of a value beyond which it gets lines of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A field or a block as the page shows it."""
+
+    id: str
+    name: str = ""
+    value: str = ""
+    note: str = ""
+    copied: bool = True
+    tall: bool = False
+    title: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a device needs to know, for the app that it has."""
+
+    device: Device
+    guide: Guide
+    token: str
+    base: str
+    """Of the push URL; empty while phones can reach this machine nowhere."""
+
+    @property
+    def url(self) -> str:
+        """The push URL."""
+        return push_url(self.base, self.token)
+
+    @property
+    def secure(self) -> bool:
+        """Whether that is an https one."""
+        return self.base.startswith("https:")
+
+    @property
+    def values(self) -> Mapping[str, str]:
+        """What stands for itself in a guide."""
+        secret = self.device.signing_key or ""
+        return {"url": self.url, "token": self.token, "base": self.base, "secret": secret}
+
+
+def guide_of(device: Device) -> Guide | None:
+    """The guide for a device's app; None where the app is still to be chosen."""
+    return GUIDES.get(device.app)
+
+
+def base_for(guide: Guide, bases: Bases, host: str, before: str | None) -> str:
+    """The base of the push URL to show.
+
+    Of those that the app can use: the one by which the browser came (that is known to work), else
+    the one that was told `before`, else the best.
+    """
+    fit = bases.https if guide.needs_https and bases.https else bases.http or bases.https
+    asked = urlsplit(f"//{host}").hostname
+    same = [base for base in fit if urlsplit(base).hostname == asked]
+    if same:
+        return same[0]
+    if before in fit:
+        return str(before)
+    return fit[0] if fit else ""
+
+
+def status(
+    setup: Setup, seen: Sequence[Sighting], waited: float, around: Circumstances
+) -> dict[str, Any]:
+    """What the person who waits is told; the script gets the same as JSON."""
+    around = replace(around, needs_https=setup.guide.needs_https, secure=setup.secure)
+    found = findings(seen, around)
+    if found:
+        title = found[0].title
+    elif waited < UNSEEN_AFTER:
+        title = "Waiting for the first text…"
+    else:
+        title = "Nothing has come yet"
+    hints = unseen(around) if waited >= UNSEEN_AFTER and not found else []
+    return {
+        "state": "waiting",
+        "title": title,
+        "lead": "Send a text to this phone, or press the app's test button. This page notices by"
+        " itself.",
+        "findings": [{"title": one.title, "fix": one.fix} for one in found],
+        "hints": [{"title": one.title, "fix": one.fix} for one in hints],
+    }
+
+
+def groups(agent: str) -> list[tuple[Phone, list[Guide]]]:
+    """The guides by kind of phone; first the kind that this browser seems to be."""
+    kinds = list(by_phone().items())
+    if "iPhone" in agent:
+        kinds.sort(key=lambda kind: kind[0] is not Phone.IPHONE)
+    return kinds
+
+
+class Pages:
+    """Renders them."""
+
+    def __init__(self) -> None:
+        self._templates = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+            trim_blocks=True,
+        )
+        self._templates.filters["prose"] = prose
+        self._templates.globals["static"] = address_of
+
+    def page(self, name: str, **values: Any) -> bytes:
+        """One page, as bytes."""
+        return self._templates.get_template(f"pair/{name}.html").render(values).encode()
+
+    def steps(self, setup: Setup, told: Mapping[str, Any], **values: Any) -> bytes:
+        """What to do on the phone, step by step."""
+        guide, keyed = setup.guide, setup.device.signing_key is not None
+        source = guide.source
+        return self.page(
+            "steps",
+            guide=guide,
+            loss=guide.loss,
+            device=setup.device.name,
+            url=setup.url,
+            token=setup.token,
+            secure=setup.secure,
+            steps=_steps(setup, keyed=keyed),
+            source_qr=source and Markup(qr.svg(source.url, source.label)),  # noqa: S704 (segno's)
+            status=told,
+            **values,
+        )
+
+
+def _steps(setup: Setup, *, keyed: bool) -> list[dict[str, Any]]:
+    made = []
+    for number, step in enumerate(setup.guide.steps, start=1):
+        if step.keyed and not keyed:
+            continue
+        fields = [
+            _field(field, f"field-{number}-{n}", setup.values)
+            for n, field in enumerate(step.fields, start=1)
+            if keyed or not field.keyed
+        ]
+        block = step.block and Shown(
+            id=f"block-{number}",
+            title=step.block.title,
+            text=filled(step.block.text, setup.values).rstrip("\n"),
+        )
+        texts = {"text": filled(step.text, setup.values), "after": filled(step.after, setup.values)}
+        made.append({"title": step.title, "fields": fields, "block": block, **texts})
+    return made
+
+
+def _field(field: Field, element: str, values: Mapping[str, str]) -> Shown:
+    value = filled(field.value, values)
+    return Shown(
+        id=element,
+        name=field.name,
+        value=value,
+        note=field.note,
+        copied=field.copied,
+        tall="\n" in value or (len(value) > _LONG and "{url}" not in field.value),
+    )
