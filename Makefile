@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale wear neighbours build crash long lock clean
+.PHONY: help run tls test check lint types ci bench soak scale wear neighbours build crash long docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -72,6 +72,12 @@ crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing
 
 long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a long history
 	$(PY) -m pytest -m long --ignore tests/e2e/test_crash.py $(ARGS)
+
+docs: $(TEST_READY) ## docs/phones, made from the guides of the apps
+	$(PY) -m scripts.phone_pages
+
+screenshots: $(TEST_READY) ## the pictures of the pairing pages (needs Chromium and playwright)
+	$(PY) -m scripts.screenshots $(ARGS)
 
 lock: ## rewrite requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)
 	sh scripts/lock.sh $(PYTHON) $(ARGS)

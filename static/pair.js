@@ -64,6 +64,7 @@
     if (seen === last) return;
     last = seen;
     for (const place of document.querySelectorAll("[data-title]")) place.textContent = status.title;
+    for (const place of document.querySelectorAll("[data-headline]")) place.textContent = status.headline;
     for (const dot of document.querySelectorAll(".dot")) dot.className = status.findings.length ? "dot off" : "dot on";
     const findings = document.getElementById("findings");
     if (findings) {

@@ -115,9 +115,9 @@ def findings(seen: Sequence[Sighting], around: Circumstances) -> list[Finding]:
     if around.needs_https and not around.has_https:
         found.append(
             Finding(
-                title="This app sends over HTTPS alone, and mmconnect has no certificate yet",
-                fix="On the machine with mmconnect: `mmconnect tls create-ca`. Then come back to"
-                " this page.",
+                title="This app pushes over HTTPS alone, and mmconnect has no certificate yet",
+                fix="On the machine with mmconnect: `mmconnect tls create-ca`. Then look at the"
+                " steps again. Until then mmconnect can only fetch.",
             )
         )
     latest = list(reversed(seen))

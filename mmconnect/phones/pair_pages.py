@@ -27,6 +27,7 @@ from mmconnect.web.markup import prose
 
 _LONG = 70
 """Letters of a value beyond which it gets lines of its own."""
+_ROWS = 9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,9 @@ class Shown:
     note: str = ""
     copied: bool = True
     tall: bool = False
+    """Lines of its own, as they are."""
+    wrapped: bool = False
+    """One line, which is broken to fit."""
     title: str = ""
     text: str = ""
 
@@ -67,7 +71,8 @@ class Setup:
     def values(self) -> Mapping[str, str]:
         """What stands for itself in a guide."""
         secret = self.device.signing_key or ""
-        return {"url": self.url, "token": self.token, "base": self.base, "secret": secret}
+        named = {"url": self.url, "token": self.token, "base": self.base}
+        return {**named, "secret": secret, "id": self.device.id}
 
 
 def guide_of(device: Device) -> Guide | None:
@@ -97,16 +102,14 @@ def status(
     """What the person who waits is told; the script gets the same as JSON."""
     around = replace(around, needs_https=setup.guide.needs_https, secure=setup.secure)
     found = findings(seen, around)
+    headline = "Waiting for the first text…" if waited < UNSEEN_AFTER else "Nothing has come yet"
     if found:
-        title = found[0].title
-    elif waited < UNSEEN_AFTER:
-        title = "Waiting for the first text…"
-    else:
-        title = "Nothing has come yet"
+        headline = "Not right yet"
     hints = unseen(around) if waited >= UNSEEN_AFTER and not found else []
     return {
         "state": "waiting",
-        "title": title,
+        "title": found[0].title if found else headline,
+        "headline": headline,
         "lead": "Send a text to this phone, or press the app's test button. This page notices by"
         " itself.",
         "findings": [{"title": one.title, "fix": one.fix} for one in found],
@@ -133,7 +136,7 @@ class Pages:
             trim_blocks=True,
         )
         self._templates.filters["prose"] = prose
-        self._templates.globals["static"] = address_of
+        self._templates.globals |= {"static": address_of, "rows": _rows}
 
     def page(self, name: str, **values: Any) -> bytes:
         """One page, as bytes."""
@@ -146,7 +149,6 @@ class Pages:
         return self.page(
             "steps",
             guide=guide,
-            loss=guide.loss,
             device=setup.device.name,
             url=setup.url,
             token=setup.token,
@@ -174,17 +176,27 @@ def _steps(setup: Setup, *, keyed: bool) -> list[dict[str, Any]]:
             text=filled(step.block.text, setup.values).rstrip("\n"),
         )
         texts = {"text": filled(step.text, setup.values), "after": filled(step.after, setup.values)}
-        made.append({"title": step.title, "fields": fields, "block": block, **texts})
+        more = {"title": step.title, "certificate": step.certificate}
+        made.append({"fields": fields, "block": block, **more, **texts})
     return made
+
+
+def _rows(value: str, width: int) -> int:
+    """Lines of a text area that shows a value; `width`: where it is broken, 0 for nowhere."""
+    lines = value.split("\n")
+    count = sum(-(-max(1, len(line)) // width) for line in lines) if width else len(lines)
+    return min(count, _ROWS)
 
 
 def _field(field: Field, element: str, values: Mapping[str, str]) -> Shown:
     value = filled(field.value, values)
+    address = "{url}" in field.value
     return Shown(
         id=element,
         name=field.name,
         value=value,
         note=field.note,
         copied=field.copied,
-        tall="\n" in value or (len(value) > _LONG and "{url}" not in field.value),
+        tall="\n" in value or (len(value) > _LONG and not address),
+        wrapped="\n" not in value and len(value) > _LONG and not address,
     )

@@ -139,7 +139,7 @@ class PairSite:
             found = pair_pages.groups(agent)
             return self._page("apps", device=device.name, app=device.app, groups=found, here=here)
         if guide is None:
-            return said.as_json({"state": "waiting", "title": "", "findings": [], "hints": []})
+            return said.as_json({"state": "choosing"})  # somebody went back, in another tab
         host = request.headers.get("Host", "")
         base = pair_pages.base_for(guide, self._where(), host, device.push_base)
         token = self._token(device)
@@ -184,7 +184,7 @@ class PairSite:
         text = self._pairings.came_text(device.id)
         titles = {True: "The first text has arrived", False: "The phone has reported"}
         title = "The phone is connected" if text is None else titles[text]
-        return self._page("arrived", title=title, device=device.name, loss=guide.loss)
+        return self._page("arrived", title=title, device=device.name, guide=guide)
 
     def _no(self, view: View, *, json_wanted: bool) -> Answer:
         """Not for this browser: in as many words as it may know."""

@@ -137,6 +137,7 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     assert service.stop() == 0  # now it is written down when the phone was heard
     take("device list")
     take("device new-token", device)
+    take("device pair", device)
     with contextlib.closing(sqlite3.connect(service.directory / "mmconnect.db")) as db, db:
         db.execute(
             "INSERT INTO phone_links VALUES (?, 'http://127.0.0.1:9', NULL, 'x', NULL, 0)",
@@ -193,6 +194,7 @@ def test_what_is_null_there_has_the_same_name_when_it_is_not(desk: Desk):
 
 def test_what_the_contract_says_of_adding():
     assert list(KNOWN["endpoint add"]) == ["id", "url", "name", "secret"]
-    assert list(KNOWN["device add"]) == ["id", "name", "app", "token", "pushUrl"]
+    assert list(KNOWN["device add"])[:5] == ["id", "name", "app", "token", "pushUrl"]
+    assert list(KNOWN["device add"])[5:] == ["pairUrl", "pairCode", "pairExpiresAt"]
     for name in ("id", "messageId", "endpointId", "state", "attempts", "nextAttemptAt"):
         assert name in KNOWN["delivery show"]

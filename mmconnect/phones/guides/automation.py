@@ -49,7 +49,7 @@ TASKER = Guide(
                 Field(
                     name="Headers",
                     value="X-SMS-From:%SMSRF\nX-SMS-Time:%TIMES",
-                    role=Role.HEADER,
+                    role=Role.HEADERS,
                     note="two lines",
                 ),
                 Field(name="Body", value="%SMSRB", role=Role.BODY),
@@ -86,12 +86,8 @@ MACRODROID = Guide(
             fields=(
                 Field(name="Method", value="POST", copied=False),
                 Field(name="URL", value="{url}", role=Role.URL),
-                Field(
-                    name="Header parameters",
-                    value="X-SMS-From: {sms_number}",
-                    role=Role.HEADER,
-                    note="name on the left, value on the right",
-                ),
+                Field(name="Header, its name", value="X-SMS-From", role=Role.HEADER_NAME),
+                Field(name="Header, its value", value="{sms_number}", role=Role.HEADER_VALUE),
                 Field(name="Content type", value="text/plain", role=Role.TYPE),
                 Field(name="Content body", value="{sms_message}", role=Role.BODY),
             ),

@@ -131,47 +131,21 @@ SMSGATE = Guide(
             " now shows the phone's address, user and password.",
         ),
         Step(
-            title="Let this phone trust mmconnect",
-            text="The app sends texts only over HTTPS. Install mmconnect's certificate once, as"
-            " said above.",
+            title="Let mmconnect fetch its texts",
+            text="On the computer with mmconnect, with the address and the password from the home"
+            " tab. This needs no certificate, and from now on nothing is lost:",
+            block=Block(
+                title="Terminal",
+                language="sh",
+                text="mmconnect device link {id} --phone-url http://192.168.1.31:8080"
+                " --phone-password PASSWORD\n",
+            ),
         ),
         Step(
-            title="Tell the app where to send",
-            text="The app takes this through its own server only. On the computer with mmconnect,"
-            " put in the address and the password from the home tab:",
-            block=Block(
-                title="On the computer with mmconnect",
-                language="sh",
-                text="PHONE=http://192.168.1.31:8080\n"
-                "LOGIN=sms:PASSWORD\n"
-                "PUSH={url}\n"
-                "\n"
-                'curl -u "$LOGIN" -X PATCH "$PHONE/settings" -H \'Content-Type: application/json\''
-                " \\\n"
-                '  -d \'{"webhooks":{"internet_required":false,"retry_count":15}}\'\n'
-                "\n"
-                "for event in sms:received sms:data-received mms:received mms:downloaded"
-                " system:ping app:started; do\n"
-                '  curl -u "$LOGIN" "$PHONE/webhooks" -H \'Content-Type: application/json\' \\\n'
-                '    -d "{\\"id\\":\\"mmconnect-$event\\",\\"url\\":\\"$PUSH\\",'
-                '\\"event\\":\\"$event\\"}"\n'
-                "done\n",
-            ),
-            after="`400 url must start with https://` means that the URL is one for plain http."
-            " `400 Unsupported event` means that this version of the app does not know that event:"
-            " go on without it.",
-        ),
-        Step(
-            title="Sign the pushes",
-            text="The device has a signing key, so the app has to know it. In the same terminal:",
-            keyed=True,
-            block=Block(
-                title="With a signing key",
-                language="sh",
-                text='curl -u "$LOGIN" -X PATCH "$PHONE/settings" -H \'Content-Type:'
-                " application/json' \\\n"
-                '  -d "{\\"webhooks\\":{\\"signing_key\\":\\"$(cat key.txt)\\"}}"\n',
-            ),
+            title="Let the phone push, too",
+            text="Pushes are the quickest, but the app sends them over HTTPS alone. So the phone"
+            " has to know mmconnect's certificate; mmconnect does the rest as soon as it has one.",
+            certificate=True,
         ),
     ),
     warnings=(
@@ -182,6 +156,8 @@ SMSGATE = Guide(
         " cross your network unencrypted.",
     ),
     notes=(
+        "What the inbox holds at the beginning is history: it is kept, and not sent to your"
+        " endpoints.",
         "The app reminds of its webhooks by a notification; that is meant to be.",
         "`system:ping` comes only when *Ping* is on; it tells mmconnect that the phone is alive.",
         "An **MMS** comes in two parts: `mms:received` when it waits at the operator,"
@@ -227,12 +203,8 @@ SMSFORWARDER = Guide(
             fields=(
                 Field(name="Method", value="POST", copied=False, note="its GET form is broken"),
                 Field(name="URL", value="{url}", role=Role.URL),
-                Field(
-                    name="Headers",
-                    value="Content-Type: application/json",
-                    role=Role.HEADER,
-                    note="name on the left, value on the right",
-                ),
+                Field(name="Header, its name", value="Content-Type", role=Role.HEADER_NAME),
+                Field(name="Header, its value", value="application/json", role=Role.HEADER_VALUE),
                 Field(
                     name="Message template",
                     value='{"from":"[from]","text":"[org_content]",'
@@ -261,6 +233,17 @@ SMSFORWARDER = Guide(
             fields=(Field(name="Request retries", value="10", note="its default is 0"),),
             after="And add an *automatic task*, every 30 minutes, that **resends what failed in the"
             " last 24 hours**.",
+        ),
+        Step(
+            title="Let mmconnect fetch what was missed",
+            text="In the app, under *Active control*, start its HTTP server (port 5000) with a sign"
+            " secret, and allow it to query SMS. On the computer with mmconnect:",
+            block=Block(
+                title="Terminal",
+                language="sh",
+                text="mmconnect device link {id} --phone-url http://192.168.1.31:5000"
+                " --phone-password SIGN-SECRET\n",
+            ),
         ),
     ),
     warnings=(

@@ -1,8 +1,8 @@
 """What a guide is: everything a person has to know and to enter to make one app push its texts.
 
 Data alone: the pairing page and the pages in docs/ are made from it. Words between backticks are
-to be entered or looked for as they stand; `{url}`, `{token}`, `{base}` and `{secret}` are the
-device's own. Knows neither HTML nor Markdown.
+to be entered or looked for as they stand; `{url}`, `{token}`, `{base}`, `{secret}` and `{id}`
+are the device's own. Knows neither HTML nor Markdown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-WORDS = ("url", "token", "base", "secret")
+WORDS = ("url", "token", "base", "secret", "id")
 """What stands for the device's own values."""
 
 
@@ -46,7 +46,10 @@ class Role(StrEnum):
 
     URL = "url"
     TYPE = "type"
-    HEADER = "header"
+    HEADERS = "headers"
+    """Lines of `Name:value`."""
+    HEADER_NAME = "header name"
+    HEADER_VALUE = "header value"
     BODY = "body"
     JSON = "json"
     """A name in a JSON body that the app itself puts together."""
@@ -115,6 +118,8 @@ class Step:
     """What to say when the fields are filled in."""
     keyed: bool = False
     """Whether it is only there for a device with a signing key."""
+    certificate: bool = False
+    """Whether this is where the phone is to trust mmconnect's certificate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,15 +136,22 @@ class Guide:
     """The oldest version that this works with, in words; empty where any does."""
     effort: Effort
     needs_https: bool = False
+    """Whether its pushes are sent over https alone."""
     loss: Loss
+    """With pushes alone."""
     fetched: Loss | None = None
-    """Instead of `loss`, where mmconnect also fetches what the phone holds."""
+    """Instead of `loss`, where mmconnect also fetches what the phone holds (`device link`)."""
     summary: str
     """For whoever chooses: one sentence."""
     steps: tuple[Step, ...]
     warnings: tuple[str, ...] = ()
     """What goes wrong when nobody says it."""
     notes: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Loss:
+        """What is lost when all its steps are done."""
+        return self.fetched or self.loss
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:

@@ -31,7 +31,6 @@ def _hook(name: str, says: str, call: str) -> Block:
         language="sh",
         text=f"#!/bin/sh\n# {says}\n"
         "export MMCONNECT_PUSH_URL={url}\n"
-        "export MMCONNECT_PUSH_TOKEN={token}\n"
         f"exec mmconnect push {call}\n",
     )
 
@@ -90,7 +89,7 @@ SMSTOOLS = Guide(
             block=_hook(
                 "mmconnect-smstools",
                 "Hands a text of smsd to mmconnect.",
-                '--smstools "$2" "$1"',
+                '--smstools "$@"',
             ),
         ),
         Step(
