@@ -1,6 +1,7 @@
 #!/bin/sh
-# The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, and a clock that
-# jumps (faketime), and our TLS seen by nmap. Installs what is missing when it may; what stays missing is said here, and its
+# The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, a clock that
+# jumps (faketime), our TLS seen by nmap, and the pages in a real browser (Chromium, axe). Installs
+# what is missing when it may; what stays missing is said here, and its
 # tests skip with the same reason.
 set -eu
 python=$1
@@ -14,6 +15,8 @@ want go golang-go
 want node nodejs
 want faketime faketime
 want nmap nmap
+want chromium chromium
+want npm npm
 
 if [ -z "$wanted" ]; then
     echo "apt: everything these tests need is here"
@@ -33,6 +36,16 @@ else
     }
     rm -f "$log"
 fi
+
+# What drives the browser, and what looks for barriers in a page: beside the tests' own packages.
+venv=$("$python" -c 'import sys; print(sys.prefix)')
+"$python" -c 'import playwright' 2>/dev/null ||
+    "$python" -m pip install -q --no-deps -r requirements/browser.txt ||
+    echo "apt: playwright could not be installed; the tests in a browser are skipped"
+[ -f "$venv/axe/node_modules/axe-core/axe.min.js" ] || {
+    command -v npm >/dev/null 2>&1 &&
+        npm install --no-save --no-audit --no-fund --silent --prefix "$venv/axe" axe-core@4.14.1
+} || echo "apt: axe-core could not be installed; the test that needs it is skipped"
 
 status=0
 "$python" -m pytest -q -m apt || status=$?
