@@ -41,6 +41,8 @@ class Circumstances:
     has_https: bool = False
     secure: bool = False
     """Whether the push URL shown is an https one."""
+    port: str = ""
+    """Of the push URL shown."""
 
 
 _SEEN: Mapping[Mistake, tuple[str, str]] = {
@@ -93,10 +95,6 @@ _BATTERY = Finding(
 _GUEST = Finding(
     title="A guest Wi-Fi keeps devices apart",
     fix="Join the phone to the main Wi-Fi. Routers call it guest network, client or AP isolation.",
-)
-_FIREWALL = Finding(
-    title="A firewall on this machine",
-    fix="Let the port of the push URL in, for example `sudo ufw allow 8481/tcp`.",
 )
 _MOBILE = Finding(
     title="The phone is on mobile data",
@@ -151,9 +149,14 @@ def findings(seen: Sequence[Sighting], around: Circumstances) -> list[Finding]:
 
 def unseen(around: Circumstances) -> list[Finding]:
     """What cannot be seen from here, the likeliest first."""
+    firewall = Finding(
+        title="A firewall on the machine with mmconnect",
+        fix=f"Let port {around.port or 8481} in, for example by `sudo ufw allow"
+        f" {around.port or 8481}/tcp`.",
+    )
     if around.on_phone:  # it reaches this page, so Wi-Fi and firewall let it through
-        return [_BATTERY, _MOBILE, _VPN, _GUEST, _FIREWALL]
-    return [_GUEST, _FIREWALL, _MOBILE, _VPN, _BATTERY]
+        return [_BATTERY, _MOBILE, _VPN, _GUEST, firewall]
+    return [_GUEST, firewall, _MOBILE, _VPN, _BATTERY]
 
 
 def _told(mistake: Mistake, around: Circumstances) -> tuple[str, str]:

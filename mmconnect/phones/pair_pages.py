@@ -100,7 +100,9 @@ def status(
     setup: Setup, seen: Sequence[Sighting], waited: float, around: Circumstances
 ) -> dict[str, Any]:
     """What the person who waits is told; the script gets the same as JSON."""
-    around = replace(around, needs_https=setup.guide.needs_https, secure=setup.secure)
+    port = str(urlsplit(setup.base).port or "")
+    needs = setup.guide.needs_https
+    around = replace(around, needs_https=needs, secure=setup.secure, port=port)
     found = findings(seen, around)
     headline = "Waiting for the first text…" if waited < UNSEEN_AFTER else "Nothing has come yet"
     if found:
@@ -174,6 +176,7 @@ def _steps(setup: Setup, *, keyed: bool) -> list[dict[str, Any]]:
             id=f"block-{number}",
             title=step.block.title,
             text=filled(step.block.text, setup.values).rstrip("\n"),
+            wrapped=step.block.text.count("\n") <= 1,
         )
         texts = {"text": filled(step.text, setup.values), "after": filled(step.after, setup.values)}
         more = {"title": step.title, "certificate": step.certificate}

@@ -54,6 +54,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "device add": ["--name", "New"],
         "device remove": [old],
         "device new-token": [device],
+        "device pair": [device],
         "device link": [linked[0], "--poll", "5s"],
         "device unlink": [linked[1]],
         "device history": [linked[0]],

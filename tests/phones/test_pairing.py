@@ -256,6 +256,18 @@ async def test_a_push_before_continue_or_one_not_understood_ends_nothing(house: 
     assert (await client.get(f"{here}/status")).json["state"] == "waiting"
 
 
+async def test_a_push_ends_no_code_that_nobody_has_continued_with(house: House):
+    await continued(house, Client(house), "generic")
+    code = house.invite()  # the older one is over; its phone pushes all the same
+    client = Client(house)
+    assert (await client.push(*PUSH)).status == 200
+    assert (await client.get(f"/pair/{code}")).status == 200
+    assert rows(house) == [(None, None, None)]
+    assert (await client.post(f"/pair/{code}/continue")).status == 303
+    await client.push(*PUSH)
+    await eventually(lambda: rows(house)[0][2])
+
+
 async def test_a_text_that_had_come_before_shows_that_the_phone_is_there(house: House):
     push = generic_json({"from": "+6581230000", "text": "hello", "id": "7"})
     client = Client(house)

@@ -97,6 +97,8 @@ def test_what_cannot_be_seen_begins_with_the_likeliest():
     assert "asleep" in on_phone[0], "the phone reaches this page: it is no firewall"
     assert "guest Wi-Fi" in at_desk[0]
     assert set(on_phone) == set(at_desk)
+    (firewall,) = (one for one in unseen(replace(AROUND, port="8489")) if "firewall" in one.title)
+    assert "`sudo ufw allow 8489/tcp`" in firewall.fix
 
 
 HTTP, HTTPS = ("http://192.168.1.20:8481", "http://10.0.0.5:8481"), ("https://192.168.1.20:8482",)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmconnect.web.hosts import from_elsewhere, is_local
+from mmconnect.web.markup import prose, with_code
 from mmconnect.web.throttle import Throttle
 
 
@@ -51,6 +52,15 @@ def test_names_from_the_internet_and_nonsense(host: str | None):
 )
 def test_what_another_sites_page_has_sent(headers: dict[str, str], elsewhere: bool):
     assert from_elsewhere({"Host": "pi:8481", **headers}) == elsewhere
+
+
+def test_sentences_are_escaped_and_then_marked():
+    told = prose("<b> `a*b*<i>` *press* **now** & `c`")
+    assert told == (
+        "&lt;b&gt; <code>a*b*&lt;i&gt;</code> <em>press</em> <strong>now</strong> &amp;"
+        " <code>c</code>"
+    )
+    assert with_code("<b> `<i>` *x*") == "&lt;b&gt; <code>&lt;i&gt;</code> *x*"
 
 
 def test_asking_how_long_to_wait_counts_nothing():
