@@ -115,10 +115,8 @@ def _step(number: int, step: Step) -> Iterator[str]:
     if step.text:
         yield filled(step.text, VALUES)
     if step.certificate:
-        yield "`mmconnect tls create-ca` makes it; the phone gets it from"
-        yield f"`{VALUES['base']}/ca.crt`. In Android's *Settings*, search for *CA certificate*"
-        yield "(usually *Security › More › Encryption & credentials › Install a certificate*),"
-        yield "press *Install anyway* and choose the file."
+        yield "`mmconnect tls create-ca` makes it;"
+        yield "[HTTPS](../https.md#install-the-ca-on-android) says how to install it."
     if step.fields:
         yield from ("", "| field | value |", "|---|---|")
         yield from (_row(field) for field in step.fields)

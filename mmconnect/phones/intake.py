@@ -128,7 +128,9 @@ class Intake:
             heavy=sum(len(raw) for _, raw in rows) > LARGE,
         )
         self._put_aside(device, [(one.message.id, n) for one, n in zip(news, told, strict=True)])
-        self.on_heard(device.id, True)
+        fetched = came.way is Way.FETCHED
+        if not all(one.duplicate and fetched for one in taken):
+            self.on_heard(device.id, True)  # an inbox is read again and again
         for one in taken:
             if one.reused_id:
                 log.warning(

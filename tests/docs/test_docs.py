@@ -234,7 +234,7 @@ def test_what_is_said_to_look_like_another_does(command: str, like: str):
 # -- commands in the text ---
 
 
-LATER = ("device link", "push", "tls")
+LATER = ("push",)
 """Commands that the pages of the phones name, and that come with the next changes."""
 
 

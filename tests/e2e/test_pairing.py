@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -125,3 +127,40 @@ def test_nothing_of_it_is_loaded_before_the_first_page():
     )
     assert ran.stdout.strip() == "[]"
     assert not re.search(r"\S", ran.stderr)
+
+
+def test_with_https_the_page_shows_its_url_and_says_what_goes_wrong_with_it(tmp_path: Path):
+    pytest.importorskip("cryptography")
+    service = Service(tmp_path / "data", None, "--phone-tls-listen", "127.0.0.1:0").start()
+    try:
+        added = service.cli("device", "add", "--name", "Reception", "--app", "smsgate")
+        here, browser = path_of(added), Browser(service)
+        browser.ask("POST", f"{here}/continue")
+        assert "mmconnect has no certificate yet" in browser.ask("GET", here)[2]
+        service.cli("tls", "create-ca")
+        until(lambda: service._note().get("phone_tls"), "the port for HTTPS is open")
+        host, _, port = service._note()["phone_tls"][0].rpartition(":")
+        page = browser.ask("GET", here)[2]
+        assert f"https://{host}:{port}/in/{added['token']}" in page
+        assert 'href="/ca.crt"' in page
+        assert ask(service.phone, "GET", "/ca.crt")[0] == 200
+        status = ask((host, int(port)), "POST", f"/in/{added['token']}", b"{}")[0]
+        assert status == 400, "plain http on the port for https"
+
+        def found() -> list[str]:
+            told = json.loads(browser.ask("GET", f"{here}/status")[2])
+            return [one["title"] for one in told["findings"]]
+
+        assert found() == ["Plain http was spoken on the port for https"]
+        distrusting = ssl.create_default_context()
+        with (
+            pytest.raises(ssl.SSLCertVerificationError),
+            socket.create_connection((host, int(port)), 10) as line,
+        ):
+            distrusting.wrap_socket(line, server_hostname=host)
+        until(
+            lambda: found()[0] == "The phone does not trust mmconnect's certificate",
+            lambda: str(found()),
+        )
+    finally:
+        service.kill()

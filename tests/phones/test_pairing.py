@@ -12,6 +12,7 @@ import pytest
 
 from mmconnect.phones import codes
 from mmconnect.phones.pairing import WRONG_CODES, WRONG_IN_ALL, Pairings
+from mmconnect.phones.push import IncomingText
 from mmconnect.phones.urls import Bases
 from mmconnect.store import devices, pairings
 from tests.support.inprocess import eventually
@@ -276,6 +277,18 @@ async def test_a_text_that_had_come_before_shows_that_the_phone_is_there(house: 
     assert (await client.push(*push)).json["duplicate"]
     await eventually(lambda: rows(house)[0][2])
     assert (await client.get(here)).status == 200
+
+
+async def test_a_fetched_text_ends_it_but_not_one_that_was_there(house: House):
+    device = house.box.watch.look().devices[house.device_id]
+    text = IncomingText(sender="+6581230000", text="hello", sent_at=1_781_274_718_000)
+    await house.box.intake.take_fetched(device, [(text, b"{}")])
+    await continued(house, Client(house), "smsgate")
+    (again,) = await house.box.intake.take_fetched(device, [(text, b"{}")])
+    assert again.duplicate
+    assert not house.pairings._marking
+    await house.box.intake.take_fetched(device, [(replace(text, text="new"), b"{}")])
+    await eventually(lambda: rows(house)[0][2])
 
 
 async def test_waiting_goes_on_after_a_restart(house: House):
