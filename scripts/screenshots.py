@@ -35,6 +35,8 @@ DOCS = {
     "other-browser-light",
 }
 """A dozen at the most: they are in every clone."""
+_HIGHEST = 1300
+"""Pixels of a picture in the docs."""
 
 
 class Album:
@@ -48,10 +50,12 @@ class Album:
             named = f"{name}{self._suffix}-{scheme}"
             if self._only is not None and named not in self._only:
                 continue
-            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             if whole:  # as if the screen were that high: what sticks to its edge is at the end
                 high = await self.page.evaluate("document.documentElement.scrollHeight")
-                await self.page.set_viewport_size({"width": 390, "height": max(844, high)})
+                most = 5000 if self._only is None else _HIGHEST
+                size = {"width": 390, "height": min(max(844, high), most)}
+                await self.page.set_viewport_size(size)
             await self.page.screenshot(path=self._to / f"{named}.png")
             await self.page.set_viewport_size(PHONE["viewport"])
 
@@ -88,15 +92,18 @@ async def _walk(
     for app in ("shortcuts", "gammu", "generic", "smsforwarder", "incoming_sms"):
         await page.goto(f"{at}/{code}/app")
         await page.click(f"button[value={app}]")
+        await page.wait_for_selector(".steps")
         await album.take(f"steps-{app}", whole=app != "incoming_sms")
     await page.goto(f"{at}/{code}/app")
     await page.click("button[value=smsgate]")
+    await page.wait_for_selector(".steps")
     await album.take("steps-smsgate-no-https", whole=True)
     house.bases, house.ca = Bases(http=(HTTP,), https=(HTTPS,)), True
     await page.reload()
     await album.take("steps-smsgate", whole=True)
     await page.goto(f"{at}/{code}/app")
     await page.click("button[value=incoming_sms]")
+    await page.wait_for_selector(".steps")
     await page.goto(f"{at}/{code}/wait")
     await album.take("wait")
     house.clock.advance(61)
