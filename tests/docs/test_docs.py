@@ -119,8 +119,6 @@ def test_no_page_names_a_flag_that_does_not_exist():
         for line in text(page).splitlines():
             if re.search(r"curl|termux|systemctl|journalctl", line) or line.startswith("  "):
                 continue
-            if is_later(line):
-                continue
             wrong = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", line)) - known
             assert not wrong, f"{page}: {wrong} in {line!r}"
 
@@ -234,17 +232,6 @@ def test_what_is_said_to_look_like_another_does(command: str, like: str):
 # -- commands in the text ---
 
 
-LATER = ("push",)
-"""Commands that the pages of the phones name, and that come with the next changes."""
-
-
-def is_later(line: str) -> bool:
-    """Whether a line with a command is about one that is still to come."""
-    app = re.search(r"--app (\w+)", line)
-    named = re.search(rf"mmconnect (?:{'|'.join(LATER)})\b", line) is not None
-    return named or (app is not None and app[1] not in APPS)
-
-
 def lines_of(page: str) -> Iterator[str]:
     """The commands in the `sh` blocks of a page, with continued lines joined."""
     for block in re.findall(r"^```sh[^\n]*\n(.*?)^```$", text(page), re.MULTILINE | re.DOTALL):
@@ -255,7 +242,7 @@ MENTIONED = [
     (page, line)
     for page in OURS
     for line in lines_of(page)
-    if re.match(r"(\.venv/bin/)?mmconnect ", line) and not is_later(line)
+    if re.match(r"(\.venv/bin/)?mmconnect ", line)
 ]
 
 
@@ -271,7 +258,7 @@ def test_each_command_in_a_sentence_exists():
         for family, verb in re.findall(r"`mmconnect (?!is )([a-z-]+)(?: ([a-z-]+))?", text(page)):
             words = f"{family} {verb}".strip()
             known = words in COMMANDS or family in COMMANDS or (not verb and family in families)
-            assert known or is_later(f"mmconnect {words}"), f"{page}: mmconnect {words}"
+            assert known, f"{page}: mmconnect {words}"
 
 
 def test_make_words_exist():

@@ -164,7 +164,9 @@ SMSGATE = Guide(
         " `mms:downloaded` when the phone's SMS app has fetched it. mmconnect makes one message of"
         " them. When no download follows within 15 minutes, the announcement becomes a message by"
         " itself; a later download is then a second message whose `ref` is the first one's id."
-        " Contents of attachments are not kept.",
+        " Contents of attachments are not kept, in no copy.",
+        "Of a **batch** (an export of the inbox, since 1.71) every text that can be read goes its"
+        " way; what cannot stands aside as a message that was not understood.",
     ),
 )
 
