@@ -171,6 +171,8 @@ async def _run(
             dispatcher,
             intake.counts,
             clock.belief,
+            presences,
+            lambda: bases(phone_at, https.phone_side),
         )
 
         loops = await stack.enter_async_context(background())
@@ -229,6 +231,7 @@ async def _run(
 
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(pulls.run())
+        loops(oversight.phones.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
         loops(_release_announcements(intake, clock))

@@ -52,6 +52,8 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "endpoint remove": [gone],
         "endpoint rotate-secret": [endpoint],
         "device add": ["--name", "New"],
+        "device set": [device, "--silent-after", "off"],
+        "device show": [device],
         "device remove": [old],
         "device new-token": [device],
         "device link": [linked[0], "--poll", "5s"],
