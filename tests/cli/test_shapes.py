@@ -149,6 +149,8 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("device unlink", device)
     take("device remove", device)
     take("endpoint remove", endpoint, "--yes")
+    take("backup", str(service.directory.parent / "backup.db"))
+    take("restore", str(service.directory.parent / "backup.db"))
     take("version")
     seen["error"] = json.loads(desk("endpoint", "show", "ep_none", "--json").out)
 
