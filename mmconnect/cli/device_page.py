@@ -70,11 +70,12 @@ def pages(
     presences, pulled = devices.presences(db), device_watch.pulled(db)
     odd = device_watch.unrecognised(db)
     bases, own = reached.where(args, directory), own_addresses()
+    real = reached.where(args, directory, virtual=False)
     made = []
     for device in found:
         seen = presences.get(device.id) or Presence(device_id=device.id)
         is_pulled = device.id in pulled
-        move = None if is_pulled else moved(device, own, bases)
+        move = None if is_pulled else moved(device, own, real)
         notes = [] if move is None else [move.sentence]
         advice = versions.advice(device.app, seen.user_agent, seen.facts)
         if advice is not None:

@@ -13,10 +13,11 @@ from mmconnect.service.addresses import bases
 from mmconnect.service.lock import running
 
 
-def where(args: argparse.Namespace, directory: Path) -> Bases:
-    """The bases of push URLs, the best first."""
+def where(args: argparse.Namespace, directory: Path, *, virtual: bool = True) -> Bases:
+    """The bases of push URLs, the best first; `virtual` as for bases()."""
     service = running(directory)
     if service is not None and service.phone:
-        return bases(service.phone, service.phone_tls)
+        return bases(service.phone, service.phone_tls, virtual=virtual)
     file = config.read_file(opening.config_file(args))
-    return bases([str(config.settle({}, os.environ, file).phone_listen)], ())
+    listening = str(config.settle({}, os.environ, file).phone_listen)
+    return bases([listening], (), virtual=virtual)

@@ -25,18 +25,20 @@ _TEMPORARY = 0x01
 """IFA_F_TEMPORARY of Linux: an IPv6 address that is given up after a day."""
 
 
-def lan_addresses(family: int = 4) -> list[str]:
+def lan_addresses(family: int = 4, *, virtual: bool = True) -> list[str]:
     """Addresses of one IP version that other machines can use, the best first; maybe none.
 
     Before all the one that leads to other networks, as the LAN mostly does; then those of other
     real interfaces, private ones first; in the end those of bridges and tunnels, even when the
-    machine's own way out is a tunnel.
+    machine's own way out is a tunnel. Without `virtual`, not those of bridges and tunnels.
     """
     outgoing = _outgoing(family)
     passing = _temporary() if family == 6 else frozenset()
     ranked: list[tuple[bool, bool, bool, bool, int, str]] = []
     for number, adapter in enumerate(ifaddr.get_adapters()):
-        virtual = _VIRTUAL.match(adapter.name) is not None
+        no_lan = _VIRTUAL.match(adapter.name) is not None
+        if no_lan and not virtual:
+            continue
         for ip in adapter.ips:
             address = parse(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
             if address.version != family or address.is_loopback or address.is_link_local:
@@ -45,7 +47,7 @@ def lan_addresses(family: int = 4) -> list[str]:
                 continue
             ranked.append(
                 (
-                    *(virtual, address != outgoing, address in passing, not address.is_private),
+                    *(no_lan, address != outgoing, address in passing, not address.is_private),
                     number,
                     str(address),
                 )
@@ -67,19 +69,21 @@ def hosts(host: str) -> list[str]:
     return ["::", "0.0.0.0"] if host == "::" else [host]
 
 
-def reachable(listening: Iterable[str]) -> list[str]:
+def reachable(listening: Iterable[str], *, virtual: bool = True) -> list[str]:
     """`host:port` as a phone can use them, for what the listeners are bound to.
 
-    IPv4 first, as apps and people know it better; loopback when there is no network.
+    IPv4 first, as apps and people know it better; loopback when there is no network. `virtual` as
+    for lan_addresses().
     """
     found: list[str] = []
     alone: list[str] = []
     for bound in sorted(listening, key=lambda one: one.startswith("[")):
         host, _, port = bound.rpartition(":")
         if host in ("0.0.0.0", ""):
-            at, here = lan_addresses(), "127.0.0.1"
+            at, here = lan_addresses(virtual=virtual), "127.0.0.1"
         elif host in ("[::]", "::"):
-            at, here = [f"[{address}]" for address in lan_addresses(6)], "[::1]"
+            six = lan_addresses(6, virtual=virtual)
+            at, here = [f"[{address}]" for address in six], "[::1]"
         else:
             at, here = [host], host
         found += [f"{h}:{port}" for h in at]
@@ -87,11 +91,14 @@ def reachable(listening: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found or alone))
 
 
-def bases(phone: Iterable[str], phone_tls: Iterable[str]) -> Bases:
-    """Where phones reach what the listeners for plain HTTP and HTTPS are bound to."""
+def bases(phone: Iterable[str], phone_tls: Iterable[str], *, virtual: bool = True) -> Bases:
+    """Where phones reach what the listeners for plain HTTP and HTTPS are bound to.
+
+    Without `virtual`: where no bridge or tunnel stands in for a network that is away just now.
+    """
     return Bases(
-        http=tuple(f"http://{at}" for at in reachable(phone)),
-        https=tuple(f"https://{at}" for at in reachable(phone_tls)),
+        http=tuple(f"http://{at}" for at in reachable(phone, virtual=virtual)),
+        https=tuple(f"https://{at}" for at in reachable(phone_tls, virtual=virtual)),
     )
 
 

@@ -172,7 +172,7 @@ async def _run(
             intake.counts,
             clock.belief,
             presences,
-            lambda: bases(phone_at, https.phone_side),
+            lambda: bases(phone_at, https.phone_side, virtual=False),
         )
 
         loops = await stack.enter_async_context(background())

@@ -155,14 +155,15 @@ class PhoneWatch:
         own, before = self._own(), self._before
         self._before = own
         bases = self._where()
+        present = {device.id: device for device in self._devices()}
         for device_id, host in self._presences.hosts().items():
-            device = self._look().devices.get(device_id)
-            if device is not None:
+            if (device := present.get(device_id)) is not None:
                 known = learned(device, host, own | before, bases)
                 if known is not device:
                     await self._keep(known)
+                    present[device_id] = known
         found: dict[str, Move] = {}
-        for device in self._devices():
+        for device in present.values():
             move = moved(device, own, bases)
             if move is not None and device.id not in self.liveness.pulled:
                 found[device.id] = move

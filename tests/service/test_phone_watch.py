@@ -115,9 +115,9 @@ async def test_a_push_to_the_new_address_ends_it(tmp_path: Path):
         assert len(await it.turn()) == 1
         told = await it.box.push(*generic_json(), host="192.168.1.77:8481")
         assert told.status == 200
-        await it.turn()
         assert await it.turn() == []
         assert it.base() == NEW
+        assert await it.turn() == []
 
 
 async def test_a_second_phone_is_told_anew(tmp_path: Path):
