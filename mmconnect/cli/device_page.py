@@ -19,7 +19,7 @@ from mmconnect.phones.loss import loss_label
 from mmconnect.phones.urls import Bases
 from mmconnect.phones.whereabouts import moved
 from mmconnect.service.addresses import own_addresses
-from mmconnect.store import device_watch, devices
+from mmconnect.store import device_watch, devices, links
 from mmconnect.store.devices import Presence
 
 
@@ -77,6 +77,8 @@ def pages(
         is_pulled = device.id in pulled
         move = None if is_pulled else moved(device, own, real)
         notes = [] if move is None else [move.sentence]
+        if is_pulled and (trouble := links.state(db, device.id).trouble) is not None:
+            notes.append(trouble)
         advice = versions.advice(device.app, seen.user_agent, seen.facts)
         if advice is not None:
             notes.append(f"{advice.sentence} {advice.remedy}")

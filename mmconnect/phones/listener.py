@@ -153,7 +153,7 @@ class Listener:
             return answers.unavailable()
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
         self._pushed(device.id, reading, request.secure)
-        self._presences.came_by(device.id, push.headers.get("host"))
+        self._presences.came_by(device.id, push.headers.get("host"), secure=request.secure)
         return answers.mute(answer) if APPS.get(device.app, APPS["auto"]).mute else answer
 
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:

@@ -28,20 +28,20 @@ class Presences:
         self._alive: dict[str, float] = {}
         self._beaten: dict[str, float] = {}
         self._rhythms: dict[str, Rhythm] = {}
-        self._hosts: dict[str, str] = {}
+        self._hosts: dict[str, tuple[str, bool]] = {}
 
     def heard(self, device_id: str, address: str | None, user_agent: str | None) -> None:
         """A phone has pushed something with its own token."""
         self._heard[device_id] = (self._clock.now(), address, user_agent)
         self._alive[device_id] = self._clock.monotonic()
 
-    def came_by(self, device_id: str, host: str | None) -> None:
+    def came_by(self, device_id: str, host: str | None, *, secure: bool) -> None:
         """The `Host` by which a phone has pushed: where it believes this machine to be."""
-        if host is not None and self._hosts.get(device_id) != host:
-            self._hosts[device_id] = host[:300]
+        if host is not None:
+            self._hosts[device_id] = (host[:300], secure)
 
-    def hosts(self) -> dict[str, str]:
-        """By which `Host` each phone has pushed last, since the last call."""
+    def hosts(self) -> dict[str, tuple[str, bool]]:
+        """By which `Host`, and whether over HTTPS, each phone pushed last, since the last call."""
         found, self._hosts = self._hosts, {}
         return found
 

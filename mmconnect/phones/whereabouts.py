@@ -49,16 +49,16 @@ def moved(device: Device, own: Set[Address], bases: Bases) -> Move | None:
     return None  # without a network nobody has moved
 
 
-def learned(device: Device, host: str, own: Set[Address], bases: Bases) -> Device:
+def learned(device: Device, host: str, own: Set[Address], *, secure: bool) -> Device:
     """The device with what the `Host` of its push tells of the base that it uses.
 
     An address of ours, or a name, is what it pushes to. Any other address is that of something in
     between that hands pushes on: what that has to be is not ours to say. `own`: also those that
-    were ours when the push came.
+    were ours when the push came. `secure`: whether it came over HTTPS.
     """
     try:
         parts = urlsplit(f"//{host}")
-        name, port = parts.hostname, parts.port
+        name, _ = parts.hostname, parts.port  # which raises, too
     except ValueError:
         return device
     if not name or not host.isascii() or any(c in host for c in "/?#@ \t"):
@@ -69,7 +69,6 @@ def learned(device: Device, host: str, own: Set[Address], bases: Bases) -> Devic
     if address is not None and address not in own:
         base = None if _is_address(device.push_base) else device.push_base
     else:
-        secure = port is not None and any(base.endswith(f":{port}") for base in bases.https)
         base = f"{'https' if secure else 'http'}://{host.lower()}"
     return device if base == device.push_base else replace(device, push_base=base)
 

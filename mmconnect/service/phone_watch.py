@@ -156,9 +156,9 @@ class PhoneWatch:
         self._before = own
         bases = self._where()
         present = {device.id: device for device in self._devices()}
-        for device_id, host in self._presences.hosts().items():
+        for device_id, (host, secure) in self._presences.hosts().items():
             if (device := present.get(device_id)) is not None:
-                known = learned(device, host, own | before, bases)
+                known = learned(device, host, own | before, secure=secure)
                 if known is not device:
                     await self._keep(known)
                     present[device_id] = known

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmconnect.domain.errors import NewerSchema, Refused, StoreError
-from mmconnect.store import migrate
+from mmconnect.store import links, migrate
 from mmconnect.store.connection import connect, unavailable
 
 _OURS = ("devices", "device_tokens", "endpoints", "messages", "deliveries", "settings", "revision")
@@ -87,10 +87,7 @@ def stage(file: Path, staged: Path) -> Contents:
             db.execute("PRAGMA synchronous = FULL")
             if contents.linked:
                 # texts that came after the backup are in the phones still, but perhaps delivered
-                db.execute(
-                    "INSERT INTO phone_link_states (device_id, ask) SELECT device_id, 1"
-                    " FROM phone_links WHERE true ON CONFLICT (device_id) DO UPDATE SET ask = 1"
-                )
+                links.ask_before_old_texts(db)
         finally:
             db.close()
     except sqlite3.Error as error:

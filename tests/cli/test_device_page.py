@@ -169,6 +169,23 @@ def test_an_old_address_is_named_until_it_was_told(desk: Desk):
     assert page(desk, made["id"])["pushBase"] == new
 
 
+def test_one_that_is_fetched_from(desk: Desk):
+    made = desk("device", "add", "--name", "Reception", "--app", "smsgate", "--json").json
+    with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db, db:
+        db.execute("UPDATE devices SET push_base = 'http://198.51.100.7:8481'")
+        db.execute(
+            "INSERT INTO phone_links (device_id, url, created_at) VALUES (?, 'http://x', 0)",
+            (made["id"],),
+        )
+        db.execute(
+            "INSERT INTO phone_link_states (device_id, trouble) VALUES (?, 'It is not there.')",
+            (made["id"],),
+        )
+    told = page(desk, made["id"])
+    assert told["notes"] == ["It is not there."], "its address is provisioned anew, and no concern"
+    assert (told["way"], told["silentAfter"], told["loss"]) == ("pull", 900, "nothing is lost")
+
+
 def test_today_begins_at_midnight_where_the_machine_is():
     now = SystemClock().now()
     begun = datetime.fromtimestamp(_midnight(now) / 1000).astimezone()

@@ -168,7 +168,11 @@ async def test_a_phone_that_is_fetched_from_is_watched_by_default(tmp_path: Path
         await it.box.watch.refresh()
         assert await it.turns(LEAST - 60) == []
         assert it.liveness.pulled == {device_id}
+        it.box.presences.reached(device_id)
+        assert await it.turns(LEAST - 60) == [], "it was fetched from in between"
         assert await it.turns(120) == [DEVICE_SILENT]
+        it.box.presences.reached(device_id)
+        assert await it.turns(5, step=5) == [DEVICE_SILENT, DEVICE_RECOVERED]
 
 
 async def test_a_removed_one_never(tmp_path: Path):

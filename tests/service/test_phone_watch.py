@@ -200,7 +200,7 @@ def test_a_listener_on_an_address_that_is_gone_is_nowhere_to_send_anybody():
     ("base", "host", "wanted"),
     [
         (OLD, "192.168.1.77:8481", NEW),
-        (OLD, "192.168.1.77:8482", "https://192.168.1.77:8482"),
+        (OLD, "192.168.1.77:8482 over TLS", "https://192.168.1.77:8482"),
         (OLD, "[fd00::7]:8481", "http://[fd00::7]:8481"),
         (OLD, "Gateway.local:8481", "http://gateway.local:8481"),
         (OLD, "127.0.0.1:8481", OLD),
@@ -216,7 +216,8 @@ def test_a_listener_on_an_address_that_is_gone_is_nowhere_to_send_anybody():
     ],
 )
 def test_what_the_host_of_a_push_teaches(base: str, host: str, wanted: str | None):
-    assert learned(device(base), host, OWN, BASES).push_base == wanted
+    host, _, tls = host.partition(" over ")
+    assert learned(device(base), host, OWN, secure=bool(tls)).push_base == wanted
 
 
 async def test_a_push_just_before_the_change_is_no_forwarded_one(tmp_path: Path):
