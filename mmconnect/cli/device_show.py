@@ -121,7 +121,7 @@ def _print(page: Page, today: int, told: list[DeviceNote], token: str | None) ->
             ("Name", device.name),
             ("App", f"{APPS[device.app].label} ({device.app})" if device.app in APPS else None),
             ("Version", page.version),
-            ("Texts", page.loss),
+            ("While away", page.loss),
             ("Push URL", push_url(page.base, token or "TOKEN")),
             ("Way", "mmconnect fetches from it" if page.pulled else "it pushes"),
             ("Signed", "yes" if device.signing_key is not None else "no"),

@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+){0,3}")
 MINIMUM = "1.66.2"
 """Of SMS Gateway for Android: the first that neither loses nor confuses texts that read alike."""
 RELEASES = "https://github.com/capcom6/android-sms-gateway/releases"
-REMEDY = f"Update the app to {MINIMUM} or newer: {RELEASES}"
+REMEDY = f"Update the app ({RELEASES}) to {MINIMUM} or newer."
 
 Version = tuple[int, ...]
 
@@ -32,7 +32,7 @@ class Advice:
     """It loses or doubles texts, whatever mmconnect does."""
     sentence: str
     """What is wrong with it."""
-    remedy: str = f"{REMEDY}."
+    remedy: str = REMEDY
 
 
 # from, to (both included), what it does

@@ -149,7 +149,7 @@ class PhoneWatch:
             " machine, `mmconnect device list` says which, and `mmconnect device show ID` what to"
             " do."
         )
-        self._warn(VERSION, bad, f"{versions.REMEDY}.", shown)
+        self._warn(VERSION, bad, versions.REMEDY, shown)
 
     async def _look_at_addresses(self) -> None:
         own, before = self._own(), self._before
