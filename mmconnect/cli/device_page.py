@@ -87,7 +87,10 @@ def pages(
             notes.append(f"It has not been heard since {heard}. Is it charged, on, and in reach?")
         if count := odd.get(device.id, 0):
             what = output.many(count, "push was", "pushes were")
-            notes.append(f"{what} not understood and kept: see `mmconnect message list`.")
+            notes.append(
+                f"{what} not understood and kept: see `mmconnect message list`. When the app or the"
+                f" mapping is mended, `mmconnect message reread --device {device.id}` reads again."
+            )
         made.append(
             Page(
                 device=device,
