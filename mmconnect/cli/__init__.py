@@ -21,7 +21,7 @@ from mmconnect.domain.errors import MmconnectError, UsageError
 
 _FAMILIES = (
     *("serve", "endpoint", "device", "message", "delivery", "settings", "tls"),
-    *("push", "receive", "verify", "version"),
+    *("push", "receive", "verify", "backup", "restore", "version"),
 )
 _ANYTHING = ("--from", "--text")
 """Options whose value may begin with a dash, as a text may."""

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 
-from mmconnect import config
-from mmconnect.cli import device_link, device_pair, output, shown
+from mmconnect.cli import (
+    device_link,
+    device_options,
+    device_pair,
+    device_set,
+    device_show,
+    output,
+    reached,
+)
 from mmconnect.cli import open as opening
 from mmconnect.cli.device_pair import Invitation
-from mmconnect.domain.errors import NotFound, UsageError
+from mmconnect.cli.device_show import find
 from mmconnect.domain.ids import DEVICE
 from mmconnect.domain.models import Device
-from mmconnect.domain.numbers import is_country
 from mmconnect.phones.apps import APPS
-from mmconnect.phones.apps.names import FIELDS, field_of
 from mmconnect.phones.tokens import new_token
 from mmconnect.phones.urls import push_url
-from mmconnect.service.addresses import bases
-from mmconnect.service.lock import running
 from mmconnect.store import devices, links, settings
-
-LONGEST_WINDOW = 90 * 86_400
-"""Seconds that keys are certain to be remembered."""
 
 
 def add_parser(
@@ -38,30 +37,20 @@ def add_parser(
     add = verbs.add_parser("add", parents=parents, help="pair a phone; prints its push URL")
     add.add_argument("--name", required=True, help="for people: Reception, Pixel 6, …")
     add.add_argument("--app", default="auto", choices=list(APPS), help="what pushes (default auto)")
-    add.add_argument(
-        "--signing-key",
-        metavar="K",
-        help="the app's key for signed pushes (or @FILE, or -); unsigned ones are then refused",
-    )
-    add.add_argument("--country", metavar="SG", help="two letters; how numbers without + are read")
-    add.add_argument(
-        "--map",
-        metavar="FIELD=PATH",
-        action="append",
-        default=[],
-        help="where a field is in what the phone sends, for example from=data.sender",
-    )
-    add.add_argument(
-        "--dedupe-window",
-        metavar="SECONDS",
-        type=int,
-        help="how long an identical push without id and time counts as a repetition",
-    )
+    device_options.add_flags(add)
     device_link.add_options(add)
     add.set_defaults(run=_add)
 
     device_link.add_parsers(verbs, parents)
-    verbs.add_parser("list", parents=parents, help="all phones").set_defaults(run=_list)
+    change = verbs.add_parser("set", parents=parents, help="change what is set of a phone")
+    device_set.add_flags(change)
+    change.set_defaults(run=device_set.run)
+    listed = verbs.add_parser("list", parents=parents, help="all phones, and how they are")
+    listed.set_defaults(run=device_show.listing)
+    page = verbs.add_parser("show", parents=parents, help="everything that is known of a phone")
+    page.add_argument("id", metavar="ID")
+    page.add_argument("--token", action="store_true", help="show its token and push URL, too")
+    page.set_defaults(run=device_show.show)
     for name, run, text in (
         ("remove", _remove, "refuse its pushes from now on"),
         (
@@ -77,15 +66,17 @@ def add_parser(
 
 
 def _add(args: argparse.Namespace) -> int:
-    if args.country is not None and not is_country(args.country.upper()):
-        raise UsageError(f"{args.country!r} is not a country's two letters, like SG, DE or US")
-    if args.dedupe_window is not None and not 0 <= args.dedupe_window <= LONGEST_WINDOW:
-        raise UsageError(f"--dedupe-window is in seconds, from 0 to {LONGEST_WINDOW} (90 days)")
-    mapping = dict(_pair(text) for text in args.map)
-    key = None if args.signing_key is None else opening.secret_argument(args.signing_key)
-    if key == "":
-        raise UsageError("The signing key is empty")
-    name = opening.name_argument(args.name)
+    device = device_options.settled(
+        args,
+        Device(
+            id="",
+            name=opening.name_argument(args.name),
+            app=args.app,
+            country=None,
+            signing_key=None,
+            created_at=0,
+        ),
+    )
     token = new_token()
     app, every = args.app, device_link.interval(args)
     phone = None
@@ -93,15 +84,12 @@ def _add(args: argparse.Namespace) -> int:
         app = "smsgate" if app == "auto" else app
         phone = device_link.signed_in(args, app, args.phone_url)
     with opening.opened(args, write=True) as store:
-        country = args.country or settings.value(store.db, settings.COUNTRY)
-        device = Device(
+        country = settings.value(store.db, settings.COUNTRY)
+        device = replace(
+            device,
             id=store.ids.new(DEVICE),
-            name=name,
             app=app,
-            country=country.upper() if country else None,
-            signing_key=key,
-            mapping=mapping,
-            dedupe_window=args.dedupe_window,
+            country=device.country or (country.upper() if country else None),
             push_base=_base(args, store.directory),
             created_at=store.clock.now(),
         )
@@ -113,36 +101,9 @@ def _add(args: argparse.Namespace) -> int:
     return 0
 
 
-def _list(args: argparse.Namespace) -> int:
-    with opening.opened(args) as store:
-        found = devices.known(store.db)
-        presences = devices.presences(store.db)
-    if args.json:
-        output.document([shown.device(d, presences.get(d.id)) for d in found])
-        return 0
-    rows = []
-    for device in found:
-        seen = presences.get(device.id)
-        rows.append(
-            (
-                device.id,
-                device.name,
-                device.app,
-                output.local(seen.last_heard_at) if seen else "never",
-                seen.rejected if seen else 0,
-            )
-        )
-    output.table(
-        ("ID", "NAME", "APP", "LAST HEARD", "REFUSED"),
-        rows,
-        f'No phone yet. Add one: {output.command(args)} device add --name "My phone"',
-    )
-    return 0
-
-
 def _remove(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
-        device = _get(store, args.id)
+        device = find(store, args.id)
         devices.remove(store.db, device.id, store.clock.now())
         links.remove(store.db, device.id)  # with the tokens that open the phone
     if args.json:
@@ -155,7 +116,7 @@ def _remove(args: argparse.Namespace) -> int:
 def _new_token(args: argparse.Namespace) -> int:
     token = new_token()
     with opening.opened(args, write=True) as store:
-        device = replace(_get(store, args.id), push_base=_base(args, store.directory))
+        device = replace(find(store, args.id), push_base=_base(args, store.directory))
         devices.replace_token(store.db, device.id, token, store.clock.now())
         devices.change(store.db, device)
         invitation = device_pair.invite(store.db, device.id, store.clock.now())
@@ -167,7 +128,7 @@ def _new_token(args: argparse.Namespace) -> int:
 
 def _pair_again(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
-        device = _get(store, args.id)
+        device = find(store, args.id)
         invitation = device_pair.invite(store.db, device.id, store.clock.now())
     base = _base(args, store.directory)
     if args.json:
@@ -209,28 +170,4 @@ def _show_token(
 
 def _base(args: argparse.Namespace, directory: Path) -> str:
     """Where a phone pushes to: where the service listens, or would by its options."""
-    service = running(directory)
-    if service is not None and service.phone:
-        listening = service.phone
-    else:
-        file = config.read_file(opening.config_file(args))
-        listening = [str(config.settle({}, os.environ, file).phone_listen)]
-    return bases(listening, ()).http[0]
-
-
-def _get(store: opening.Store, device_id: str) -> Device:
-    device = devices.get(store.db, device_id)
-    if device is None:
-        raise NotFound(f"There is no device {device_id}. `mmconnect device list` shows them")
-    return device
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, path = text.partition("=")
-    if not equals or not name.strip() or not path.strip():
-        raise UsageError(f"--map {text!r}: write FIELD=PATH, for example from=data.sender")
-    if field_of(name.strip()) is None:
-        raise UsageError(
-            f"--map {text!r}: there is no field {name.strip()!r}; there are {', '.join(FIELDS)}"
-        )
-    return name.strip(), path.strip()
+    return reached.where(args, directory).http[0]

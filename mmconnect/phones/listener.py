@@ -10,29 +10,29 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from multidict import MultiDict
-
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
+from mmconnect.domain.models import Device
 from mmconnect.phones import answers, tokens
 from mmconnect.phones.apps import APPS, read
+from mmconnect.phones.beat import BEAT, Beats
 from mmconnect.phones.dedupe import window_of
+from mmconnect.phones.entrance import Entrance
+from mmconnect.phones.facts import BEATS, facts
 from mmconnect.phones.intake import Intake
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.push import DeviceEvent, NotUnderstood, Push, Reading, Texts
+from mmconnect.phones.requests import push_of
 from mmconnect.phones.sightings import Mistake, Sightings
 from mmconnect.store import devices
 from mmconnect.store.configuration import Entry, Look
 from mmconnect.store.database import Database
 from mmconnect.web.body import BodyReader, Broken, TooLarge, TooSlow
-from mmconnect.web.http import Answer, Handler, Misfit, Request, media_type
+from mmconnect.web.http import Answer, Handler, Misfit, Request
 from mmconnect.web.server import Server
-from mmconnect.web.throttle import Throttle
 
 log = logging.getLogger(__name__)
 
-_WRONG_TOKENS = 20
-"""Wrong tokens that one address may try in a minute."""
 _MISTAKES = {
     Misfit.TLS_TO_PLAIN: Mistake.HTTPS_TO_HTTP,
     Misfit.PLAIN_TO_TLS: Mistake.HTTP_TO_HTTPS,
@@ -68,14 +68,15 @@ class Listener:
         was stored.
         """
         self._pushed = pushed
-        self._trusted = trusted
         self.sightings = sightings or Sightings(clock)
         """What came in that was no good."""
-        self._sites = dict(sites or {})
         self._database, self._intake, self._presences = database, intake, presences
-        self._look, self._refresh, self._clock = look, refresh, clock
         self._bodies = BodyReader()
-        self._throttle = Throttle(most=_WRONG_TOKENS, window=60.0)
+        self._entrance = Entrance(
+            look, refresh, clock, trusted, presences, intake.counts, self.sightings
+        )
+        beats = Beats(self._entrance, self._bodies, presences)
+        self._sites = {BEAT: beats.handle, **(sites or {})}
 
     def server(self) -> Server:
         """A server for one listening address."""
@@ -106,23 +107,9 @@ class Listener:
         return answers.error(404, "not_found", "Phones push to /in/ followed by their token.")
 
     async def _in(self, request: Request) -> Answer:
-        token = tokens.from_request(request)
-        now = self._clock.now() if self._trusted() else 0
-        entry = tokens.find(self._look(), token, now)
-        if entry is None:
-            await self._refresh()  # a device that was added this very moment
-            entry = tokens.find(self._look(), token, now)
-        if entry is None:
-            self.sightings.saw(Mistake.UNKNOWN_TOKEN, request.remote)
-            self._intake.counts.push_rejected("unknown_token")
-            wait = self._throttle.fail(request.remote or "", self._clock.monotonic())
-            return answers.slow_down(wait) if wait else self._refuse_token(request)
-        if entry.device.removed_at is not None:
-            self.sightings.saw(Mistake.REMOVED, request.remote)
-            self._presences.rejected(entry.device.id, "removed")
-            self._intake.counts.push_rejected("removed")
-            log.warning("A push of %s was refused: that device was removed", entry.device.name)
-            return answers.error(401, "unknown_token", "This device was removed from mmconnect.")
+        entry = await self._entrance.admit(request)
+        if isinstance(entry, Answer):
+            return entry
         match request.method:
             case "POST" | "PUT" | "PATCH":
                 return await self._push(request, entry)
@@ -134,7 +121,7 @@ class Listener:
     async def _push(self, request: Request, entry: Entry) -> Answer:
         device = entry.device
         try:
-            push = _push_of(request, await self._bodies.read(request))
+            push = push_of(request, await self._bodies.read(request))
         except TooLarge:
             log.warning("A push of %s was larger than 10 MiB and was refused", device.name)
             return answers.error(413, "too_large", "A push may have 10 MiB.", close=True)
@@ -166,6 +153,7 @@ class Listener:
             return answers.unavailable()
         self._presences.heard(device.id, request.remote, push.headers.get("user-agent"))
         self._pushed(device.id, reading, request.secure)
+        self._presences.came_by(device.id, push.headers.get("host"), secure=request.secure)
         return answers.mute(answer) if APPS.get(device.app, APPS["auto"]).mute else answer
 
     async def _store(self, entry: Entry, push: Push, reading: Reading) -> Answer:
@@ -177,30 +165,19 @@ class Listener:
                 return answers.taken(taken)
             case DeviceEvent():
                 await self._intake.keep_event(device, reading)
+                self._news(device, reading)
                 return answers.noted()
             case NotUnderstood():
                 return answers.kept(await self._intake.keep_unrecognised(device, push, reading))
 
+    def _news(self, device: Device, event: DeviceEvent) -> None:
+        """What a phone tells of itself beside its texts; some of that is its heartbeat."""
+        told = facts(event.detail)
+        if event.name in BEATS:
+            self._presences.beat(device.id, told)
+        else:
+            self._presences.told(device.id, told)
+
     async def _retire_old_tokens(self, entry: Entry) -> None:
         """A new token is in use: the ones it replaced have done their time."""
         await self._database.write(lambda db: devices.retire_tokens(db, entry.device.id))
-
-    def _refuse_token(self, request: Request) -> Answer:
-        log.warning("A push from %s was refused: unknown token", request.remote)
-        return answers.error(
-            401, "unknown_token", "No device has this token. `mmconnect device list` shows them."
-        )
-
-
-def _push_of(request: Request, body: bytes) -> Push:
-    content_type, charset = media_type(request.headers.get("Content-Type"))
-    query: MultiDict[str] = MultiDict()
-    if request.url.raw_query_string:  # with what is there twice, which the parsers refuse
-        query.extend((k, v) for k, v in request.url.query.items() if k != "token")
-    return Push(
-        headers=request.headers,
-        body=body,
-        content_type=content_type,
-        charset=charset,
-        query=query,
-    )

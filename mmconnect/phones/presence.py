@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from mmconnect.domain.clock import Clock
+from mmconnect.phones.rhythm import Rhythm
 from mmconnect.store.devices import Presence
 
 REACHED_EVERY = 60_000
@@ -24,14 +25,34 @@ class Presences:
         self._heard: dict[str, tuple[int, str | None, str | None]] = {}
         self._reached: dict[str, int] = {}
         self._changed: set[str] = set()
+        self._alive: dict[str, float] = {}
+        self._beaten: dict[str, float] = {}
+        self._rhythms: dict[str, Rhythm] = {}
+        self._hosts: dict[str, tuple[str, bool]] = {}
 
     def heard(self, device_id: str, address: str | None, user_agent: str | None) -> None:
         """A phone has pushed something with its own token."""
         self._heard[device_id] = (self._clock.now(), address, user_agent)
+        self._alive[device_id] = self._clock.monotonic()
+
+    def came_by(self, device_id: str, host: str | None, *, secure: bool) -> None:
+        """The `Host` by which a phone has pushed: where it believes this machine to be."""
+        if host is not None:
+            self._hosts[device_id] = (host[:300], secure)
+
+    def hosts(self) -> dict[str, tuple[str, bool]]:
+        """By which `Host`, and whether over HTTPS, each phone pushed last, since the last call."""
+        found, self._hosts = self._hosts, {}
+        return found
+
+    def alive(self, device_id: str) -> float | None:
+        """When it last gave a sign of life since the start (monotonic seconds); None: never."""
+        return self._alive.get(device_id)
 
     def reached(self, device_id: str) -> None:
         """It answered when it was asked, which happens every few seconds: written once a minute."""
         self._reached[device_id] = self._clock.now()
+        self._alive[device_id] = self._clock.monotonic()
 
     def rejected(self, device_id: str, reason: str) -> None:
         """A push with a phone's token was refused."""
@@ -52,9 +73,16 @@ class Presences:
 
     def beat(self, device_id: str, facts: Mapping[str, Any]) -> None:
         """A heartbeat, with what it told of the phone."""
-        now, last = self._clock.now(), self._of(device_id).beat_at
-        gap = None if last is None or now <= last else now - last
-        self._update(device_id, beat_at=now, beat_gap=gap)
+        now, moment = self._clock.now(), self._clock.monotonic()
+        usual = self._of(device_id).beat_gap
+        rhythm, last = self._rhythms.get(device_id), self._beaten.get(device_id)
+        if rhythm is None or rhythm.usual != usual:
+            rhythm = Rhythm(usual=usual)
+        if last is not None:  # a gap in which mmconnect was off is nobody's rhythm
+            rhythm = rhythm.learn(round((moment - last) * 1000))
+        self._rhythms[device_id] = rhythm
+        self._beaten[device_id] = self._alive[device_id] = moment
+        self._update(device_id, beat_at=now, beat_gap=rhythm.usual)
         self.told(device_id, facts)
 
     def told(self, device_id: str, facts: Mapping[str, Any]) -> None:

@@ -25,11 +25,11 @@ def new_token() -> str:
     return secrets.token_urlsafe(24)
 
 
-def from_request(request: Request) -> str | None:
-    """The token that a request carries, or None."""
+def from_request(request: Request, before: str = PATH) -> str | None:
+    """The token that a request carries, or None; in the path it stands after `before`."""
     path = request.url.raw_path
-    if path.startswith(PATH + "/") and len(path) > len(PATH) + 1:
-        return unquote(path[len(PATH) + 1 :].rstrip("/"))
+    if path.startswith(before + "/") and len(path) > len(before) + 1:
+        return unquote(path[len(before) + 1 :].rstrip("/"))
     scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
     match scheme.lower():
         case "bearer":

@@ -183,6 +183,8 @@ async def _run(
             dispatcher,
             intake.counts,
             clock.belief,
+            presences,
+            lambda: bases(phone_at, https.phone_side, virtual=False),
         )
 
         loops = await stack.enter_async_context(background())
@@ -241,6 +243,7 @@ async def _run(
 
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
         loops(pulls.run())
+        loops(oversight.phones.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
         loops(_release_announcements(intake, clock))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,8 @@ class Sources:
     stalled: Callable[[], float]
     synchronised: Callable[[], bool | None] = lambda: None
     """Whether the clock is known to be right; None when nobody can tell."""
+    phones: Callable[[], Iterable[Metric]] = tuple
+    """The families that are about phones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,7 @@ class Metrics(Collector):
         yield from self._in()
         yield from self._out()
         yield from self._endpoints()
+        yield from self._sources.phones()
         yield from self._machine()
 
     def _in(self) -> Iterator[Metric]:

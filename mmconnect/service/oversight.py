@@ -1,5 +1,5 @@
-"""What looks on while the service runs: heartbeat, warnings, metrics, and the signs of life of
-phones that are written down now and then. Takes no part in a text's way.
+"""What looks on while the service runs: heartbeat, warnings, metrics, phones, and their signs of
+life that are written down now and then. Takes no part in a text's way.
 """
 
 from __future__ import annotations
@@ -14,11 +14,16 @@ from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
 from mmconnect.phones.counts import Counts
+from mmconnect.phones.liveness import Liveness
 from mmconnect.phones.presence import Presences
+from mmconnect.phones.urls import Where
+from mmconnect.service.addresses import own_addresses
 from mmconnect.service.clock_belief import Belief
 from mmconnect.service.clock_sync import ClockState
 from mmconnect.service.heartbeat import Heartbeat
 from mmconnect.service.metrics import Metrics, Sources
+from mmconnect.service.phone_metrics import PhoneMetrics
+from mmconnect.service.phone_watch import PhoneWatch
 from mmconnect.service.warnings import Warnings
 from mmconnect.store import events
 from mmconnect.store.configuration import Look
@@ -33,8 +38,9 @@ class Oversight:
     """Everything that looks on."""
 
     heartbeat: Heartbeat
-    """Its run() has to go on for ever; so has that of `warnings`."""
+    """Its run() has to go on for ever; so have those of `warnings` and `phones`."""
     warnings: Warnings
+    phones: PhoneWatch
     metrics: Metrics
     status: Status
 
@@ -48,10 +54,19 @@ def oversee(
     dispatcher: Dispatcher,
     counts: Counts,
     belief: Belief,
+    presences: Presences,
+    where: Where,
 ) -> Oversight:
     """Wire it; nothing runs yet."""
     heartbeat = Heartbeat(clock)
     warnings = Warnings(database, look, ids, clock, directory, dispatcher.wake)
+
+    liveness = Liveness(database, look, ids, clock, presences, dispatcher.wake)
+    phones = PhoneWatch(
+        *(database, look, clock, presences, counts, liveness, warnings),
+        own=own_addresses,
+        where=where,
+    )
 
     def clock_is_wrong(sentence: str | None) -> None:
         if sentence is None:
@@ -60,7 +75,7 @@ def oversee(
             warnings.begin("clock", sentence, "")
 
     def standing() -> list[str]:
-        told = [f"{w.sentence} {w.remedy}".strip() for w in warnings.now]
+        told = [*warnings.shown, *phones.sentences]
         doubt = belief.standing.sentence
         return told if doubt is None or doubt in told else [*told, doubt]
 
@@ -71,6 +86,7 @@ def oversee(
         unwritten=lambda: dispatcher.unwritten,
         stalled=heartbeat.worst,
         synchronised=lambda: _SYNCHRONISED.get(belief.standing.state, True),
+        phones=PhoneMetrics(look, presences, clock).families,
     )
     metrics = Metrics(database, look, clock, directory, counts, sources)
     dispatcher.observe = metrics.observed
@@ -82,7 +98,9 @@ def oversee(
         warnings=standing,
     )
     status = Status(database, vitals, look, clock, directory)
-    return Oversight(heartbeat=heartbeat, warnings=warnings, metrics=metrics, status=status)
+    return Oversight(
+        heartbeat=heartbeat, warnings=warnings, phones=phones, metrics=metrics, status=status
+    )
 
 
 async def save_presences(

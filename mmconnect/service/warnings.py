@@ -40,6 +40,8 @@ class _Standing:
     """When it was last told (monotonic seconds)."""
     passing: bool = False
     """It is over already, and only has to be told."""
+    shown: str = ""
+    """What anybody may read of it, where that is not all."""
 
 
 class Warnings:
@@ -74,15 +76,29 @@ class Warnings:
         """What is wrong at present."""
         return [one.warning for one in self._standing.values() if not one.passing]
 
-    def begin(self, code: str, sentence: str, remedy: str) -> None:
-        """Something is wrong; to say so again while it lasts changes nothing."""
+    @property
+    def shown(self) -> list[str]:
+        """The same as anybody may read it, in sentences."""
+        return [
+            one.shown or f"{one.warning.sentence} {one.warning.remedy}".strip()
+            for one in self._standing.values()
+            if not one.passing
+        ]
+
+    def begin(
+        self, code: str, sentence: str, remedy: str, *, shown: str = "", anew: bool = False
+    ) -> None:
+        """Something is wrong; to say so again while it lasts changes nothing, except `anew`.
+
+        `shown`: what anybody may read of it, when the sentence has names in it.
+        """
         warning = SystemWarning(code=code, sentence=sentence, remedy=remedy)
         present = self._standing.get(code)
-        if present is None or present.passing:
+        if anew or present is None or present.passing:
             log.warning("%s %s", sentence, remedy, extra=facts(warning=code))
-            self._standing[code] = _Standing(warning)
+            self._standing[code] = _Standing(warning, shown=shown)
         else:
-            present.warning = warning
+            present.warning, present.shown = warning, shown
 
     def end(self, code: str) -> None:
         """It is over."""

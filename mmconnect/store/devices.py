@@ -48,7 +48,7 @@ class Presence:
     beat_at: int | None = None
     """When its last heartbeat came (UTC ms): a beat of any app, or a ping."""
     beat_gap: int | None = None
-    """Milliseconds between the last two heartbeats."""
+    """Milliseconds that usually lie between two heartbeats; None until that is known."""
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What it last told of itself: `battery`, `charging`, `network`, `version`, …"""
     silent_at: int | None = None

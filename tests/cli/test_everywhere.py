@@ -40,6 +40,8 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
             "INSERT INTO phone_links VALUES (?, 'http://127.0.0.1:9', NULL, 'x', NULL, 0)",
             [(one,) for one in linked],
         )
+    old_one = str(desk.directory.parent / "old.db")
+    assert desk("backup", old_one).code == 0
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
     body.write_bytes(b"x")
     return {
@@ -51,7 +53,11 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "endpoint test": [endpoint],
         "endpoint remove": [gone],
         "endpoint rotate-secret": [endpoint],
+        "backup": [str(desk.directory.parent / "new.db"), "--force"],
+        "restore": [old_one],
         "device add": ["--name", "New"],
+        "device set": [device, "--silent-after", "off"],
+        "device show": [device],
         "device remove": [old],
         "device new-token": [device],
         "device pair": [device],

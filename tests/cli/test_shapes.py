@@ -135,7 +135,9 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     assert (told.code, told.err) == (1, ""), "it is pleased with everything"
     seen["endpoint check"] = json.loads(told.out)
     assert service.stop() == 0  # now it is written down when the phone was heard
+    take("device set", device, "--name", "Reception", "--silent-after", "2h")
     take("device list")
+    take("device show", device)
     take("device new-token", device)
     take("device pair", device)
     with contextlib.closing(sqlite3.connect(service.directory / "mmconnect.db")) as db, db:
@@ -148,6 +150,8 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("device unlink", device)
     take("device remove", device)
     take("endpoint remove", endpoint, "--yes")
+    take("backup", str(service.directory.parent / "backup.db"))
+    take("restore", str(service.directory.parent / "backup.db"))
     take("version")
     seen["error"] = json.loads(desk("endpoint", "show", "ep_none", "--json").out)
 

@@ -186,6 +186,7 @@ SAME = {  # told in words: "as `show`"
     "endpoint set": "endpoint show",
     "endpoint list": "endpoint show",
     "endpoint pause": "endpoint show",
+    "device set": "device list",
     "device new-token": "device add",
     "tls show": "tls create-ca",
     "message list": "message show",
@@ -219,8 +220,8 @@ def test_the_json_shown_has_the_names_of_the_real_one(command: str):
 @pytest.mark.parametrize(("command", "like"), SAME.items())
 def test_what_is_said_to_look_like_another_does(command: str, like: str):
     one, other = blank(SHAPES[command]), blank(SHAPES[like])
-    if isinstance(one, list):
-        one = one[0]
+    one = one[0] if isinstance(one, list) else one
+    other = other[0] if isinstance(other, list) else other
     if command == "message list":
         assert list(other)[-4:] == ["raw", "rawHeaders", "payload", "deliveries"]
         other = {name: other[name] for name in list(other)[:-4]}
@@ -307,7 +308,7 @@ def routes() -> set[str]:
     found = set(re.findall(r'web\.(?:get|post|static)\("([^"]+)"', site))
     listener = (ROOT / "mmconnect/phones/listener.py").read_text(encoding="utf-8")
     found |= set(re.findall(r'path == "(/\w+)"', listener))
-    ours = {"/in", "/in/TOKEN", "/in/", "/pair", "/v1"}  # /v1: where the API will be
+    ours = {"/in", "/in/TOKEN", "/in/", "/pair", "/beat/TOKEN", "/v1"}  # /v1: where the API will be
     return found | ours | {"/etc/smsd", "/usr/local/bin"}  # files, on the pages of the phones
 
 

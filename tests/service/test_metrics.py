@@ -19,6 +19,7 @@ from mmconnect import __version__
 from mmconnect.admin.site import make_site
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.models import EndpointState
+from mmconnect.phones.urls import Bases
 from mmconnect.service.clock_belief import Belief
 from mmconnect.service.clock_sync import Dates
 from mmconnect.service.oversight import Oversight, oversee
@@ -69,6 +70,8 @@ async def scraped(box: Appliance) -> AsyncIterator[Scraped]:
         box.dispatcher,
         box.intake.counts,
         Belief(SystemClock(), box.watch.look, lambda: False, Dates(frozenset)),
+        box.presences,
+        lambda: Bases(http=()),
     )
     site = make_site(oversight.status, oversight.metrics.scrape)
     runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
@@ -258,6 +261,9 @@ def test_who_is_this_machine(remote: str | None, here: bool):
     assert asked_from_here(remote, {}) is here
 
 
+INFOS = ("mmconnect_build", "mmconnect_endpoint", "mmconnect_device")
+
+
 async def test_the_docs_name_every_metric_and_no_other(tmp_path: Path):
     async with appliance(tmp_path) as box, scraped(box) as it:
         registry = CollectorRegistry()
@@ -268,7 +274,7 @@ async def test_the_docs_name_every_metric_and_no_other(tmp_path: Path):
             f"{family.name}_total" if family.type == "counter" else family.name
             for family in registry.collect()
         }
-    names = {f"{n}_info" if n in ("mmconnect_build", "mmconnect_endpoint") else n for n in names}
+    names = {f"{n}_info" if n in INFOS else n for n in names}
     page = PAGE.read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(mmconnect_\w+)", page, re.MULTILINE)) == names
     reference = set(

@@ -32,11 +32,12 @@ def request(
     chunks: int = 0,
     version: str = "1.1",
     close: bool = True,
+    host: str = "127.0.0.1",
 ) -> bytes:
     """A request's bytes; `chunks`: chunked, in pieces of that size."""
     lines = [f"{method} {target} HTTP/{version}"]
     if version == "1.1":
-        lines.append("Host: 127.0.0.1")
+        lines.append(f"Host: {host}")
     lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
     if chunks:
         lines.append("Transfer-Encoding: chunked")

@@ -14,8 +14,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mmconnect.phones.apps.fields import scalar
+from mmconnect.phones.apps.news import health
 from mmconnect.phones.apps.times import read_time
 from mmconnect.phones.clients.http import PhoneHttp, Refused, Reply
+from mmconnect.phones.facts import facts
 
 PAGE = 500
 """Rows of the inbox that one request may ask for."""
@@ -75,7 +77,7 @@ class SmsGate:
         version = scalar(told.get("version")) if isinstance(told, dict) else None
         if reply.status not in (200, 500) or not isinstance(told, dict) or not version:
             raise Refused(0, "what answers there is not SMS Gateway for Android")
-        return Health(version=version[:40], facts=_facts(told) | {"version": version[:40]})
+        return Health(version=version[:40], facts=facts(health({"health": told})))
 
     async def phone_id(self, authorization: str) -> tuple[str, str]:
         """The phone's own id, the same until the app is reinstalled, and its model."""
@@ -238,25 +240,3 @@ def _tokens(reply: Reply) -> Tokens:
         refresh=scalar(told.get("refresh_token")) or None,
         ends_at=read_time(told.get("expires_at"))[0],
     )
-
-
-_TRANSPORTS = ((4, "Wi-Fi"), (8, "Ethernet"), (2, "mobile data"))
-
-
-def _facts(told: Mapping[str, Any]) -> dict[str, Any]:
-    """Battery and network out of the checks."""
-    checks = told.get("checks")
-    values = {
-        name: check.get("observedValue")
-        for name, check in (checks if isinstance(checks, dict) else {}).items()
-        if isinstance(check, dict)
-    }
-    facts: dict[str, Any] = {}
-    if isinstance(level := values.get("battery:level"), int):
-        facts["battery"] = level
-    if isinstance(charging := values.get("battery:charging"), int):
-        facts["charging"] = bool(charging & 1)
-    if isinstance(transport := values.get("connection:transport"), int):
-        names = [name for flag, name in _TRANSPORTS if transport & flag]
-        facts["network"] = names[0] if names else None
-    return facts

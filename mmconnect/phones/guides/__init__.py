@@ -22,6 +22,17 @@ GUIDES: Mapping[str, Guide] = {
 """Every guide, in the order in which people should consider them."""
 
 
+def loss_label(app: str, *, pulled: bool) -> str | None:
+    """What is lost while mmconnect is away, in a few words; None where nobody can tell (`auto`).
+
+    `pulled`: whether the phone is fetched from.
+    """
+    guide = GUIDES.get(app)
+    if guide is None:
+        return None
+    return (guide.fetched if pulled and guide.fetched else guide.loss).label
+
+
 def by_phone() -> Mapping[Phone, list[Guide]]:
     """The guides of each kind of phone, in their order."""
     found: dict[Phone, list[Guide]] = {}

@@ -12,12 +12,13 @@ import logging
 import secrets
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mmconnect.domain.models import Device
 from mmconnect.phones.clients.http import Refused
 from mmconnect.phones.clients.smsgate import SmsGate, version_of
+from mmconnect.phones.pulling.told import PING, Told, told
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.phones.urls import Bases, push_url
 from mmconnect.store import devices, links
@@ -36,35 +37,10 @@ EVENTS: Mapping[str, tuple[int, ...]] = {
     "app:started": (1, 66),
 }
 """What a phone is to push, and the first version that knows it: others refuse the whole."""
-PING = 300
-"""Seconds between two pings of a phone; it begins when the app has been started anew."""
 COMPLAIN_AFTER = 400_000
 """Milliseconds after which a ping should have come, so that the phone's log is asked why not."""
 RETRIES = 15
 """The app's own default: 16 attempts in 45 hours. More stay."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a phone was told, as the database has it."""
-
-    base: str
-    """Where it pushes to; empty when it refused."""
-    mark: str
-    """A digest of everything that it was told."""
-    at: int
-    """UTC milliseconds."""
-    refused: str = ""
-    """Why it takes no webhook, in the phone's words."""
-    seen_at: int | None = None
-    """When the first push came that way; None while none has."""
-    complaint: str = ""
-    """Why none comes, from the phone's own log."""
-
-
-def told(state: LinkState) -> Told | None:
-    """What the phone was last told, or None."""
-    return Told(**state.told) if state.told else None
 
 
 def hook_id(event: str) -> str:

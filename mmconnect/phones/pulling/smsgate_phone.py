@@ -15,7 +15,8 @@ from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones.clients.http import Refused, Unreachable
 from mmconnect.phones.clients.smsgate import SmsGate, bearer
 from mmconnect.phones.pulling.inbox import Inbox
-from mmconnect.phones.pulling.provisioning import Provisioner, told
+from mmconnect.phones.pulling.provisioning import Provisioner
+from mmconnect.phones.pulling.told import told
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.store import devices, links
 from mmconnect.store.links import Link, LinkState
@@ -205,8 +206,8 @@ class SmsGatePhone:
             await self._in_trouble(
                 f"{self._link.url} does not answer: {why}. Is the phone on and in its Wi-Fi, is the"
                 " app's local server on? If its address has changed, give it a fixed one in the"
-                " router (a DHCP reservation), and name that: mmconnect device link"
-                f" {self._link.device_id} --phone-url http://ADDRESS:8080"
+                " router (a DHCP reservation), and name that: `mmconnect device link"
+                f" {self._link.device_id} --phone-url http://ADDRESS:8080 --phone-password …`"
             )
         if now - self._failing_since > 3600:
             return AFTER_AN_HOUR
@@ -218,8 +219,8 @@ class SmsGatePhone:
         if why.status == 401:
             sentence = (
                 "The phone no longer takes the token (the app's password was changed, or the app"
-                f" was installed anew). Sign in again: mmconnect device link {self._link.device_id}"
-                " --phone-password …"
+                f" was installed anew). Sign in again: `mmconnect device link"
+                f" {self._link.device_id} --phone-password …`"
             )
         else:
             sentence = f"The phone cannot be read: {why}."

@@ -89,3 +89,6 @@ CREATE TABLE twins (
     fetched INTEGER NOT NULL CHECK (fetched IN (0, 1)),
     PRIMARY KEY (digest, at, message_id)
 ) STRICT, WITHOUT ROWID;
+
+-- Finding and counting what was not understood must not read through the history.
+CREATE INDEX messages_unrecognised ON messages (device_id, id) WHERE kind = 'unrecognised';

@@ -1,0 +1,105 @@
+"""What is known of a phone that is fetched from: how far that has come, and whether it can push."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from mmconnect.cli import output
+from mmconnect.domain.clock import iso
+from mmconnect.phones.pulling.told import PING, Told, told
+from mmconnect.store import kept_back, links
+from mmconnect.store.kept_back import Reason
+from mmconnect.store.links import Link, LinkState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPage:
+    """One phone's link, with what is to be said of it."""
+
+    link: Link
+    state: LinkState
+    kept: dict[Reason, int]
+    """How many texts wait for a person's decision."""
+
+    @property
+    def push(self) -> Told | None:
+        """What the phone was told of where to push."""
+        return told(self.state) if self.link.secret is None else None
+
+    def notes(self, now: int) -> list[str]:
+        """What should be done, in sentences."""
+        found = []
+        if self.state.trouble is not None:
+            found.append(self.state.trouble)
+        if self.state.moved_from is not None:
+            found.append(
+                f"It is no longer at {self.state.moved_from} but at {self.link.url}, and is fetched"
+                " from there. A DHCP reservation in the router gives it a fixed address."
+            )
+        if (push := self.push) is not None:
+            found += _of_push(push, now)
+        if total := sum(self.kept.values()):
+            what = output.many(total, "text was", "texts were")
+            found.append(
+                f"{what} kept without being sent, as the phone held them before. `mmconnect device"
+                f" history {self.link.device_id}` shows them, sends these too, or leaves them."
+            )
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        """As `device show` gives it."""
+        push = self.push
+        return {
+            "url": self.link.url,
+            "readTo": _time(self.state.read_to),
+            "listedAt": _time(self.state.listed_at),
+            "trouble": self.state.trouble,
+            "troubleSince": _time(self.state.trouble_at),
+            "movedFrom": self.state.moved_from,
+            "history": self.kept.get(Reason.HISTORY, 0),
+            "restored": self.kept.get(Reason.RESTORED, 0),
+            "push": None
+            if push is None
+            else {
+                "base": push.base or None,
+                "refused": push.refused or None,
+                "toldAt": iso(push.at),
+                "seenAt": _time(push.seen_at),
+                "complaint": push.complaint or None,
+            },
+        }
+
+
+def page(db: sqlite3.Connection, device_id: str) -> LinkPage | None:
+    """The link of a phone, or None when it is not fetched from."""
+    link = links.known(db).get(device_id)
+    if link is None:
+        return None
+    return LinkPage(
+        link=link, state=links.state(db, device_id), kept=kept_back.counts(db, device_id)
+    )
+
+
+def _of_push(push: Told, now: int) -> list[str]:
+    if push.refused:
+        return [
+            f"It is fetched from, but does not push: {push.refused}. With `mmconnect tls create-ca`"
+            " and the certificate on the phone its texts come within a second."
+        ]
+    if push.complaint:
+        return [
+            f"It cannot push to {push.base}; its own log says: {push.complaint}. Is the certificate"
+            f" of `mmconnect tls show` installed on the phone, and can it open {push.base}/healthz?"
+        ]
+    if push.seen_at is None and now > push.at + PING * 1000:
+        return [
+            f"It was told to push to {push.base}, and nothing has come that way yet. Its ping"
+            " begins when the app is started anew: tap Online, so that it says Offline, and again."
+        ]
+    return []
+
+
+def _time(ms: int | None) -> str | None:
+    return None if ms is None else iso(ms)

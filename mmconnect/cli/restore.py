@@ -1,0 +1,69 @@
+"""`mmconnect restore FILE`: puts a backup in the database's place; the service must not run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mmconnect.cli import open as opening
+from mmconnect.cli import output
+from mmconnect.domain.clock import SystemClock
+from mmconnect.domain.errors import DataDirError
+from mmconnect.service.backup import Restored, restore
+
+
+def add_parser(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    parents: list[argparse.ArgumentParser],
+) -> None:
+    """Add the command."""
+    parser = commands.add_parser(
+        "restore", parents=parents, help="put a backup in the database's place"
+    )
+    parser.add_argument("file", metavar="FILE")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Restore; the database that was there is kept."""
+    chosen = opening.data_dir(args)
+    if not chosen.path.is_dir() and not chosen.explicit:
+        raise DataDirError(
+            f"There is no data directory {chosen.path} (from {chosen.source}). Name the one to"
+            " restore into with --data-dir"
+        )
+    file = Path(args.file).expanduser().absolute()
+    directory = opening.prepare(chosen, create=chosen.explicit)
+    done = restore(directory, file, SystemClock())
+    if args.json:
+        output.document(
+            {
+                "file": str(file),
+                "schema": done.contents.schema,
+                "waiting": done.contents.waiting,
+                "before": None if done.before is None else str(done.before),
+            }
+        )
+        return 0
+    _tell(args, done)
+    return 0
+
+
+def _tell(args: argparse.Namespace, done: Restored) -> None:
+    print("The backup is in place.")
+    if done.before is not None:
+        print(f"What was there before is in {done.before}.")
+    command = output.command(args)
+    if count := done.contents.waiting:
+        was = output.many(count, "delivery was", "deliveries were")
+        print(
+            f"\n{was} still waiting when the backup was made, and may have been delivered since."
+            " They are sent when mmconnect starts, with the same ids as then."
+        )
+        print(f"To keep them back first:  {command} endpoint pause EP")
+        print(f"To drop them:             {command} delivery cancel --endpoint EP")
+    if done.contents.linked:
+        print(
+            "\nTexts that are fetched from phones now and are older than an hour wait until you"
+            " say whether they are to be sent."
+        )

@@ -1,0 +1,164 @@
+"""Backups as files: written beside the service's work, and put in the database's place.
+
+Guards that a file appears under its name only when it is whole and on the disk, and that a restore
+which is interrupted anywhere leaves either the database as it was or the restored one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmconnect.domain.clock import Clock, iso
+from mmconnect.domain.errors import NotFound, Refused, StoreError
+from mmconnect.service.lock import FILE as LOCK
+from mmconnect.service.lock import Lock
+from mmconnect.store import backups
+from mmconnect.store.backups import Contents
+from mmconnect.store.connection import FILE
+
+KEPT = 3
+"""Copies of databases that were replaced: the last ones stay."""
+_BEFORE = "before-restore-"
+_COMPANIONS = ("-wal", "-shm", "-journal")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """What a restore has done."""
+
+    contents: Contents
+    before: Path | None
+    """Where the database is that was there before."""
+
+
+def back_up(directory: Path, file: Path, *, force: bool = False) -> Contents:
+    """Write a copy of the database to `file`, readable for its owner alone.
+
+    Raises Refused when that is there already and not to be replaced, StoreError when it cannot be
+    written; then nothing new is there.
+    """
+    _keep_off(directory, file)
+    if file.is_dir():
+        raise Refused(f"{file} is a directory: name a file in it")
+    if file.exists() and not force:
+        raise Refused(f"{file} is there already. Choose another name, or replace it with --force")
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with _fresh(part):
+            contents = backups.copy(directory / FILE, part)
+            _to_disk(part)
+            part.replace(file)
+            _to_disk(file.parent)
+    except OSError as error:
+        whose = " (as the owner of the data)" if isinstance(error, PermissionError) else ""
+        raise StoreError(f"{file} cannot be written{whose}: {error.strerror or error}") from error
+    return contents
+
+
+def restore(directory: Path, file: Path, clock: Clock) -> Restored:
+    """Put a backup in the database's place; the service must not run, and cannot start meanwhile.
+
+    Raises AlreadyRunning, NotFound, Refused, NewerSchema or StoreError; then nothing has changed.
+    """
+    lock = Lock(directory)
+    try:
+        if not file.is_file():
+            raise NotFound(f"There is no file {file}")
+        _keep_off(directory, file)
+        return _restore(directory, file, clock)
+    except OSError as error:
+        raise StoreError(
+            f"{file} could not be restored: {error.strerror or error} ({error.filename})"
+        ) from error
+    finally:
+        lock.release()
+
+
+def _restore(directory: Path, file: Path, clock: Clock) -> Restored:
+    database, staged = directory / FILE, directory / f"{FILE}.restoring"
+    with _fresh(staged):
+        contents = backups.stage(file, staged)
+        _to_disk(staged)
+        before = _set_aside(directory, clock) if database.exists() else None
+        # A log that is here now belongs to a damaged database, or to none. It must not be taken
+        # for the new one's; what it held is kept beside the copy of its own.
+        for companion in _COMPANIONS:
+            (directory / f"{FILE}{companion}").unlink(missing_ok=True)
+        _to_disk(directory)
+        staged.replace(database)
+        _to_disk(directory)
+    return Restored(contents=contents, before=before)
+
+
+def _set_aside(directory: Path, clock: Clock) -> Path:
+    """Keep the present database under `backups/`; where it is then."""
+    database, folder = directory / FILE, directory / "backups"
+    whole = backups.settle(database)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    stamp = iso(clock.now()).replace(":", "").replace(".", "")
+    kept = folder / f"{_BEFORE}{stamp}.db"
+    for old in folder.glob(f"{_BEFORE}*.db"):
+        if old.samefile(database):  # a restore was killed just before its end
+            old.unlink()
+    for companion in ("", *(() if whole else _COMPANIONS)):
+        here = directory / f"{FILE}{companion}"
+        if here.exists():
+            _second_name(here, kept.with_name(f"{kept.name}{companion}"))
+    _to_disk(folder)
+    for old in sorted(folder.glob(f"{_BEFORE}*.db"))[:-KEPT]:
+        for companion in ("", *_COMPANIONS):
+            old.with_name(f"{old.name}{companion}").unlink(missing_ok=True)
+    return kept
+
+
+def _second_name(here: Path, there: Path) -> None:
+    """The same file under another name, which costs no space; a copy where that cannot be."""
+    there.unlink(missing_ok=True)
+    try:
+        os.link(here, there)
+    except OSError:
+        shutil.copyfile(here, there)
+        there.chmod(0o600)
+        _to_disk(there)
+
+
+def _keep_off(directory: Path, file: Path) -> None:
+    """A backup is another file than those that mmconnect works with."""
+    ours = [directory / name for name in (FILE, *(f"{FILE}{c}" for c in _COMPANIONS), LOCK)]
+    if file.exists() and any(one.exists() and one.samefile(file) for one in ours):
+        raise Refused(f"{file} is a file that mmconnect works with. Name another one")
+
+
+@contextlib.contextmanager
+def _fresh(path: Path) -> Iterator[None]:
+    """An empty file for our owner's eyes that nobody else is filling; gone if that fails."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(f"Another command is writing {path} just now") from None
+        os.fchmod(fd, 0o600)
+        os.ftruncate(fd, 0)  # what a command that was killed has left
+        try:
+            yield
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+    finally:
+        os.close(fd)
+
+
+def _to_disk(path: Path) -> None:
+    """What was written is on the disk, or of a directory, who is in it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -1,0 +1,169 @@
+"""Copies of the database: made while it is in use, checked, and made ready to take its place.
+
+A copy is one file without a log beside it. Guards that nothing is taken for a database of ours
+that is not whole, and that a write-ahead log never meets a database that it does not belong to.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from mmconnect.domain.errors import NewerSchema, Refused, StoreError
+from mmconnect.store import links, migrate
+from mmconnect.store.connection import connect, unavailable
+
+_OURS = ("devices", "device_tokens", "endpoints", "messages", "deliveries", "settings", "revision")
+_MAGIC = b"SQLite format 3\0"
+"""How every database begins (sqlite.org/fileformat.html)."""
+_FULL_OR_BROKEN = "Free some space, or choose another place"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a copy holds."""
+
+    schema: int
+    waiting: int
+    """Deliveries that had not been delivered when it was made."""
+    linked: int = 0
+    """Phones that mmconnect fetches from."""
+
+
+def copy(source: Path, target: Path) -> Contents:
+    """Copy the database at `source`, which may be in use, into the empty file `target`; check it.
+
+    Raises StoreError, and leaves a `target` that is worth nothing.
+    """
+    with _opened(source, whole=True) as db:
+        _vacuum_into(db, target)
+    return check(target)
+
+
+def check(path: Path) -> Contents:
+    """What a file holds. Raises Refused when it is no whole database of ours, NewerSchema when it
+    was made by a newer mmconnect."""
+    with _opened(path) as db:
+        try:
+            found = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+            schema = migrate.version(db)
+            if not found.issuperset(_OURS) or schema < 1:
+                raise Refused(f"{path} is a database, but not one of mmconnect")
+            newest = migrate.migrations()[-1][0]
+            if schema > newest:
+                raise NewerSchema(
+                    f"{path} was made by a newer mmconnect (schema {schema}, this one knows"
+                    f" {newest}). Install that version; nothing has been changed"
+                )
+            (first,) = db.execute("PRAGMA quick_check(1)").fetchone()
+            if first != "ok":
+                raise Refused(f"{path} is damaged ({first})")
+            (waiting,) = db.execute(
+                "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'in_flight')"
+            ).fetchone()
+            linked = 0
+            if "phone_links" in found:
+                (linked,) = db.execute("SELECT count(*) FROM phone_links").fetchone()
+        except sqlite3.DatabaseError as error:
+            raise _unreadable(path, error) from error
+    return Contents(schema=schema, waiting=waiting, linked=linked)
+
+
+def stage(file: Path, staged: Path) -> Contents:
+    """Make of a backup, in the empty file `staged`, a database that can take the present one's
+    place. Raises what check() raises, and StoreError."""
+    check(file)
+    with _opened(file) as db:
+        _vacuum_into(db, staged)
+    contents = check(staged)
+    try:
+        db = sqlite3.connect(staged, isolation_level=None)
+        try:
+            db.execute("PRAGMA journal_mode = MEMORY")  # nobody needs it if this is interrupted
+            db.execute("PRAGMA synchronous = FULL")
+            if contents.linked:
+                # texts that came after the backup are in the phones still, but perhaps delivered
+                links.ask_before_old_texts(db)
+        finally:
+            db.close()
+    except sqlite3.Error as error:
+        raise _unwritable(staged, error) from error
+    return contents
+
+
+def settle(path: Path) -> bool:
+    """Work the write-ahead log of a database that nobody uses into it, so that it is one file.
+
+    Whether that was possible; False for one that is damaged, whose log stays. Raises Refused while
+    another program has it open.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            return False  # SQLite would throw the log of such a file away
+    try:
+        db = sqlite3.connect(path, isolation_level=None, timeout=2.0)
+        try:
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("PRAGMA synchronous = FULL")
+            (mode,) = db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        finally:
+            db.close()
+    except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+        ):
+            raise _in_use(path) from error
+        return False
+    if mode != "delete":
+        raise _in_use(path)
+    return True
+
+
+def _in_use(path: Path) -> Refused:
+    return Refused(f"Another command is working on {path}. Try again when it is through")
+
+
+@contextlib.contextmanager
+def _opened(path: Path, *, whole: bool = False) -> Iterator[sqlite3.Connection]:
+    """`whole`: the living database; else a file that is only read, wherever it lies."""
+    if whole:
+        db = connect(path, patience=10.0)
+    else:
+        log = path.with_name(f"{path.name}-wal")
+        # without a log nothing beside the file is looked at, or made
+        alone = "" if log.exists() and log.stat().st_size else "&immutable=1"
+        try:
+            where = f"file:{quote(str(path.absolute()))}?mode=ro{alone}"
+            db = sqlite3.connect(where, uri=True, isolation_level=None)
+        except sqlite3.Error as error:
+            raise _unreadable(path, error) from error
+    try:
+        yield db
+    finally:
+        db.close()
+
+
+def _vacuum_into(db: sqlite3.Connection, target: Path) -> None:
+    try:
+        db.execute("VACUUM INTO ?", (str(target),))
+    except sqlite3.Error as error:
+        raise _unwritable(target, error) from error
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> Refused:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_NOTADB:
+        return Refused(f"{path} is no backup of mmconnect: it is no database at all")
+    if code == sqlite3.SQLITE_CORRUPT:
+        return Refused(f"{path} is damaged ({error})")
+    return Refused(f"{path} cannot be read: {error}")
+
+
+def _unwritable(path: Path, error: sqlite3.Error) -> StoreError:
+    why = unavailable(error) or error
+    return StoreError(f"{path} could not be written: {why}. {_FULL_OR_BROKEN}")

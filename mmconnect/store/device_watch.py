@@ -1,0 +1,71 @@
+"""What the phones' watchers and their page ask of the database: how phones are, what came of them.
+
+Nothing here is on a text's way. Every question is bounded, by an index or by the time it is about.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mmconnect.domain.ids import MESSAGE, first_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceNote:
+    """Something a phone told of itself."""
+
+    name: str
+    """As its app calls it: `system:ping`."""
+    received_at: int
+    detail: Mapping[str, Any]
+
+
+def pulled(db: sqlite3.Connection) -> frozenset[str]:
+    """The devices that mmconnect fetches from."""
+    return frozenset(row[0] for row in db.execute("SELECT device_id FROM phone_links"))
+
+
+def last_events(db: sqlite3.Connection, device_id: str, limit: int) -> list[DeviceNote]:
+    """What a phone last told of itself, newest first."""
+    rows = db.execute(
+        "SELECT name, received_at, detail FROM device_events WHERE device_id = ?"
+        " ORDER BY number DESC LIMIT ?",
+        (device_id, limit),
+    )
+    return [DeviceNote(name=n, received_at=at, detail=json.loads(str(d))) for n, at, d in rows]
+
+
+def taken_since(db: sqlite3.Connection, device_id: str, since: int) -> int:
+    """How many texts came from a device since then (UTC ms), as the ids of messages tell."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM messages WHERE id >= ? AND id < ? AND device_id = ?"
+        " AND kind IN ('sms', 'mms', 'data')",
+        (first_at(MESSAGE, since), MESSAGE + "~", device_id),
+    ).fetchone()
+    return int(count)
+
+
+def unrecognised(db: sqlite3.Connection) -> dict[str, int]:
+    """How many pushes are kept that were not understood, by device."""
+    rows = db.execute(
+        "SELECT device_id, count(*) FROM messages WHERE kind = 'unrecognised' GROUP BY device_id"
+    )
+    return {device_id: int(count) for device_id, count in rows if device_id is not None}
+
+
+def set_silent(db: sqlite3.Connection, device_id: str, since: int | None) -> None:
+    """Write down since when a phone counts as silent, or (None) that it does not."""
+    db.execute(
+        "INSERT INTO device_presence (device_id, silent_at) VALUES (?1, ?2)"
+        " ON CONFLICT (device_id) DO UPDATE SET silent_at = ?2",
+        (device_id, since),
+    )
+
+
+def set_push_base(db: sqlite3.Connection, device_id: str, base: str | None) -> None:
+    """Write down where a phone pushes to: what it was told, or what its last push says."""
+    db.execute("UPDATE devices SET push_base = ? WHERE id = ?", (base, device_id))

@@ -1,0 +1,49 @@
+"""Runs a command in this process and ends it by SIGKILL at its n-th step on the disk.
+
+`python -m tests.support.killed N WORDS…`: a step is whatever renames, links, deletes, empties or
+syncs a file, and every statement that SQLite is given.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from mmconnect.cli import main
+
+
+def _run(number: int, words: list[str]) -> int:
+    left = number
+
+    def step() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def stepping(*args: Any, **more: Any) -> Any:
+            step()
+            return call(*args, **more)
+
+        return stepping
+
+    for name in ("replace", "link", "unlink", "fsync", "ftruncate", "mkdir"):
+        setattr(os, name, counted(getattr(os, name)))
+    connect = sqlite3.connect
+
+    def watched(*args: Any, **more: Any) -> sqlite3.Connection:
+        db = connect(*args, **more)
+        db.set_trace_callback(lambda statement: step())
+        return db
+
+    sqlite3.connect = watched  # type: ignore[assignment]
+    return main(words)
+
+
+if __name__ == "__main__":
+    sys.exit(_run(int(sys.argv[1]), sys.argv[2:]))
