@@ -86,7 +86,7 @@ class SmsGatePhone:
     def pushed(self, event: str | None, *, own: bool, secure: bool) -> bool:
         """It has pushed something."""
         known = told(self._state)
-        news = own and not self._push_seen and known is not None and known.seen_at is None
+        news = own and known is not None and known.seen_at is None
         self._push_seen = self._push_seen or own
         if news:
             self._told_at = -SAVE_EVERY  # written down at once
@@ -189,7 +189,7 @@ class SmsGatePhone:
             self._state = await provisioner.settle(
                 self._gate, self._access(), self._state, token, self._version
             )
-        elif self._push_seen:
+        if self._push_seen:  # it may have come before all of its webhooks were registered
             self._state = await provisioner.saw_push(self._state)
 
     # -- when it does not work --------------------------------------------------------------------
