@@ -53,12 +53,13 @@ class Provisioner:
 
     def __init__(self, tools: Tools, device_id: str) -> None:
         self._tools, self._device_id = tools, device_id
+        self._key: str | None = None
+        """The key that was made here: the configuration has it only after its next look."""
 
     def is_due(self, state: LinkState, token: str, version: str) -> bool:
         """Whether the phone has to be told something."""
         known = told(state)
-        device = self._tools.look().devices[self._device_id]
-        return known is None or known.mark != self._mark(device, token, version)
+        return known is None or known.mark != self._mark(self._device(), token, version)
 
     async def settle(
         self, gate: SmsGate, access: str, state: LinkState, token: str, version: str
@@ -125,14 +126,18 @@ class Provisioner:
 
     async def _with_key(self) -> Device:
         """The device, with a key that its pushes are signed with from now on."""
-        device = self._tools.look().devices[self._device_id]
+        device = self._device()
         if device.signing_key is not None:
             return device
         made = secrets.token_hex(32)
-        key = await self._tools.database.write(
+        self._key = await self._tools.database.write(
             lambda db: devices.set_signing_key(db, self._device_id, made)
         )
-        return replace(device, signing_key=key)
+        return self._device()
+
+    def _device(self) -> Device:
+        device = self._tools.look().devices[self._device_id]
+        return replace(device, signing_key=device.signing_key or self._key)
 
     async def _settings(
         self, gate: SmsGate, access: str, device: Device, known: Told | None, version: str
