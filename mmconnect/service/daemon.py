@@ -145,6 +145,7 @@ async def _run(
                 keeping=Keeping(database, watch.look, clock, ids),
                 presences=presences,
                 look=watch.look,
+                refresh=watch.refresh,
                 clock=clock,
                 http=PhoneHttp(egress.rule),
                 where=where,

@@ -98,13 +98,11 @@ def change(db: sqlite3.Connection, device: Device) -> None:
     )
 
 
-def set_signing_key(db: sqlite3.Connection, device_id: str, key: str) -> str:
-    """Give a device a key that has none; the one that it has then."""
+def set_signing_key(db: sqlite3.Connection, device_id: str, key: str) -> None:
+    """Give a device a key that has none."""
     db.execute(
         "UPDATE devices SET signing_key = ? WHERE id = ? AND signing_key IS NULL", (key, device_id)
     )
-    (now,) = db.execute("SELECT signing_key FROM devices WHERE id = ?", (device_id,)).fetchone()
-    return str(now)
 
 
 def set_push_base(db: sqlite3.Connection, device_id: str, base: str) -> None:

@@ -53,8 +53,6 @@ class Provisioner:
 
     def __init__(self, tools: Tools, device_id: str) -> None:
         self._tools, self._device_id = tools, device_id
-        self._key: str | None = None
-        """The key that was made here: the configuration has it only after its next look."""
 
     def is_due(self, state: LinkState, token: str, version: str) -> bool:
         """Whether the phone has to be told something."""
@@ -130,14 +128,14 @@ class Provisioner:
         if device.signing_key is not None:
             return device
         made = secrets.token_hex(32)
-        self._key = await self._tools.database.write(
+        await self._tools.database.write(
             lambda db: devices.set_signing_key(db, self._device_id, made)
         )
+        await self._tools.refresh()  # what is not signed is refused from now on
         return self._device()
 
     def _device(self) -> Device:
-        device = self._tools.look().devices[self._device_id]
-        return replace(device, signing_key=device.signing_key or self._key)
+        return self._tools.look().devices[self._device_id]
 
     async def _settings(
         self, gate: SmsGate, access: str, device: Device, known: Told | None, version: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,6 +27,8 @@ class Tools:
     keeping: Keeping
     presences: Presences
     look: Look
+    refresh: Callable[[], Awaitable[None]]
+    """Lets look() give what was just changed."""
     clock: Clock
     http: PhoneHttp
     where: Where
