@@ -92,7 +92,7 @@ class PairSite:
             case (Standing.FRESH, "", True):
                 return self._page("continue", device=device.name, here=here)
             case (Standing.FRESH, "continue", False):
-                return await self._continue(pairing, code, here)
+                return await self._continue(pairing, code, here, secure=request.secure)
             case (Standing.FRESH, _, True):
                 return said.see_other(here)
             case (Standing.OURS, _, _):
@@ -107,13 +107,13 @@ class PairSite:
                 return self._no(view, json_wanted=word == "status")
         return said.not_allowed()
 
-    async def _continue(self, pairing: Pairing, code: str, here: str) -> Answer:
+    async def _continue(self, pairing: Pairing, code: str, here: str, *, secure: bool) -> Answer:
         cookie = await self._pairings.bind(pairing)
         if cookie is None:
             return self._told(409, *said.TAKEN)
         kept = (
             f"{_cookie_name(code)}={cookie}; Path={codes.PATH}; Max-Age={_COOKIE_LIFE};"
-            " HttpOnly; SameSite=Strict"
+            f" HttpOnly; SameSite=Strict{'; Secure' if secure else ''}"
         )
         return said.see_other(here, {"Set-Cookie": kept})
 

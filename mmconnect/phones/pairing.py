@@ -104,6 +104,7 @@ class Pairings:
                 return View(standing=Standing.PAIRED, pairing=pairing)
             open_ = pairing.is_open(now)
             return View(standing=Standing.OURS if open_ else Standing.OVER, pairing=pairing)
+        wait = self._wait(address)  # anew: others may have failed while the database was read
         if wait:
             return View(standing=Standing.SLOW, wait=wait)
         if pairing is None or not pairing.is_open(now):

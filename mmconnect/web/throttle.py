@@ -1,8 +1,13 @@
-"""A bound on how often one address may fail. Remembers a bounded number of addresses."""
+"""A bound on how often one address may fail. Remembers a bounded number of addresses.
+
+Whoever has one IPv6 address has the whole /64 that it lies in (RFC 4291, 2.5.1), so that counts as
+one; an IPv4 address counts as the same however it is written.
+"""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from ipaddress import IPv6Address, ip_address
 
 _ADDRESSES = 1024
 
@@ -19,16 +24,32 @@ class Throttle:
 
         Returns how many seconds the address has to wait; 0 while it has not failed too often.
         """
-        begun, count = self._failures.pop(address, (now, 0))
+        who = _who(address)
+        begun, count = self._failures.pop(who, (now, 0))
         if now - begun >= self._window:
             begun, count = now, 0
-        self._failures[address] = (begun, count + 1)
+        self._failures[who] = (begun, count + 1)
         if len(self._failures) > _ADDRESSES:
             self._failures.popitem(last=False)
         return max(1.0, begun + self._window - now) if count >= self._most else 0.0
 
     def wait(self, address: str, now: float) -> float:
         """How many seconds the address still has to wait; counts nothing."""
-        begun, count = self._failures.get(address, (now, 0))
+        begun, count = self._failures.get(_who(address), (now, 0))
         left = begun + self._window - now
         return max(1.0, left) if count >= self._most and left > 0 else 0.0
+
+
+def _who(address: str) -> str:
+    """What stands for an address; anything that is none stands for itself."""
+    if ":" not in address:
+        return address
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if not isinstance(parsed, IPv6Address):
+        return address
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mmconnect.phones import codes
-from mmconnect.phones.pairing import WRONG_CODES, WRONG_IN_ALL, Pairings
+from mmconnect.phones.pairing import WRONG_CODES, WRONG_IN_ALL, Pairings, Standing
 from mmconnect.phones.push import IncomingText
 from mmconnect.phones.urls import Bases
 from mmconnect.store import devices, pairings
@@ -339,6 +339,23 @@ async def test_guessing_from_many_addresses_is_slowed_down_in_all(house: House):
     assert (await Client(house, "127.0.2.1").get(f"/pair/{code}")).status == 429
     house.clock.advance(61)
     assert (await Client(house, "127.0.2.1").get(f"/pair/{code}")).status == 200
+
+
+async def test_guesses_all_at_once_are_no_more_than_one_after_the_other(house: House):
+    good = codes.read(house.invite())
+    tries = [*(codes.new_code() for _ in range(200)), good]
+    views = await asyncio.gather(*(house.pairings.view(one, None, "10.0.0.9") for one in tries))
+    told = [view.standing for view in views]
+    assert told.count(Standing.UNKNOWN) == WRONG_CODES
+    assert told[-1] is Standing.SLOW, "nothing is learnt beyond the bound"
+
+
+async def test_the_cookie_of_a_page_over_https_never_goes_over_http(house: House):
+    told = await Client(house).post(f"/pair/{house.invite()}/continue")
+    assert "Secure" not in told.headers["set-cookie"], "it would be of no use there"
+    house.secure = True
+    told = await Client(house).post(f"/pair/{house.invite()}/continue")
+    assert told.headers["set-cookie"].endswith("; HttpOnly; SameSite=Strict; Secure")
 
 
 async def test_looking_at_a_good_code_is_no_guess(house: House):

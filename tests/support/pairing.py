@@ -17,6 +17,7 @@ from mmconnect.phones.pair_site import PairSite
 from mmconnect.phones.pairing import Pairings
 from mmconnect.phones.urls import Bases
 from mmconnect.store import pairings, settings
+from mmconnect.web.http import Answer, Request
 from tests.support.inprocess import Appliance, FakeClock, appliance
 from tests.support.wire import Line, Told
 
@@ -34,6 +35,8 @@ class House:
     bases: Bases = field(default_factory=lambda: Bases(http=(HTTP,)))
     networks: list[Network] = field(default_factory=lambda: [ip_network("127.0.0.0/8")])
     ca: bool = False
+    secure: bool = False
+    """Whether browsers count as coming over TLS."""
 
     @property
     def port(self) -> int:
@@ -76,7 +79,12 @@ async def pairing_house(
             lambda: made.networks,
             lambda: made.ca,
         )
-        sites = {codes.PATH.strip("/"): pages.handle, pair_files.PATH: pair_files.serve}
+
+        async def site(request: Request) -> Answer:
+            request.secure = made.secure
+            return await pages.handle(request)
+
+        sites = {codes.PATH.strip("/"): site, pair_files.PATH: pair_files.serve}
         box.listener._sites.update(sites)
         yield made
 
