@@ -44,7 +44,7 @@ from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.phone_sites import phone_sites
 from mmconnect.service.ports import opening
-from mmconnect.service.process import background, for_ever, raise_file_limit
+from mmconnect.service.process import background, for_ever, raise_file_limit, small_tls_buffers
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls.https import Https
 from mmconnect.service.tls.keeper import Keeper, brought
@@ -85,6 +85,7 @@ async def serve(options: Settings, directory: Path, started: Callable[[Started],
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)  # a second one changes nothing
     raise_file_limit()
+    small_tls_buffers()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lock = Lock(directory)
     try:

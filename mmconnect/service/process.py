@@ -1,4 +1,4 @@
-"""What the process needs around its work: tasks beside it, and open files enough."""
+"""What the process needs around its work: side tasks, open files enough, and little memory each."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import resource
+from asyncio import sslproto
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -33,6 +34,18 @@ def raise_file_limit() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+TLS_BUFFER = 32 * 1024
+"""Bytes: room for a TLS record, which has 16 KiB at most (RFC 8446, 5.1), and what comes after."""
+
+
+def small_tls_buffers() -> None:
+    """Give each TLS connection TLS_BUFFER to read into.
+
+    asyncio gives each 256 KiB at once, whatever it sends: 2000 idle ones would be half a gigabyte.
+    """
+    sslproto.SSLProtocol.max_size = TLS_BUFFER
 
 
 async def for_ever(interval: float, turn: Callable[[], Awaitable[float | None]], name: str) -> None:

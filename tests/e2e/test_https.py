@@ -389,6 +389,29 @@ def test_stopping_ends_with_everybody_still_connected(secure: Secure) -> None:
         line.close()
 
 
+@pytest.mark.parametrize("side", ["phone", "admin"])
+def test_a_crowd_of_idle_connections_costs_little_memory(secure: Secure, side: str) -> None:
+    assert secure.service.process is not None
+    status = Path(f"/proc/{secure.service.process.pid}/status")
+
+    def resident() -> int:
+        """Bytes."""
+        [line] = [one for one in status.read_text().splitlines() if one.startswith("VmRSS")]
+        return int(line.split()[1]) * 1024
+
+    def connect() -> ssl.SSLSocket:
+        raw = socket.create_connection(getattr(secure, side), timeout=10)
+        return trust.wrap_socket(raw, server_hostname="127.0.0.1")
+
+    trust, crowd = secure.trust, 150
+    lines = [connect() for _ in range(10)]
+    before = resident()
+    lines += [connect() for _ in range(crowd)]
+    assert (resident() - before) / crowd < 120_000
+    for line in lines:
+        line.close()
+
+
 # -- seen from outside ---
 
 

@@ -17,7 +17,7 @@ from mmconnect.phones.pair_site import PairSite
 from mmconnect.phones.pairing import Pairings
 from mmconnect.phones.urls import Bases
 from mmconnect.store import pairings, settings
-from mmconnect.web.http import Answer, Request
+from mmconnect.web.http import Answer, Handler, Request
 from tests.support.inprocess import Appliance, FakeClock, appliance
 from tests.support.wire import Line, Told
 
@@ -80,11 +80,11 @@ async def pairing_house(
             lambda: made.ca,
         )
 
-        async def site(request: Request) -> Answer:
+        async def page(request: Request) -> Answer:
             request.secure = made.secure
             return await pages.handle(request)
 
-        sites = {codes.PATH.strip("/"): site, pair_files.PATH: pair_files.serve}
+        sites: dict[str, Handler] = {codes.PATH.strip("/"): page, pair_files.PATH: pair_files.serve}
         box.listener._sites.update(sites)
         yield made
 
