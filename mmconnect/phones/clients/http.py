@@ -7,6 +7,7 @@ as the token would go along. Says what went wrong in words that hold neither tok
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,13 +18,22 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from mmconnect.phones.apps.fields import scalar
+from mmconnect.phones.apps.wire import clean
 from mmconnect.webhook.addresses import AddressRule
 
 PATIENCE = 10.0
 """Seconds that an answer may take in all; connecting may take CONNECTING of them."""
 CONNECTING = 4.0
-LARGEST = 16 * 2**20
-"""Bytes of an answer: 500 rows of an inbox have a tenth of that."""
+LARGEST = 8 * 2**20
+"""Bytes of an answer: 500 rows of an inbox, each of ten parts, have a third of that."""
+MOST_PARTS = 500_000
+"""Lists and objects in an answer; 500 rows of an inbox have 3000. While they are made nobody else
+has his turn, and each takes fifty times its letters. What is in texts counts, too."""
+_SECRET = re.compile(r"(?<=/in/)[^\s\"']+|[A-Za-z0-9_-]{32,}")
+"""What may be a token or a key, in what a phone says: it knows our push URL."""
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
+"""A surrogate in JSON, which may be without its other half."""
 
 
 class Unreachable(Exception):
@@ -143,8 +153,37 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
     return b"".join(parts)
 
 
+def words(value: object, most: int = 200) -> str:
+    """What a phone says, fit for a log and for people: one line of `most` letters, no secret."""
+    said = " ".join((scalar(value) or "")[: 4 * most].split())
+    said = "".join(letter if letter.isprintable() else "\ufffd" for letter in said)
+    return _SECRET.sub("\u2026", said)[:most]
+
+
+def count(value: object) -> int | None:
+    """A number that a phone tells, if it is one that it can have; None for anything else."""
+    digits = (scalar(value) or "")[:20]
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 16 else None
+
+
 def _json(raw: bytes) -> Any:
+    """None for what is no JSON; half characters are replaced, as nothing could store them."""
+    if raw.count(b"[") + raw.count(b"{") > MOST_PARTS:
+        return None
+    text = raw.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
-        return json.loads(raw, parse_constant=lambda _: None)
+        value = json.loads(text, parse_constant=lambda _: None)
+        return _whole_characters(value) if _HALF.search(text) else value
     except (ValueError, RecursionError):
         return None
+
+
+def _whole_characters(value: Any) -> Any:
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [_whole_characters(one) for one in value]
+        case dict():
+            return {clean(name): _whole_characters(one) for name, one in value.items()}
+    return value

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from mmconnect.domain.clock import Clock
 from mmconnect.phones.apps.fields import scalar
-from mmconnect.phones.clients.http import PhoneHttp, Refused
+from mmconnect.phones.clients.http import PhoneHttp, Refused, count, words
 
 PAGE = 50
 """Rows that one request asks for."""
@@ -41,9 +41,9 @@ class SmsForwarder:
         told = await self._ask("/battery/query", {})
         facts: dict[str, Any] = {}
         if isinstance(told, dict):
-            level = (scalar(told.get("level")) or "").removesuffix("%")
-            if level.isascii() and level.isdigit():
-                facts["battery"] = int(level)
+            level = count((scalar(told.get("level")) or "").removesuffix("%"))
+            if level is not None and level <= 100:
+                facts["battery"] = level
         return facts
 
     async def _ask(self, path: str, data: Mapping[str, Any]) -> Any:
@@ -57,7 +57,7 @@ class SmsForwarder:
         if not isinstance(told, dict) or "code" not in told:
             raise Refused(0, "what answers there is not SmsForwarder's server")
         if told["code"] != 200:
-            said = (scalar(told.get("msg")) or "")[:200]
+            said = words(told.get("msg"))
             raise Refused(int(told["code"]) if isinstance(told["code"], int) else 0, said)
         return told.get("data")
 

@@ -16,7 +16,7 @@ from typing import Any
 from mmconnect.phones.apps.fields import scalar
 from mmconnect.phones.apps.news import health
 from mmconnect.phones.apps.times import read_time
-from mmconnect.phones.clients.http import PhoneHttp, Refused, Reply
+from mmconnect.phones.clients.http import PhoneHttp, Refused, Reply, count, words
 from mmconnect.phones.facts import facts
 
 PAGE = 500
@@ -87,7 +87,7 @@ class SmsGate:
         found = scalar(first.get("id")) if isinstance(first, dict) else None
         if not isinstance(first, dict) or not found:
             raise Refused(0, "the phone does not say who it is")
-        return found[:200], (scalar(first.get("name")) or "")[:200]
+        return found[:200], words(first.get("name"))
 
     # -- tokens -----------------------------------------------------------------------------------
 
@@ -118,12 +118,12 @@ class SmsGate:
         if since is not None:
             query["from"] = written(since)
         reply = await self._good("GET", "/inbox", bearer(token), query=query)
-        rows, total = reply.value, reply.headers.get("X-Total-Count", "")
+        rows = reply.value
         if not isinstance(rows, list):
             raise Refused(0, "the phone's inbox is no list")
         return Page(
             rows=[row for row in rows if isinstance(row, dict)],
-            total=int(total) if total.isascii() and total.isdigit() else None,
+            total=count(reply.headers.get("X-Total-Count")),
         )
 
     async def read_anew(self, token: str, since: int, until: int) -> None:
@@ -171,7 +171,7 @@ class SmsGate:
         reply = await self._good("GET", "/logs", bearer(token), query={"from": written(since)})
         listed = reply.value if isinstance(reply.value, list) else []
         return [
-            (scalar(one.get("message")) or "")[:300]
+            words(one.get("message"), 300)
             for one in listed
             if isinstance(one, dict)
             and one.get("module") == "webhooks"
@@ -200,8 +200,8 @@ class SmsGate:
         )
         if 200 <= reply.status < 300:
             return reply
-        said = scalar(reply.value.get("message")) if isinstance(reply.value, dict) else None
-        about = f": {said[:200]}" if said else ""
+        said = words(reply.value.get("message")) if isinstance(reply.value, dict) else ""
+        about = f": {said}" if said else ""
         raise Refused(reply.status, f"{method} {path} was answered {reply.status}{about}")
 
 

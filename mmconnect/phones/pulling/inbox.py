@@ -17,6 +17,7 @@ from typing import Any
 from mmconnect.domain.models import Device
 from mmconnect.phones.apps.smsgate_inbox import encoded, inbox_id, text_of
 from mmconnect.phones.apps.wire import Unreadable
+from mmconnect.phones.clients.http import Refused
 from mmconnect.phones.clients.smsgate import PAGE, SmsGate
 from mmconnect.phones.keeping import Fetched, key_of
 from mmconnect.phones.pulling.tools import Tools
@@ -39,6 +40,9 @@ NEWEST = 25
 """Rows of the page that is looked at in between."""
 AT_ONCE = 100
 """Texts that are taken in one write."""
+MOST, MOST_AT_ONCE = 250_000, 20_000
+"""Texts of an inbox that are read at most, and that are held while it says no number of them: more
+than any phone has, so that one that lies keeps nobody at it for ever and fills no memory."""
 _SHIFTS = 10
 """How often the inbox may change under one reading."""
 
@@ -128,14 +132,18 @@ class Inbox:
         self._read_at = clock.monotonic()
         first = await gate.inbox(token, since=since, limit=1)
         total = first.total
-        if total is None:
+        if total is None or (total and not first.rows):
             return await self._read_uncounted(gate, token, state, since)
+        if total > MOST:
+            raise _too_many(MOST)
         while done < total:
             size = min(PAGE, total - done)
             page = await gate.inbox(token, since=since, offset=total - done - size, limit=size)
             if page.total is not None and page.total != total and shifts < _SHIFTS:
-                self._shifted, shifts, total = True, shifts + 1, page.total
+                self._shifted, shifts, total = True, shifts + 1, min(page.total, MOST)
                 continue
+            if not page.rows:  # the number is no good
+                return await self._read_uncounted(gate, token, state, since)
             state, _ = await self._take(page.rows, state)
             done += size
             if glances:
@@ -148,7 +156,7 @@ class Inbox:
         self, gate: SmsGate, token: str, state: LinkState, since: int | None
     ) -> LinkState:
         """The same where the phone does not say how many there are."""
-        pages = [page async for page in _pages(gate, token, since)]
+        pages = [page async for page in _pages(gate, token, since, MOST_AT_ONCE)]
         for rows in reversed(pages):
             state, _ = await self._take(rows, state)
         self._since, self._total, self._newest = since, 0, set()
@@ -239,8 +247,10 @@ class Inbox:
         return self._tools.device(self._link).name
 
 
-async def _pages(gate: SmsGate, token: str, since: int | None) -> AsyncIterator[Rows]:
-    """Every page, newest first."""
+async def _pages(
+    gate: SmsGate, token: str, since: int | None, most: int = MOST
+) -> AsyncIterator[Rows]:
+    """Every page, newest first. Raises Refused when there are more rows than `most`."""
     offset = 0
     while True:
         page = await gate.inbox(token, since=since, offset=offset)
@@ -248,6 +258,12 @@ async def _pages(gate: SmsGate, token: str, since: int | None) -> AsyncIterator[
         offset += len(page.rows)
         if len(page.rows) < PAGE:
             return
+        if offset >= most:
+            raise _too_many(most)
+
+
+def _too_many(most: int) -> Refused:
+    return Refused(0, f"it says that its inbox has more than {most:,} texts, or never ends it")
 
 
 def _has_id(row: Row) -> bool:
