@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmconnect.domain.errors import NewerSchema, Refused, StoreError
-from mmconnect.store import links, migrate
+from mmconnect.store import links, migrate, pairings
 from mmconnect.store.connection import connect, unavailable
 
 _OURS = ("devices", "device_tokens", "endpoints", "messages", "deliveries", "settings", "revision")
@@ -32,6 +32,8 @@ class Contents:
     """Deliveries that had not been delivered when it was made."""
     linked: int = 0
     """Phones that mmconnect fetches from."""
+    pairings: bool = False
+    """Whether it may hold pairing codes: its schema has them."""
 
 
 def copy(source: Path, target: Path) -> Contents:
@@ -70,7 +72,7 @@ def check(path: Path) -> Contents:
                 (linked,) = db.execute("SELECT count(*) FROM phone_links").fetchone()
         except sqlite3.DatabaseError as error:
             raise _unreadable(path, error) from error
-    return Contents(schema=schema, waiting=waiting, linked=linked)
+    return Contents(schema=schema, waiting=waiting, linked=linked, pairings="pairings" in found)
 
 
 def stage(file: Path, staged: Path) -> Contents:
@@ -85,6 +87,8 @@ def stage(file: Path, staged: Path) -> Contents:
         try:
             db.execute("PRAGMA journal_mode = MEMORY")  # nobody needs it if this is interrupted
             db.execute("PRAGMA synchronous = FULL")
+            if contents.pairings:
+                pairings.forget(db)  # a code that was used since then is not good again
             if contents.linked:
                 # texts that came after the backup are in the phones still, but perhaps delivered
                 links.ask_before_old_texts(db)

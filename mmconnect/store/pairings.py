@@ -89,6 +89,11 @@ def paired(db: sqlite3.Connection, device_id: str, now: int) -> bool:
     return done.rowcount > 0
 
 
+def forget(db: sqlite3.Connection) -> None:
+    """No code is good any more, and no browser's cookie."""
+    db.execute("DELETE FROM pairings")
+
+
 def _pairing(row: Row) -> Pairing:
     return Pairing(
         code_hash=bytes(row[0]),

@@ -152,6 +152,19 @@ def _older(path: Path) -> None:
             db.executescript(f"BEGIN;{sql}\nPRAGMA user_version = {number};COMMIT;")
 
 
+def test_a_code_that_was_used_is_not_good_again_after_a_restore(service: Service, tmp_path: Path):
+    service.start()
+    code = service.cli("device", "add", "--name", "Reception", "--app", "generic")["pairCode"]
+    file = tmp_path / "fresh.db"
+    service.cli("backup", str(file))
+    assert ask(service.phone, "POST", f"/pair/{code}/continue", b"")[0] == 303
+    service.stop()
+    service.cli("restore", str(file))
+    service.start()
+    assert ask(service.phone, "GET", f"/pair/{code}")[0] == 404
+    assert ask(service.phone, "POST", f"/pair/{code}/continue", b"")[0] == 404
+
+
 def test_an_older_one_is_migrated_by_the_next_that_opens_it(service: Service, tmp_path: Path):
     paired(service)
     file = tmp_path / "old.db"

@@ -17,6 +17,10 @@ from pathlib import Path
 
 import pytest
 
+from mmconnect.cli.push.origin import parse
+from mmconnect.cli.push.post import Line, What
+from mmconnect.cli.push.spool import Sms, default_path
+from mmconnect.domain.errors import Refused
 from tests.push.conftest import SENDER, Gateway, Pusher
 from tests.support.lossy import lossy
 from tests.support.service import ROOT, ask, until
@@ -472,3 +476,53 @@ def test_nobody_answers_at_all(push: Pusher) -> None:
         told = push.text("hello")
         assert time.monotonic() - begun < 8
     assert told["state"] == "spooled"
+
+
+@pytest.mark.parametrize("there", ["a link to nowhere", "a link to a directory", "a file"])
+def test_a_spool_that_somebody_else_prepared_is_refused(there: str, tmp_path: Path) -> None:
+    uid = 1_000_000_000 + os.getpid()  # nobody's
+    path = Path(f"/var/tmp/mmconnect-push-{uid}")
+    match there:
+        case "a file":
+            path.touch()
+        case "a link to nowhere":
+            path.symlink_to(tmp_path / "nothing")
+        case _:
+            path.symlink_to(tmp_path)
+    try:
+        with pytest.raises(Refused, match="belongs to somebody else"):
+            default_path({"HOME": "/"}, uid)
+    finally:
+        path.unlink()
+
+
+def test_the_spool_of_who_has_no_home_is_made_for_its_owner_alone() -> None:
+    path = Path(f"/var/tmp/mmconnect-push-{1_000_000_000 + os.getpid()}")
+    uid, made_by = int(path.name.rpartition("-")[2]), os.geteuid()
+    try:
+        with pytest.raises(Refused):  # it is made by another user than it is for
+            default_path({"HOME": "/"}, uid)
+        found = path.stat()
+        assert (found.st_mode & 0o777, found.st_uid) == (0o700, made_by)
+    finally:
+        path.rmdir()
+
+
+def test_what_a_stranger_answers_steers_no_terminal_and_forges_no_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=_answer_oddly, args=(listening,))
+        thread.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        line = Line(parse(url, "a-token", None))
+        result = line.push(Sms(id="1", sender="+1555", text="hi", time=1), 5.0)
+        thread.join()
+    assert result.what is What.AWAY
+    assert "evil" in result.reason
+    assert result.reason.isprintable()
+
+
+def _answer_oddly(listening: socket.socket) -> None:
+    client, _ = listening.accept()
+    with client:
+        client.recv(65536)
+        client.sendall(b"HTTP/1.1 \x1b[2Jevil\r\n\r\n")

@@ -89,7 +89,9 @@ class Line:
             )
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            told = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            told = (
+                getattr(error, "strerror", None) or _printable(str(error)) or type(error).__name__
+            )
             return Result(what=What.AWAY, reason=f"no answer: {told}")
 
     def _open(self, timeout: float) -> http.client.HTTPConnection:
@@ -137,6 +139,12 @@ def result_of(status: int, headers: http.client.HTTPMessage, body: bytes) -> Res
     elif 300 <= status < 400 or status in (404, 405):
         reason += ": no texts are taken at that URL"
     return Result(what=What.REFUSED, reason=reason)
+
+
+def _printable(said: str) -> str:
+    """Some words of whoever answered instead of mmconnect, as one line that steers no terminal."""
+    line = " ".join(said.split())[:80]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in line)
 
 
 def _seconds(headers: http.client.HTTPMessage) -> float:

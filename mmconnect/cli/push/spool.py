@@ -13,6 +13,7 @@ import errno
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -211,7 +212,7 @@ def _is_text(name: str) -> bool:
 def default_path(environ: Mapping[str, str], uid: int) -> Path:
     """Where the spool of this user is, unless told: of root, of a person, of a user without home.
 
-    Raises Refused when somebody else has made the last of them.
+    The last is made here. Raises Refused when somebody else has made it.
     """
     if uid == 0:
         return Path("/var/spool/mmconnect-push")
@@ -222,6 +223,13 @@ def default_path(environ: Mapping[str, str], uid: int) -> Path:
     if os.access(above, os.W_OK | os.X_OK) and home != Path("/"):
         return base / "mmconnect-push"
     path = Path(f"/var/tmp/mmconnect-push-{uid}")  # noqa: S108 (its owner is checked)
-    if path.exists() and (path.is_symlink() or path.stat().st_uid != uid):
+    try:
+        path.mkdir(mode=0o700)  # looked at only once it is there, as anybody could be quicker
+    except FileExistsError:
+        pass
+    except OSError:
+        return path  # prepare() says so, and the text has its one chance
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != uid:
         raise Refused(f"{path} belongs to somebody else. Name a directory with --spool")
     return path
