@@ -166,8 +166,10 @@ class Door:
             log.debug("A TLS handshake with %s failed: %s", address, error.reason)
             if _DISTRUST.search(error.reason or ""):
                 self._saw(Misfit.DISTRUST, address)
+            _let_go(error)
         except OSError as error:
             log.debug("A TLS handshake with %s ended: %s", address, error)
+            _let_go(error)
 
     def _entered(self, client: socket.socket, task: asyncio.Task[None]) -> None:
         self._entering.pop(task, None)
@@ -191,3 +193,12 @@ class Door:
             task = next(iter(self._entering))
             del self._entering[task]
             task.cancel()
+
+
+def _let_go(error: BaseException) -> None:
+    """Forget the way that an error came: it holds the frames that hold it, and with them all that
+    the handshake needed, until a collection of garbage that a flood of handshakes outruns."""
+    seen: BaseException | None = error
+    while seen is not None:
+        seen.__traceback__ = None
+        seen = seen.__context__

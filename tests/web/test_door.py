@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import ssl
 import time
+from asyncio.sslproto import SSLProtocol
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -239,6 +241,30 @@ async def test_a_crowd_at_the_door_is_bounded_and_lets_the_next_one_in(
         for one in (*crowd, line):
             one.close()
         await eventually(lambda: serving.door.waiting == 0)
+
+
+@pytest.mark.parametrize("said", [HELLO, HELLO + b"\0" * 600, b"\x16\x03\x01\x00\x02no"])
+async def test_a_handshake_that_failed_leaves_nothing_behind(directory: Path, said: bytes):
+    """Not even until garbage is collected, which a flood of them would outrun."""
+
+    def left() -> int:
+        return sum(isinstance(one, SSLProtocol) for one in gc.get_objects())
+
+    async with phones(directory) as (serving, port):
+        gc.collect()
+        gc.disable()
+        try:
+            before = left()
+            for _ in range(20):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.write(said)
+                await eventually(lambda: serving.door.waiting == 1)
+                writer.transport.abort()
+                await eventually(lambda: serving.door.waiting == 0)
+            await asyncio.sleep(0)
+            assert left() - before <= 1
+        finally:
+            gc.enable()
 
 
 async def test_closing_sends_everybody_away(directory: Path):
