@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from mmconnect.domain.clock import Clock
+from mmconnect.domain.models import Device
 from mmconnect.phones import answers, tokens
 from mmconnect.phones.counts import Counts
 from mmconnect.phones.presence import Presences
@@ -23,6 +24,10 @@ log = logging.getLogger(__name__)
 
 _WRONG_TOKENS = 20
 """Wrong tokens that one address may try in a minute."""
+
+
+_TOLD = 5
+"""Lines of the log that one phone's refused pushes may cost in a minute: some try for ever."""
 
 
 class Entrance:
@@ -42,6 +47,7 @@ class Entrance:
         self._look, self._refresh, self._clock, self._trusted = look, refresh, clock, trusted
         self._presences, self._counts, self._sightings = presences, counts, sightings
         self._throttle = Throttle(most=_WRONG_TOKENS, window=60.0)
+        self._told = Throttle(most=_TOLD, window=60.0)
 
     async def admit(self, request: Request, path: str = tokens.PATH) -> Entry | Answer:
         """What the request's token stands for, or the refusal; `path`: what it may stand after."""
@@ -64,6 +70,11 @@ class Entrance:
             self._sightings.saw(Mistake.REMOVED, request.remote)
             self._presences.rejected(entry.device.id, "removed")
             self._counts.push_rejected("removed")
-            log.warning("A push of %s was refused: that device was removed", entry.device.name)
+            self.log_refusal(entry.device, "that device was removed")
             return answers.error(401, "unknown_token", "This device was removed from mmconnect.")
         return entry
+
+    def log_refusal(self, device: Device, why: str) -> None:
+        """A line for a push of a known phone that was not taken; a few a minute will do."""
+        if not self._told.fail(device.id, self._clock.monotonic()):
+            log.warning("A push of %s was refused: %s", device.name, why)

@@ -123,7 +123,7 @@ class Listener:
         try:
             push = push_of(request, await self._bodies.read(request))
         except TooLarge:
-            log.warning("A push of %s was larger than 10 MiB and was refused", device.name)
+            self._entrance.log_refusal(device, "it was larger than 10 MiB")
             return answers.error(413, "too_large", "A push may have 10 MiB.", close=True)
         except TooSlow:
             return answers.error(408, "too_slow", "The body took longer than 30 s.", close=True)
@@ -134,7 +134,7 @@ class Listener:
             self.sightings.saw(Mistake.BAD_SIGNATURE, request.remote)
             self._presences.rejected(device.id, "bad_signature")
             self._intake.counts.push_rejected("bad_signature")
-            log.warning("A push of %s was refused: its signature does not match", device.name)
+            self._entrance.log_refusal(device, "its signature does not match")
             return answers.error(
                 401, "bad_signature", "The signature does not match the device's signing key."
             )

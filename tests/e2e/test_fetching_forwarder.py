@@ -76,6 +76,17 @@ def test_what_its_store_held_before_is_not_sent(service: Service, receiver: Rece
         settled(receiver, service, 1, ["new"])
 
 
+def test_an_old_text_from_the_future_hides_no_later_one(
+    service: Service, receiver: Receiver
+) -> None:
+    with phone_of(None) as phone:
+        phone.receive("+15550100", "from the future", at=time.time() + 400 * DAY)
+        link(service, phone)
+        phone.url = "http://127.0.0.1:9/"  # its push is lost
+        phone.receive("+15550100", "a new one")
+        until(lambda: "a new one" in receiver.texts, "it is read")
+
+
 @FORMS
 def test_a_text_that_is_pushed_and_read_is_one(
     service: Service, receiver: Receiver, template: str | None

@@ -217,6 +217,27 @@ async def test_guessing_is_throttled_but_never_a_valid_token(
         assert len(box.rows("SELECT * FROM messages")) == 31
 
 
+@pytest.mark.parametrize("why", ["bad_signature", "removed"])
+async def test_a_phone_that_is_refused_for_ever_costs_a_few_lines_a_minute(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, why: str
+):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock, tokens=()) as box:
+        key = "a-key" if why == "bad_signature" else None
+        await box.device(name="Old", app="smsgate", token=TOKEN, signing_key=key)
+        (device,) = box.tokens
+        if why == "removed":
+            box.change(lambda db: devices.remove(db, device, clock.now()))
+            await box.watch.refresh()
+        for _ in range(2):
+            for _ in range(40):
+                assert (await box.push(*generic_json(), token=TOKEN)).status == 401
+            clock.advance(61)
+        lines = [one for one in caplog.messages if "of Old was refused" in one]
+        assert 2 <= len(lines) <= 12
+        assert box.listener._presences.of(device).rejected == 80, "all are counted"
+
+
 async def test_one_address_that_guesses_costs_no_other_one_anything(tmp_path: Path):
     async with appliance(tmp_path) as box:
         for _ in range(21):

@@ -116,10 +116,14 @@ class ForwarderPhone:
         await self._settle(newest)
 
     async def _begin(self) -> None:
-        """The first look: everything up to its newest row is history."""
+        """The first look: everything up to its newest row is history.
+
+        A time that is no time of today is not the newest: what comes until then would be missed.
+        """
         rows = await self._app.received(1)
-        times = [t.sent_at or 0 for row in rows if (t := text_of(row)) is not None]
         now = self._tools.clock.now()
+        times = [t.sent_at or 0 for row in rows if (t := text_of(row)) is not None]
+        times = [one for one in times if one < now + 24 * HOUR]
         await self._update(told={FROM: max(times, default=0)}, listed_at=now)
 
     async def _settle(self, newest: int) -> None:
