@@ -64,7 +64,9 @@ class Beats:
             log.warning("A text of %s came to /beat/, where texts are not taken", device.name)
             what = "This is the address for heartbeats. Texts go to /in/ followed by the token."
             return answers.error(400, "not_a_heartbeat", what)
-        self._presences.heard(device.id, address, push.headers.get("user-agent"))
+        # where a device signs its pushes, a heartbeat, which is not signed, says not where it is
+        at = address if device.signing_key is None else None
+        self._presences.heard(device.id, at, push.headers.get("user-agent"))
         self._presences.beat(device.id, facts(_told(push)))
         return answers.noted()
 

@@ -108,7 +108,13 @@ class Presences:
 
     def _settle(self) -> None:
         for device_id, (at, address, user_agent) in self._heard.items():
-            self._update(device_id, last_heard_at=at, last_address=address, user_agent=user_agent)
+            known = self._of(device_id)
+            self._update(
+                device_id,
+                last_heard_at=at,
+                last_address=address or known.last_address,
+                user_agent=user_agent or known.user_agent,
+            )
         self._heard.clear()
         for device_id, at in self._reached.items():
             if abs(at - (self._of(device_id).last_heard_at or 0)) >= REACHED_EVERY:

@@ -241,7 +241,9 @@ class SmsGatePhone:
         """Whether it is where its pushes last came from; then that is its address from now on."""
         address = self._tools.presences.of(self._link.device_id).last_address
         old = urlsplit(self._link.url)
-        if not address or address == old.hostname:
+        # the token goes there, so only to where a push came from that the phone had signed
+        signed = self._tools.device(self._link).signing_key is not None
+        if not address or not signed or address == old.hostname:
             return False
         host = f"[{address}]" if ":" in address else address
         url = f"{old.scheme}://{host}:{old.port or 80}"
