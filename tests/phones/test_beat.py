@@ -204,3 +204,16 @@ async def test_gaps_are_counted_by_time_that_passed(tmp_path: Path):
             clock.advance(600)
             clock._now += 86_400_000  # somebody sets the clock each time
         assert known(box).beat_gap == 600_000
+
+
+@pytest.mark.parametrize("key", [None, "a-key"])
+async def test_a_heartbeat_says_where_a_phone_is_unless_the_phone_signs(
+    tmp_path: Path, key: str | None
+):
+    async with appliance(tmp_path) as box:
+        (device,) = box.tokens
+        if key is not None:
+            box.change(lambda db: devices.set_signing_key(db, device, key))
+            await box.watch.refresh()
+        assert (await beat(box)).status == 200
+        assert known(box).last_address == (None if key else "127.0.0.1")
