@@ -28,6 +28,8 @@ if TYPE_CHECKING:  # only a command that asks a phone needs a web client
 
 SHORTEST, LONGEST = 1, 3600
 """Seconds between two looks at a phone."""
+FROM_NOW_ON = "what comes from now on is sent; what its inbox holds already is kept, and not sent."
+"""What a person who has just linked a phone has to know."""
 
 
 def add_parsers(
@@ -157,7 +159,7 @@ def _link(args: argparse.Namespace) -> int:
     if args.json:
         output.document({"id": device.id, "phoneUrl": url, "poll": every and every // 1000})
     else:
-        print(f"{device.name} is fetched from {url}.")
+        print(f"{device.name} is fetched from {url}{'.' if before else f': {FROM_NOW_ON}'}")
     return 0
 
 
