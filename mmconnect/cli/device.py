@@ -99,7 +99,7 @@ def _add(args: argparse.Namespace) -> int:
             device_link.put(store, device, phone, every)
         invitation = device_pair.invite(store.db, device.id, device.created_at)
     if phone is not None and not args.json:
-        print(f"{device.name} is fetched from {phone.url}: {device_link.FROM_NOW_ON}\n")
+        print(f"{device.name} is fetched from {phone.url}{device_link.from_now_on(app)}\n")
     _show_token(args, device, token, invitation, store.directory)
     return 0
 
