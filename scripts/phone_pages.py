@@ -18,6 +18,7 @@ VALUES = {
     "base": "http://192.168.1.20:8481",
     "secret": "KEY",
     "id": "DEVICE-ID",
+    "phone": "192.168.1.31",
 }
 """What stands for a device's own values here."""
 _MADE = "<!-- Made by scripts/phone_pages.py from mmconnect/phones/guides: change it there. -->\n"
@@ -44,7 +45,7 @@ def _overview() -> str:
     ]
     for phone, guides in by_phone().items():
         for guide in guides:
-            https = "needed" if guide.needs_https else "not needed"
+            https = _https(guide)
             row = (phone, f"[{guide.label}]({guide.name}.md)", guide.effort, https, _label(guide))
             lines.append("| " + " | ".join(row) + " |")
     lines += [
@@ -59,6 +60,20 @@ def _overview() -> str:
         " apps](../phone-apps.md).",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _https(guide: Guide) -> str:
+    if not guide.needs_https:
+        return "not needed"
+    return "needed for pushes, not for fetching" if guide.fetched else "needed"
+
+
+def _printed(guide: Guide) -> str:
+    """Which of the printed values the steps speak of."""
+    names = (("url", "the push URL"), ("id", "the device's id"))
+    steps = str(guide.steps)
+    used = [f"{said} (`{VALUES[word]}` below)" for word, said in names if "{" + word + "}" in steps]
+    return "".join(f"{one}, " for one in used[:-1]) + f"{used[-1]} and "
 
 
 def _label(guide: Guide) -> str:
@@ -80,12 +95,12 @@ def _lines(guide: Guide) -> Iterator[str]:
     if guide.minimum:
         yield f"| version | {guide.minimum} |"
     yield f"| effort | {guide.effort} |"
-    yield f"| HTTPS | {'needed' if guide.needs_https else 'not needed'} |"
+    yield f"| HTTPS | {_https(guide)} |"
     yield f"| when mmconnect is away | **{_label(guide)}** |"
     yield from ("", "## 0. Add the device", "", "On the computer with mmconnect:", "")
     yield from ("```sh", f"mmconnect device add --name Reception --app {guide.name} --country SG")
     yield from ("```", "")
-    yield "It prints the push URL, `PUSH-URL` below, and a link to the [pairing"
+    yield f"It prints {_printed(guide)}a link to the [pairing"
     yield "page](../phone-apps.md#pairing), which has all of this with your own values to copy."
     for number, step in enumerate(guide.steps, start=1):
         yield from _step(number, step)
@@ -96,7 +111,8 @@ def _lines(guide: Guide) -> Iterator[str]:
         yield "messages app, or no forwarding app sees them."
     yield from ("", "## When mmconnect is away", "")
     if guide.fetched is None:
-        yield _loss(guide.loss)
+        text = _loss(guide.loss)
+        yield f"**{text[2].upper()}{text[3:]}"
     else:
         yield from ("With fetching: " + _loss(guide.fetched), "")
         yield "Pushes alone: " + _loss(guide.loss)
@@ -136,7 +152,7 @@ def _row(field: Field) -> str:
     shown = f"`{value}`" if field.copied else value
     notes = [field.note] if field.note else []
     if field.keyed:
-        notes.insert(0, "only with a signing key, which it is")
+        notes.insert(0, "the signing key, if the device has one")
     if _is_large(field):
         shown = "below"
     return f"| {field.name} | {shown}{' (' + '; '.join(notes) + ')' if notes else ''} |"

@@ -21,6 +21,7 @@ from mmconnect.cli.device_show import find
 from mmconnect.domain.ids import DEVICE
 from mmconnect.domain.models import Device
 from mmconnect.phones.apps import APPS
+from mmconnect.phones.guides import GUIDES
 from mmconnect.phones.tokens import new_token
 from mmconnect.phones.urls import push_url
 from mmconnect.store import devices, links, settings
@@ -90,13 +91,15 @@ def _add(args: argparse.Namespace) -> int:
             id=store.ids.new(DEVICE),
             app=app,
             country=device.country or (country.upper() if country else None),
-            push_base=_base(args, store.directory),
+            push_base=_base(args, store.directory, app),
             created_at=store.clock.now(),
         )
         devices.add(store.db, device, token)
         if phone is not None:
             device_link.put(store, device, phone, every)
         invitation = device_pair.invite(store.db, device.id, device.created_at)
+    if phone is not None and not args.json:
+        print(f"{device.name} is fetched from {phone.url}{device_link.from_now_on(app)}\n")
     _show_token(args, device, token, invitation, store.directory)
     return 0
 
@@ -116,7 +119,8 @@ def _remove(args: argparse.Namespace) -> int:
 def _new_token(args: argparse.Namespace) -> int:
     token = new_token()
     with opening.opened(args, write=True) as store:
-        device = replace(find(store, args.id), push_base=_base(args, store.directory))
+        device = find(store, args.id)
+        device = replace(device, push_base=_base(args, store.directory, device.app))
         devices.replace_token(store.db, device.id, token, store.clock.now())
         devices.change(store.db, device)
         invitation = device_pair.invite(store.db, device.id, store.clock.now())
@@ -130,12 +134,12 @@ def _pair_again(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         device = find(store, args.id)
         invitation = device_pair.invite(store.db, device.id, store.clock.now())
-    base = _base(args, store.directory)
+    base = _base(args, store.directory, "auto")
     if args.json:
         output.document({"id": device.id, **device_pair.as_json(invitation, base)})
     else:
         output.fields([("Device", device.id), ("Name", device.name), ("App", device.app)])
-        device_pair.show(args, device.id, invitation, base, store.directory)
+        device_pair.show(args, device, invitation, base, store.directory)
     return 0
 
 
@@ -146,8 +150,8 @@ def _show_token(
     invitation: Invitation,
     directory: Path,
 ) -> None:
-    base = device.push_base or ""
-    url = push_url(base, token)
+    base = _base(args, directory, "auto")  # the page is there without a certificate
+    url = push_url(device.push_base or "", token)
     if args.json:
         output.document(
             {
@@ -163,11 +167,14 @@ def _show_token(
     output.fields(
         [("Device", device.id), ("Name", device.name), ("App", device.app), ("Push URL", url)]
     )
-    device_pair.show(args, device.id, invitation, base, directory)
+    device_pair.show(args, device, invitation, base, directory)
     print("Or paste the push URL into the app by hand. Opened in a browser, it says whether the")
     print("token is good.")
 
 
-def _base(args: argparse.Namespace, directory: Path) -> str:
-    """Where a phone pushes to: where the service listens, or would by its options."""
-    return reached.where(args, directory).http[0]
+def _base(args: argparse.Namespace, directory: Path, app: str) -> str:
+    """Where a phone with that app pushes to: where the service listens, or would by its options."""
+    bases, guide = reached.where(args, directory), GUIDES.get(app)
+    if guide is not None and guide.needs_https and bases.https:
+        return bases.https[0]
+    return bases.http[0]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # only a command that asks a phone needs a web client
 
 SHORTEST, LONGEST = 1, 3600
 """Seconds between two looks at a phone."""
+_BEFORE = {"smsgate": "what its inbox holds already is kept, and not sent"}
 
 
 def add_parsers(
@@ -89,6 +90,12 @@ def signed_in(args: argparse.Namespace, app: str, url: str | None) -> SignedIn:
     except ValueError as error:
         raise UsageError(str(error)) from error
     return asyncio.run(sign_in(app, normal, args.phone_user, password, SystemClock()))
+
+
+def from_now_on(app: str) -> str:
+    """What a person who has just linked a phone has to know."""
+    before = _BEFORE.get(app, "what it received before stays there")
+    return f": what comes from now on is sent; {before}."
 
 
 def interval(args: argparse.Namespace) -> int | None:
@@ -157,7 +164,7 @@ def _link(args: argparse.Namespace) -> int:
     if args.json:
         output.document({"id": device.id, "phoneUrl": url, "poll": every and every // 1000})
     else:
-        print(f"{device.name} is fetched from {url}.")
+        print(f"{device.name} is fetched from {url}{'.' if before else from_now_on(app)}")
     return 0
 
 

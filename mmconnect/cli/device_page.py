@@ -93,7 +93,8 @@ def pages(
             what = output.many(count, "push was", "pushes were")
             notes.append(
                 f"{what} not understood and kept: see `mmconnect message list`. When the app or the"
-                f" mapping is mended, `mmconnect message reread --device {device.id}` reads again."
+                f" mapping is mended, `mmconnect message reread --device {device.id}` reads"
+                f" {'it' if count == 1 else 'them'} again."
             )
         made.append(
             Page(
@@ -102,7 +103,12 @@ def pages(
                 pulled=is_pulled,
                 link=link,
                 base=device.push_base or _first(bases),
-                silent_after=allowed(device, pulled=is_pulled, beat_gap=seen.beat_gap),
+                silent_after=allowed(
+                    device,
+                    pulled=is_pulled,
+                    beat_gap=seen.beat_gap,
+                    every=pulled.get(device.id, 0),
+                ),
                 version=versions.told(seen.user_agent, seen.facts),
                 unrecognised=odd.get(device.id, 0),
                 notes=tuple(notes),

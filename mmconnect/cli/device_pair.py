@@ -14,7 +14,10 @@ from typing import Any
 
 from mmconnect.cli import output
 from mmconnect.domain.clock import iso
+from mmconnect.domain.models import Device
 from mmconnect.phones import codes
+from mmconnect.phones.guides import GUIDES
+from mmconnect.phones.guides.guide import Phone
 from mmconnect.service.lock import running
 from mmconnect.store import pairings
 
@@ -46,14 +49,16 @@ def as_json(invitation: Invitation, base: str) -> dict[str, Any]:
 
 def show(
     args: argparse.Namespace,
-    device_id: str,
+    device: Device,
     invitation: Invitation,
     base: str,
     directory: Path,
 ) -> None:
-    """For a person: how to go on on the phone."""
+    """For a person: how to go on on the phone, or beside the modem."""
     url = codes.pair_url(base, invitation.code)
-    print("\nSet the phone up in its browser, step by step:\n")
+    guide = GUIDES.get(device.app)
+    phone = guide is None or guide.phone in (Phone.ANDROID, Phone.IPHONE)
+    print(f"\nSet {'the phone up in its' if phone else 'it up in a'} browser, step by step:\n")
     output.fields([("Open", url), ("or at", base + codes.PATH)])
     print(f"and type the code  {codes.shown(invitation.code)}")
     if sys.stdout.isatty():
@@ -62,7 +67,7 @@ def show(
         print()
         segno.make(url, error="m", micro=False).terminal(compact=True)
     until = output.local(invitation.expires_at)[11:16]
-    again = f"{output.command(args)} device pair {device_id}"
+    again = f"{output.command(args)} device pair {device.id}"
     print(f"\nThe code is good until {until}, for one browser and one phone. A new one: {again}")
     if running(directory) is None:
         print(f"The service is not running, and it has that page: {output.command(args)} serve")

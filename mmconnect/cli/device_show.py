@@ -124,7 +124,7 @@ def _print(page: Page, today: int, told: list[DeviceNote], token: str | None) ->
             ("Version", page.version),
             ("While away", page.loss),
             ("Push URL", push_url(page.base, token or "TOKEN")),
-            ("Way", "it pushes" if page.link is None else f"fetched from {page.link.link.url}"),
+            ("Way", _way(page)),
             ("Signed", "yes" if device.signing_key is not None else "no"),
             ("Country", device.country),
             ("Mapping", " ".join(f"{k}={v}" for k, v in device.mapping.items()) or None),
@@ -153,6 +153,13 @@ def _print(page: Page, today: int, told: list[DeviceNote], token: str | None) ->
         print()
         rows = [(output.local(e.received_at), e.name, _detail(e)) for e in told]
         output.table(("WHEN", "IT TOLD", "WHAT"), rows, "")
+
+
+def _way(page: Page) -> str:
+    if page.link is None:
+        return "it pushes"
+    pushes = page.link.push is not None and page.link.push.seen_at is not None
+    return f"fetched from {page.link.link.url}{', and it pushes' if pushes else ''}"
 
 
 def _silence(page: Page) -> str:

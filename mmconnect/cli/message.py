@@ -11,10 +11,16 @@ from mmconnect.cli.simulated import as_pushed
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Device, Kind
 from mmconnect.service.lock import running
-from mmconnect.store import deliveries, devices, messages
+from mmconnect.store import deliveries, devices, kept_back, messages
 from mmconnect.store.messages import StoredMessage
 
-NOBODY = "nobody wanted it"
+NOBODY = "sent to nobody"
+"""No endpoint wanted it, or it was left unsent."""
+KEPT_BACK = "kept back"
+NO_EVENT = (
+    "No event yet. They are written down while somebody is to get them: an endpoint with --events,"
+    " or `mmconnect settings set alert_url URL`"
+)
 
 
 def add_parser(
@@ -59,6 +65,7 @@ def _list(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
         found = messages.latest(store.db, limit, events=args.events)
         counts = [deliveries.count_of(store.db, m.message.id) for m in found]
+        kept = [kept_back.waits(store.db, m.message.id) for m in found]
     if args.json:
         output.document([shown.message(m, n) for m, n in zip(found, counts, strict=True)])
     else:
@@ -70,20 +77,22 @@ def _list(args: argparse.Namespace) -> int:
                     output.local(m.message.received_at),
                     m.message.sender,
                     m.message.device_name,
-                    _where(m, count),
+                    _where(m, count, kept=waits),
                     _shortened(m),
                 )
-                for m, count in zip(found, counts, strict=True)
+                for m, count, waits in zip(found, counts, kept, strict=True)
             ],
-            "No event yet." if args.events else _none_yet(args),
+            NO_EVENT if args.events else _none_yet(args),
         )
     return 0
 
 
-def _where(found: StoredMessage, count: int) -> str:
+def _where(found: StoredMessage, count: int, *, kept: bool) -> str:
     """How many deliveries a message has, or why none."""
     if count:
         return str(count)
+    if kept:
+        return KEPT_BACK
     return "not understood" if found.message.kind is Kind.UNRECOGNISED else NOBODY
 
 
@@ -107,6 +116,7 @@ def _show(args: argparse.Namespace) -> int:
             (d, deliveries.attempts(store.db, d.id))
             for d in deliveries.of_message(store.db, args.id)
         ]
+        kept = kept_back.waits(store.db, args.id)
     if args.json:
         facts = shown.message(found, len(sent))
         facts["raw"] = None if found.raw is None else found.raw.decode("utf-8", "replace")
@@ -122,8 +132,11 @@ def _show(args: argparse.Namespace) -> int:
     if found.wiped_at is not None:
         lines["text"] = f"(text wiped on {output.local(found.wiped_at)})"
     output.fields(list(lines.items()))
-    if not sent:
-        print(f"\n{_where(found, 0).capitalize()}.")
+    if kept:
+        history = f"{output.command(args)} device history {found.message.device_id}"
+        print(f"\n{KEPT_BACK.capitalize()} until you decide: {history}")
+    elif not sent:
+        print(f"\n{_where(found, 0, kept=False).capitalize()}.")
     for delivery, attempts in sent:
         print(f"\n{delivery.id} to {delivery.endpoint_id}: {delivery.state.value}")
         for a in attempts:

@@ -73,7 +73,7 @@ def _sentence(one: Reread, made: int) -> str:
         case Fate.UNDERSTOOD:
             several = len(one.message_ids) > 1 or one.message_ids[:1] != (one.message_id,)
             became = f" as {', '.join(one.message_ids)}" if several else ""
-            goes = output.many(made, "delivery", "deliveries") if made else "nobody wanted it"
+            goes = output.many(made, "delivery", "deliveries") if made else "sent to nobody"
             return f"understood{became}, {one.reason or goes}"
         case Fate.DUPLICATE:
             return f"the same text as {one.duplicate_of}, so nothing is sent"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
@@ -30,19 +30,24 @@ INTERVAL = 5.0
 LEAST = 15 * 60
 """Seconds of silence that a pulled phone, and one with a heartbeat, is allowed at the least."""
 BEATS_MISSED = 3
+RELAXED = 120
+"""Seconds between two looks at a phone whose pushes arrive."""
+LOOKS = 2
+"""Looks that have to fail before a pulled phone can count as silent, whatever a person has set."""
 
 
-def allowed(device: Device, *, pulled: bool, beat_gap: int | None) -> int | None:
+def allowed(device: Device, *, pulled: bool, beat_gap: int | None, every: int = 0) -> int | None:
     """Seconds after which a device counts as silent; None: never.
 
     What a person set, else by its way: 15 min for one that is fetched from, and three times the
     usual gap (ms) of a heartbeat, 15 min at least. A phone that only pushes texts may be quiet for
-    as long as nobody writes to it.
+    as long as nobody writes to it. And one that is asked `every` so many ms says nothing between.
     """
+    least = LOOKS * max(RELAXED, every // 1000) + 60 if pulled else 0
     if device.silent_after is not None:
-        return device.silent_after or None
+        return max(device.silent_after, least) if device.silent_after else None
     if pulled:
-        return LEAST
+        return max(LEAST, least)
     if beat_gap is not None:
         return max(LEAST, round(BEATS_MISSED * beat_gap / 1000))
     return None
@@ -66,13 +71,13 @@ class Liveness:
         self._begun = clock.monotonic()
         self._first_seen: dict[str, float] = {}
         """When each device was first looked at: from then on it has its full time."""
-        self._pulled: frozenset[str] = frozenset()
+        self._pulled: Mapping[str, int] = {}
         self._revision = -1
 
     @property
     def pulled(self) -> frozenset[str]:
         """The devices that mmconnect fetches from, as of the last turn."""
-        return self._pulled
+        return frozenset(self._pulled)
 
     def silent(self) -> list[Device]:
         """Those that count as silent now."""
@@ -106,7 +111,12 @@ class Liveness:
         seen = self._first_seen.setdefault(device.id, now)
         alive = self._presences.alive(device.id)
         known = self._presences.of(device.id)
-        limit = allowed(device, pulled=device.id in self._pulled, beat_gap=known.beat_gap)
+        limit = allowed(
+            device,
+            pulled=device.id in self._pulled,
+            beat_gap=known.beat_gap,
+            every=self._pulled.get(device.id, 0),
+        )
         if known.silent_at is None:
             quiet = now - (seen if alive is None else alive)
             if limit is not None and quiet >= limit:

@@ -19,7 +19,6 @@ HEADERS = {
     # With `no-referrer` browsers would send `Origin: null` with our own forms, too.
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
 _HTML = "text/html; charset=utf-8"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,6 +29,10 @@ from mmconnect.web.markup import prose
 _LONG = 70
 """Letters of a value beyond which it gets lines of its own."""
 _ROWS = 9
+_NARROWEST = 17
+"""Letters in a line beside a button, 360 px wide."""
+PHONE = "192.168.1.31"
+"""Stands for a phone's address where that is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,8 @@ class Setup:
     token: str
     base: str
     """Of the push URL; empty while phones can reach this machine nowhere."""
+    phone: str = PHONE
+    """The phone's address as a URL has it, or an example."""
 
     @property
     def url(self) -> str:
@@ -72,7 +79,21 @@ class Setup:
         """What stands for itself in a guide."""
         secret = self.device.signing_key or ""
         named = {"url": self.url, "token": self.token, "base": self.base}
-        return {**named, "secret": secret, "id": self.device.id}
+        return {**named, "secret": secret, "id": self.device.id, "phone": self.phone}
+
+
+def phone_address(around: Circumstances, guide: Guide) -> str:
+    """The address of the phone that is set up: the browser's, when that is a phone on a network of
+    this machine; else an example."""
+    if not around.on_phone or guide.phone is not Phone.ANDROID:
+        return PHONE
+    try:
+        address = ip_address(around.address)
+    except ValueError:
+        return PHONE
+    if address.is_loopback or not any(address in network for network in around.networks):
+        return PHONE  # behind a router, a proxy or a forwarded port it would be theirs
+    return f"[{address}]" if address.version == 6 else str(address)
 
 
 def guide_of(device: Device) -> Guide | None:
@@ -138,7 +159,8 @@ class Pages:
             trim_blocks=True,
         )
         self._templates.filters["prose"] = prose
-        self._templates.globals |= {"static": address_of, "rows": _rows}
+        self._templates.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
+        self._templates.globals |= {"static": address_of, "rows": _rows, "narrowest": _NARROWEST}
 
     def page(self, name: str, **values: Any) -> bytes:
         """One page, as bytes."""

@@ -143,12 +143,11 @@ class PairSite:
         host = request.headers.get("Host", "")
         base = pair_pages.base_for(guide, self._where(), host, device.push_base)
         token = self._token(device)
-        setup = pair_pages.Setup(device=device, guide=guide, token=token, base=base)
+        around = self._around(request)
+        phone = pair_pages.phone_address(around, guide)
+        setup = pair_pages.Setup(device=device, guide=guide, token=token, base=base, phone=phone)
         told = pair_pages.status(
-            setup,
-            self._pairings.mistakes(device.id),
-            self._pairings.waited(device.id),
-            self._around(request),
+            setup, self._pairings.mistakes(device.id), self._pairings.waited(device.id), around
         )
         match word:
             case "status":

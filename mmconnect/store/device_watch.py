@@ -24,9 +24,9 @@ class DeviceNote:
     detail: Mapping[str, Any]
 
 
-def pulled(db: sqlite3.Connection) -> frozenset[str]:
-    """The devices that mmconnect fetches from."""
-    return frozenset(row[0] for row in db.execute("SELECT device_id FROM phone_links"))
+def pulled(db: sqlite3.Connection) -> dict[str, int]:
+    """The devices that mmconnect fetches from: ms between two looks, 0 for the default."""
+    return {i: every or 0 for i, every in db.execute("SELECT device_id, interval FROM phone_links")}
 
 
 def last_events(db: sqlite3.Connection, device_id: str, limit: int) -> list[DeviceNote]:
@@ -40,10 +40,14 @@ def last_events(db: sqlite3.Connection, device_id: str, limit: int) -> list[Devi
 
 
 def taken_since(db: sqlite3.Connection, device_id: str, since: int) -> int:
-    """How many texts came from a device since then (UTC ms), as the ids of messages tell."""
+    """How many texts came from a device since then (UTC ms), as the ids of messages tell.
+
+    What its inbox held before, and waits for a decision, did not come.
+    """
     (count,) = db.execute(
         "SELECT count(*) FROM messages WHERE id >= ? AND id < ? AND device_id = ?"
-        " AND kind IN ('sms', 'mms', 'data')",
+        " AND kind IN ('sms', 'mms', 'data')"
+        " AND NOT EXISTS (SELECT 1 FROM kept_back WHERE message_id = messages.id)",
         (first_at(MESSAGE, since), MESSAGE + "~", device_id),
     ).fetchone()
     return int(count)

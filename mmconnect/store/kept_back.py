@@ -47,6 +47,12 @@ def counts(db: sqlite3.Connection, device_id: str) -> dict[Reason, int]:
     return {Reason(reason): count for reason, count in rows}
 
 
+def waits(db: sqlite3.Connection, message_id: str) -> bool:
+    """Whether a message waits for a decision."""
+    found = db.execute("SELECT 1 FROM kept_back WHERE message_id = ?", (message_id,))
+    return found.fetchone() is not None
+
+
 def send(
     db: sqlite3.Connection,
     device_id: str,

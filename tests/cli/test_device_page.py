@@ -58,6 +58,7 @@ def test_everything_that_is_known(service: Service):
     harmful, odd = told["notes"]
     assert harmful.startswith("Version 1.65.2 of SMS Gateway for Android loses texts")
     assert odd.startswith("1 push was not understood")
+    assert odd.endswith("reads it again.")
     assert made["token"] not in json.dumps(told)
     with_token = desk("device", "show", made["id"], "--token", "--json").json
     assert (with_token["token"], with_token["pushUrl"]) == (made["token"], made["pushUrl"])
@@ -184,6 +185,24 @@ def test_one_that_is_fetched_from(desk: Desk):
     told = page(desk, made["id"])
     assert told["notes"] == ["It is not there."], "its address is provisioned anew, and no concern"
     assert (told["way"], told["silentAfter"], told["loss"]) == ("pull", 900, "nothing is lost")
+
+
+def test_what_an_inbox_held_did_not_come_today_and_is_called_kept_back(desk: Desk):
+    made = desk("device", "add", "--name", "Reception", "--json").json
+    now = SystemClock().now()
+    text = first_at(MESSAGE, now)
+    with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db, db:
+        db.execute(
+            "INSERT INTO messages (id, kind, text, received_at, device_id)"
+            " VALUES (?, 'sms', 'old', ?, ?)",
+            (text, now, made["id"]),
+        )
+        db.execute("INSERT INTO kept_back VALUES (?, ?, 'history')", (text, made["id"]))
+    assert page(desk, made["id"])["textsToday"] == 0
+    assert "kept back" in desk("message", "list").out
+    assert f"device history {made['id']}" in desk("message", "show", text).out
+    desk("device", "history", made["id"], "--leave")
+    assert "sent to nobody" in desk("message", "list").out
 
 
 def test_today_begins_at_midnight_where_the_machine_is():

@@ -90,3 +90,9 @@ def test_in_a_terminal_there_is_a_qr_code_of_the_link(tmp_path: Path):
     assert ran.wait(20) == 0
     shown = out.decode()
     assert sum(line.count("█") > 5 for line in shown.splitlines()) > 8
+
+
+def test_a_modem_is_no_phone(desk: Desk):
+    assert "Set the phone up in its browser" in desk("device", "add", "--name", "A").out
+    told = desk("device", "add", "--name", "B", "--app", "gammu").out
+    assert "Set it up in a browser" in told

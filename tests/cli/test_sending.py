@@ -47,8 +47,8 @@ def test_a_text_that_nobody_wanted_is_visible_and_can_be_sent(desk: Desk, there:
     first, second = text(desk, "before anybody"), text(desk, "was there")
     shown = desk("message", "show", first, "--json").json
     assert (shown["deliveryCount"], shown["deliveries"]) == (0, [])
-    assert "nobody wanted it" in desk("message", "list").out
-    assert "Nobody wanted it." in desk("message", "show", first).out
+    assert "sent to nobody" in desk("message", "list").out
+    assert "Sent to nobody." in desk("message", "show", first).out
     wanted = ("--text", "exact:nothing like it", "--numbers", "digits")
     endpoint = desk("endpoint", "add", there.url, *wanted, "--json").json["id"]
     told = send(desk, endpoint, second, first, second)

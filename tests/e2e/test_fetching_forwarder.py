@@ -162,3 +162,13 @@ def test_a_wrong_secret_is_told_when_it_is_added(service: Service) -> None:
         )
     assert done.returncode == 1
     assert service.cli("device", "list") == []
+
+
+def test_what_is_said_when_it_is_linked(service: Service) -> None:
+    words = ("device", "add", "--name", "R", "--app", "smsforwarder", "--phone-url")
+    with phone_of(None) as phone:
+        wrong = service.run(*words, phone.server_url, "--phone-password", "other")
+        assert wrong.returncode == 1
+        assert "Is --phone-password the sign secret" in wrong.stderr
+        told = service.run(*words, phone.server_url, "--phone-password", SECRET).stdout
+        assert "what it received before stays there" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -71,6 +72,29 @@ def test_while_pushes_arrive_over_https_it_is_asked_every_two_minutes(
     phone.receive("+15550100", "pushed")
     until(lambda: receiver.texts == ["pushed"], "a push is as quick as ever", 5)
     assert told(service)["seen_at"]
+
+
+def test_what_is_said_when_a_phone_is_linked(
+    service: Service, phone: SmsgatePhone, receiver: Receiver
+) -> None:
+    service.cli("tls", "create-ca")
+    until(lambda: "HTTPS is served" in service.log_text(), service.log_text)
+    phone.trust((service.directory / "ca.pem").read_text())
+    told = service.run(
+        *("device", "add", "--name", "R", "--app", "smsgate", "--phone-url", phone.url),
+        *("--phone-password", "pass1234", "--poll", "1s"),
+    ).stdout
+    assert f"R is fetched from {phone.url}: what comes from now on is sent" in told
+    assert re.search(r"^Push URL: +https://", told, re.MULTILINE), "it takes no other"
+    assert re.search(r"^Open: +http://", told, re.MULTILINE), "for that no certificate is needed"
+    phone.receive("+15550100", "pushed")
+    until(lambda: receiver.texts == ["pushed"], "a text comes", 10)
+    (device,) = re.findall(r"^Device: +(\S+)", told, re.MULTILINE)
+    until(
+        lambda: "and it pushes" in service.run("device", "show", device).stdout,
+        "it is known to push",
+        20,
+    )
 
 
 def test_a_phone_that_does_not_trust_us_is_asked_as_often_as_before_and_says_why(

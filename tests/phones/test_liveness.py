@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mmconnect.domain.models import Device
 from mmconnect.phones.liveness import LEAST, Liveness, allowed
 from mmconnect.phones.presence import Presences
 from mmconnect.store import database, devices
@@ -219,3 +220,22 @@ async def test_after_how_long(
     async with watched(tmp_path, silent_after=setting) as it:
         (device,) = it.box.watch.look().devices.values()
         assert allowed(device, pulled=pulled, beat_gap=gap) == wanted
+
+
+@pytest.mark.parametrize(
+    ("setting", "every", "wanted"),
+    [(60, 0, 300), (60, 3000, 300), (301, 0, 301), (None, 3_600_000, 7260), (0, 0, None)],
+)
+def test_a_pulled_phone_is_not_silent_between_two_looks(
+    setting: int | None, every: int, wanted: int | None
+):
+    device = Device(
+        id="dev_1",
+        name="R",
+        app="smsgate",
+        country=None,
+        signing_key=None,
+        created_at=0,
+        silent_after=setting,
+    )
+    assert allowed(device, pulled=True, beat_gap=None, every=every) == wanted

@@ -6,11 +6,15 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
 
 from mmconnect.phones import codes
+from mmconnect.phones.diagnosis import Circumstances
+from mmconnect.phones.guides import GUIDES
+from mmconnect.phones.pair_pages import phone_address
 from mmconnect.phones.pairing import WRONG_CODES, WRONG_IN_ALL, Pairings, Standing
 from mmconnect.phones.push import IncomingText
 from mmconnect.phones.urls import Bases
@@ -476,6 +480,26 @@ async def test_https_and_the_certificate(house: House):
     assert b'href="/ca.crt"' not in (await client.get(here)).body
 
 
+async def test_the_address_of_the_phone_is_the_browsers(house: House):
+    client = Client(house)
+    here = await continued(house, client, "smsgate")
+    assert b"--phone-url http://192.168.1.31:8080" in (await client.get(here)).body, "an example"
+    around = Circumstances(
+        address="192.168.1.77", on_phone=True, networks=[ip_network("192.168.1.0/24")]
+    )
+    assert phone_address(around, GUIDES["smsgate"]) == "192.168.1.77"
+    for other in (
+        replace(around, on_phone=False),
+        replace(around, address="10.0.0.7"),
+        replace(around, address="fe80::1%eth0"),
+        replace(around, networks=[]),
+    ):
+        assert phone_address(other, GUIDES["smsgate"]) == "192.168.1.31"
+    networks = [*around.networks, ip_network("127.0.0.0/8")]
+    proxied = replace(around, address="127.0.0.1", networks=networks)
+    assert phone_address(proxied, GUIDES["smsgate"]) == "192.168.1.31"
+
+
 async def test_a_signing_key_is_shown_where_there_is_one(house: House):
     client = Client(house)
     here = await continued(house, client, "incoming_sms")
@@ -573,6 +597,8 @@ async def test_every_answer_has_the_headers(house: House):
         assert told.headers["x-content-type-options"] == "nosniff"
         assert told.headers["referrer-policy"] == "same-origin"
         assert told.headers["cache-control"] == "no-store"
+        # over plain http, where these pages mostly are, browsers complain of it in the console
+        assert "cross-origin-opener-policy" not in told.headers
 
 
 async def test_nothing_is_inline_and_nothing_comes_from_elsewhere(house: House):

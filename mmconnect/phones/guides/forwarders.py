@@ -137,7 +137,7 @@ SMSGATE = Guide(
             block=Block(
                 title="Terminal",
                 language="sh",
-                text="mmconnect device link {id} --phone-url http://192.168.1.31:8080"
+                text="mmconnect device link {id} --phone-url http://{phone}:8080"
                 " --phone-password PASSWORD\n",
             ),
         ),
@@ -243,7 +243,7 @@ SMSFORWARDER = Guide(
             block=Block(
                 title="Terminal",
                 language="sh",
-                text="mmconnect device link {id} --phone-url http://192.168.1.31:5000"
+                text="mmconnect device link {id} --phone-url http://{phone}:5000"
                 " --phone-password SIGN-SECRET\n",
             ),
         ),

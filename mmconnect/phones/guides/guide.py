@@ -1,8 +1,8 @@
 """What a guide is: everything a person has to know and to enter to make one app push its texts.
 
 Data alone: the pairing page and the pages in docs/ are made from it. Words between backticks are
-to be entered or looked for as they stand; `{url}`, `{token}`, `{base}`, `{secret}` and `{id}`
-are the device's own. Knows neither HTML nor Markdown.
+to be entered or looked for as they stand; `{url}`, `{token}`, `{base}`, `{secret}`, `{id}`
+and `{phone}`, its address, are the device's own. Knows neither HTML nor Markdown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-WORDS = ("url", "token", "base", "secret", "id")
+WORDS = ("url", "token", "base", "secret", "id", "phone")
 """What stands for the device's own values."""
 
 

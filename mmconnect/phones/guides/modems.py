@@ -24,6 +24,16 @@ _SPOOLED = Loss(
     " also after a restart of the machine (`mmconnect push --drain` at boot).",
 )
 
+_INSTALLED = (
+    "On the machine with the modem, where mmconnect has to be installed too (it need not run"
+    " there), for all users: `command -v mmconnect` has to find it. From a checkout that every user"
+    ' may read, `sudo ln -s "$PWD/.venv/bin/mmconnect" /usr/local/bin/` sees to that.'
+)
+_TRIED = (
+    "It says that the text is kept, and a moment later `mmconnect message list` has it. When the"
+    " daemon cannot run the hook, its texts are lost to mmconnect, and only its own log says so."
+)
+
 
 def _hook(name: str, says: str, call: str) -> Block:
     return Block(
@@ -49,8 +59,7 @@ GAMMU = Guide(
     steps=(
         Step(
             title="Save the hook",
-            text="On the machine with the modem, where mmconnect has to be installed too (it need"
-            " not run there). Make the file executable, and readable for Gammu's user alone:",
+            text=_INSTALLED + " Make the file executable, and readable for Gammu's user alone:",
             block=_hook(
                 "mmconnect-gammu", "Hands a text of gammu-smsd to mmconnect.", '--gammu "$@"'
             ),
@@ -63,6 +72,17 @@ GAMMU = Guide(
                 language="ini",
                 text="[smsd]\nRunOnReceive = /usr/local/bin/mmconnect-gammu\n",
             ),
+        ),
+        Step(
+            title="Try it",
+            text="As Gammu's user, which is `gammu` here:",
+            block=Block(
+                title="Terminal",
+                language="sh",
+                text="sudo -u gammu env SMS_MESSAGES=1 SMS_1_NUMBER=+6581230000 SMS_1_TEXT=hello"
+                " /usr/local/bin/mmconnect-gammu\n",
+            ),
+            after=_TRIED,
         ),
     ),
     notes=("The ids that SMSD hands over tell repeated pushes apart.",),
@@ -84,8 +104,7 @@ SMSTOOLS = Guide(
     steps=(
         Step(
             title="Save the event handler",
-            text="On the machine with the modem, where mmconnect has to be installed too (it need"
-            " not run there). Make the file executable, and readable for smsd's user alone:",
+            text=_INSTALLED + " Make the file executable, and readable for smsd's user alone:",
             block=_hook(
                 "mmconnect-smstools",
                 "Hands a text of smsd to mmconnect.",
@@ -100,6 +119,17 @@ SMSTOOLS = Guide(
                 language="ini",
                 text="eventhandler = /usr/local/bin/mmconnect-smstools\n",
             ),
+        ),
+        Step(
+            title="Try it",
+            text="As smsd's user, which is `smsd` here:",
+            block=Block(
+                title="Terminal",
+                language="sh",
+                text="printf 'From: 6581230000\\n\\nhello' > /tmp/hello.sms; sudo -u smsd"
+                " /usr/local/bin/mmconnect-smstools RECEIVED /tmp/hello.sms\n",
+            ),
+            after=_TRIED,
         ),
     ),
     notes=("Only received texts are handed on; other events are left alone.",),

@@ -69,7 +69,10 @@ async def sign_in(
             " phone in this network, and is that the address that the app shows?"
         ) from None
     except Refused as why:
-        raise NotDone(f"The phone at {url} did not let mmconnect in: {_reason(why)}") from None
+        said = _reason(why)
+        if app == smsforwarder.NAME and "sign" in said:
+            said += ". Is --phone-password the sign secret of the app's server?"
+        raise NotDone(f"The phone at {url} did not let mmconnect in: {said}") from None
     finally:
         if http is None:
             await asking.close()
