@@ -25,6 +25,9 @@ from mmconnect.store.messages import Keys, NewMessage, Taken
 
 log = logging.getLogger(__name__)
 
+KEYS_SURE = 80 * 86_400_000
+"""Milliseconds for which a text that was taken is certain to be known again, with some to spare."""
+
 Fetched = tuple[IncomingText, bytes]
 """A text of an inbox, and the row as the phone gave it."""
 

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 
+from mmconnect.phones.apps.wire import clean
 from mmconnect.webhook.addresses import AddressRule
 
 PATIENCE = 10.0
@@ -145,6 +146,9 @@ async def _whole(response: aiohttp.ClientResponse) -> bytes:
 
 def _json(raw: bytes) -> Any:
     try:
-        return json.loads(raw, parse_constant=lambda _: None)
+        value = json.loads(raw, parse_constant=lambda _: None)
+        if b"\\ud" in raw or b"\\uD" in raw:  # half a character, perhaps, which cannot be stored
+            value = json.loads(clean(json.dumps(value, ensure_ascii=False)))
+        return value
     except (ValueError, RecursionError):
         return None

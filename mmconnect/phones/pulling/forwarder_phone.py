@@ -20,7 +20,7 @@ from mmconnect.phones.apps.times import read_time
 from mmconnect.phones.apps.wire import clean
 from mmconnect.phones.clients.http import Refused, Unreachable
 from mmconnect.phones.clients.smsforwarder import PAGE, SmsForwarder
-from mmconnect.phones.keeping import Fetched, key_of
+from mmconnect.phones.keeping import KEYS_SURE, Fetched, key_of
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.phones.push import IncomingText
 from mmconnect.store import links, messages
@@ -95,10 +95,7 @@ class ForwarderPhone:
         if FROM not in self._state.told:
             await self._begin()
         state = self._state
-        since = int(state.told[FROM]) + 1
-        if state.read_to is not None:
-            since = max(since, state.read_to - (RECENT if self._reached else OVERLAP))
-        texts = await self._since(since)
+        texts = await self._since(self._start(state))
         tools.presences.reached(self._link.device_id)
         device = tools.device(self._link)
         wanted = [key for text, _ in texts if (key := key_of(device, text)) is not None]
@@ -115,11 +112,33 @@ class ForwarderPhone:
         newest = max((t.sent_at for t, _ in texts if t.sent_at and t.sent_at < latest), default=0)
         await self._settle(newest)
 
+    def _start(self, state: LinkState) -> int:
+        """From which time of a row on to read (UTC ms, by the phone's clock)."""
+        first = int(state.told[FROM]) + 1
+        if state.read_to is None:
+            return first
+        if self._tools.trusted() and self._tools.clock.now() - state.read_to > KEYS_SURE:
+            return max(first, state.read_to + 1)  # what was read may be known no longer
+        return max(first, state.read_to - (RECENT if self._reached else OVERLAP))
+
     async def _begin(self) -> None:
-        """The first look: everything up to its newest row is history."""
-        rows = await self._app.received(1)
-        times = [t.sent_at or 0 for row in rows if (t := text_of(row)) is not None]
-        now = self._tools.clock.now()
+        """The first look: everything up to its newest row is history.
+
+        A row of a day to come, from when the phone's clock was wrong, is kept back by itself: read
+        from there on, nothing would be found until that day.
+        """
+        tools, now = self._tools, self._tools.clock.now()
+        texts = [
+            (text, _encoded(row))
+            for row in await self._app.received(1)
+            if (text := text_of(row)) is not None
+        ]
+        to_come = [one for one in texts if (one[0].sent_at or 0) > now + 24 * HOUR]
+        if len(to_come) == len(texts) or not tools.trusted():  # it is our clock that is wrong
+            to_come = []
+        if to_come:
+            await tools.keeping.keep_back(tools.device(self._link), to_come, Reason.HISTORY)
+        times = [text.sent_at or 0 for text, raw in texts if (text, raw) not in to_come]
         await self._update(told={FROM: max(times, default=0)}, listed_at=now)
 
     async def _settle(self, newest: int) -> None:
