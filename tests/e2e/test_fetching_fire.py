@@ -207,6 +207,25 @@ def test_a_count_that_is_none_loses_nothing(
     settled(receiver, service, 120)
 
 
+def test_an_mms_of_history_is_one(
+    service: Service, phone: SmsgatePhone, receiver: Receiver
+) -> None:
+    long_ago = time.time() - 9000
+    phone.receive("+15550104", kind="MMS", subject="hi", sent_at=long_ago)
+    phone.receive("+15550104", "look", kind="MMS_DOWNLOADED", sent_at=long_ago)
+    phone.receive("+15550105", kind="MMS", subject="never fetched", sent_at=long_ago)
+    added = link(service, phone)
+    until(
+        lambda: not service.count("SELECT count(*) FROM inbox_history WHERE done = 0"),
+        "history is read",
+    )
+    service.cli("device", "history", added["id"], "--send")
+    settled(receiver, service, 2)
+    assert sorted(receiver.texts) == ["", "look"]
+    read_again(service, phone)
+    settled(receiver, service, 2)
+
+
 # -- SmsForwarder ----------------------------------------------------------------------------------
 
 
@@ -243,3 +262,15 @@ def test_a_row_of_a_day_to_come_hides_no_text(service: Service, receiver: Receiv
         looked_at_again(phone)
         settled(receiver, service, 1)
         assert receiver.texts == ["new"]
+
+
+def test_a_row_that_names_nobody_is_kept(service: Service, receiver: Receiver) -> None:
+    with phone_of(PRESET) as phone:
+        phone.receive("", "history", at=time.time() - DAY)
+        link_forwarder(service, phone)
+        phone.url = "http://127.0.0.1:9/"
+        phone.receive("", "who is it")
+        phone.receive("+15550100", "new")
+        settled(receiver, service, 1)
+        looked_at_again(phone)
+        assert service.count("SELECT count(*) FROM messages WHERE kind = 'unrecognised'") == 1

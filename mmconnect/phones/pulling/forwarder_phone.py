@@ -128,18 +128,15 @@ class ForwarderPhone:
         from there on, nothing would be found until that day.
         """
         tools, now = self._tools, self._tools.clock.now()
-        texts = [
-            (text, _encoded(row))
-            for row in await self._app.received(1)
-            if (text := text_of(row)) is not None
-        ]
-        to_come = [one for one in texts if (one[0].sent_at or 0) > now + 24 * HOUR]
-        if len(to_come) == len(texts) or not tools.trusted():  # it is our clock that is wrong
+        rows = [(read_time(row.get("date"))[0] or 0, row) for row in await self._app.received(1)]
+        to_come = [row for at, row in rows if at > now + 24 * HOUR]
+        if len(to_come) == len(rows) or not tools.trusted():  # it is our clock that is wrong
             to_come = []
-        if to_come:
-            await tools.keeping.keep_back(tools.device(self._link), to_come, Reason.HISTORY)
-        times = [text.sent_at or 0 for text, raw in texts if (text, raw) not in to_come]
-        await self._update(told={FROM: max(times, default=0)}, listed_at=now)
+        texts = [(text, _encoded(row)) for row in to_come if (text := text_of(row)) is not None]
+        if texts:
+            await tools.keeping.keep_back(tools.device(self._link), texts, Reason.HISTORY)
+        newest = max((at for at, row in rows if row not in to_come), default=0)
+        await self._update(told={FROM: newest}, listed_at=now)
 
     async def _settle(self, newest: int) -> None:
         """Write down what has changed."""
@@ -168,16 +165,23 @@ class ForwarderPhone:
             rows = await self._app.received(number)
             older = False
             for row in rows:
-                text = text_of(row)
-                if text is None or text.sent_at is None:
+                text, at = text_of(row), read_time(row.get("date"))[0]
+                if at is None:
                     continue
-                if text.sent_at < since:
+                if at < since:
                     older = True
-                else:
+                elif text is not None:
                     found.append((text, _encoded(row)))
+                else:
+                    await self._odd(row)
             if older or len(rows) < PAGE:
                 break
         return sorted(found, key=lambda one: one[0].sent_at or 0)
+
+    async def _odd(self, row: Mapping[str, Any]) -> None:
+        """A row that names no sender is no text that could be sent on, yet nothing is dropped."""
+        device = self._tools.device(self._link)
+        await self._tools.keeping.keep_odd_row(device, _encoded(row), "the row names no sender")
 
     async def _in_trouble(self, sentence: str) -> None:
         if self._state.trouble != sentence:
