@@ -226,6 +226,22 @@ def test_an_mms_of_history_is_one(
     settled(receiver, service, 2)
 
 
+def test_a_server_that_gives_all_it_has_at_every_page_ends(
+    service: Service, phone: SmsgatePhone, receiver: Receiver
+) -> None:
+    row = (
+        '{"id":"text:%d","type":"SMS","sender":"+15550100","contentPreview":"old",'
+        '"createdAt":"2026-01-01T05:30:00.000+05:30"}'
+    )
+    every = ",".join(row % number for number in range(3000))
+    phone.trouble.only, phone.trouble.garbage = "/inbox", f"[{every}]".encode()
+    link(service, phone)
+    assert service.count("SELECT count(*) FROM inbox_history") == 500
+    phone.trouble.clear()
+    phone.receive("+15550100", "new")
+    settled(receiver, service, 1)
+
+
 # -- SmsForwarder ----------------------------------------------------------------------------------
 
 

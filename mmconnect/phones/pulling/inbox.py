@@ -237,9 +237,12 @@ class Inbox:
 
 async def _pages(gate: SmsGate, token: str, since: int | None) -> AsyncIterator[Rows]:
     """Every page, newest first."""
-    offset = 0
+    offset, before = 0, None
     while True:
         page = await gate.inbox(token, since=since, offset=offset)
+        if page.rows == before:  # it gives the same whatever page is asked for
+            return
+        before = page.rows
         yield page.rows
         offset += len(page.rows)
         if len(page.rows) < PAGE:
