@@ -116,6 +116,7 @@ def put(store: opening.Store, device: Device, phone: SignedIn, every: int | None
     now = store.clock.now()
     before = links.known(store.db).get(device.id)
     same = before is not None and before.phone_id in (None, phone.phone_id)
+    _only_once(store, device, phone)
     if before is not None and not same:
         links.remove(store.db, device.id)  # another phone: what its inbox holds is history
     links.put(
@@ -140,6 +141,22 @@ def put(store: opening.Store, device: Device, phone: SignedIn, every: int | None
         trouble=None,
         trouble_at=None,
     )
+
+
+def _only_once(store: opening.Store, device: Device, phone: SignedIn) -> None:
+    """Raises Refused when another device is that phone: each of its texts would go out twice."""
+    for other in links.known(store.db).values():
+        there = (
+            other.url == phone.url if phone.phone_id is None else other.phone_id == phone.phone_id
+        )
+        if there and other.device_id != device.id:
+            named = devices.get(store.db, other.device_id)
+            name = named.name if named is not None else other.device_id
+            raise Refused(
+                f"That phone is fetched from already, as {name} ({other.device_id}): each of its"
+                " texts would go out twice. Nothing was changed. To fetch from it by another name,"
+                f" first `mmconnect device unlink {other.device_id}`"
+            )
 
 
 def _link(args: argparse.Namespace) -> int:

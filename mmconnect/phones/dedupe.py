@@ -55,7 +55,9 @@ def keys(
     """
     content = _content(sender, text)
     if text.event_id is not None:
-        event = _hash(8, device_id, "event", text.event_id) + _hash(8, content)
+        # A phone's store gives the same row again and again, also after its country was changed.
+        told = _content(text.sender, text) if way is Way.FETCHED else content
+        event = _hash(8, device_id, "event", text.event_id) + _hash(8, told)
     else:
         event = None
     moment = None

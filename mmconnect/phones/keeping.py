@@ -25,6 +25,9 @@ from mmconnect.store.messages import Keys, NewMessage, Taken
 
 log = logging.getLogger(__name__)
 
+KEYS_SURE = 80 * 86_400_000
+"""Milliseconds for which a text that was taken is certain to be known again, with some to spare."""
+
 Fetched = tuple[IncomingText, bytes]
 """A text of an inbox, and the row as the phone gave it."""
 
@@ -41,16 +44,18 @@ class Keeping:
         """Store texts without deliveries. Raises StoreUnavailable, and then none of them."""
         now, configuration = self._clock.now(), self._look()
         new = []
-        for text, raw in rows:
+        # an MMS is announced and downloaded: of the two, what was downloaded is the message
+        for text, raw in sorted(rows, key=lambda row: row[0].announcement):
             message = message_of(device, text, self._ids.new(MESSAGE), now)
             known_by = keys(device.id, message.sender or "", text, raw, 0, way=Way.FETCHED)
             # serialised as it would have been sent, in case it will be
             planned = plan(
                 message, configuration, self._ids, None, keys=known_by, raw=raw, raw_headers=None
             )
-            new.append(replace(planned.new, deliveries=()))
+            new.append((replace(planned.new, deliveries=()), text.announcement))
         return await self._database.write(
-            lambda db: [kept_back.keep(db, one, reason) for one in new], heavy=True
+            lambda db: [kept_back.keep(db, one, reason, announced=mms) for one, mms in new],
+            heavy=True,
         )
 
     async def keep_odd_row(self, device: Device, raw: bytes, why: str) -> None:

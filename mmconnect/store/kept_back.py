@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from mmconnect.store import messages, outbox
 from mmconnect.store.messages import NewMessage, Taken
+from mmconnect.store.mms import PATIENCE
 from mmconnect.store.outbox import NewDelivery
 
 CHUNK = 200
@@ -28,8 +29,16 @@ class Reason(StrEnum):
     """It may have been delivered after the backup was made that was restored."""
 
 
-def keep(db: sqlite3.Connection, new: NewMessage, reason: Reason) -> Taken:
-    """Store a message without its deliveries, unless it was seen before."""
+def keep(
+    db: sqlite3.Connection, new: NewMessage, reason: Reason, *, announced: bool = False
+) -> Taken:
+    """Store a message without its deliveries, unless it was seen before.
+
+    `announced`: it announces an MMS, and is none of its own where what was downloaded is kept.
+    """
+    if announced and (download := _download(db, new)) is not None:
+        messages.remember(db, new.keys, download, new.message.received_at)
+        return Taken(message_id=download, duplicate=True)
     taken = messages.take(db, new)
     if not taken.duplicate:
         db.execute(
@@ -37,6 +46,18 @@ def keep(db: sqlite3.Connection, new: NewMessage, reason: Reason) -> Taken:
             (new.message.id, new.message.device_id, reason.value),
         )
     return taken
+
+
+def _download(db: sqlite3.Connection, new: NewMessage) -> str | None:
+    """The MMS that was downloaded of an announcement, and is kept back like it."""
+    m = new.message
+    row = db.execute(
+        "SELECT m.id FROM kept_back k JOIN messages m ON m.id = k.message_id WHERE k.device_id = ?"
+        " AND m.kind = 'mms' AND m.sender = ? AND abs(m.sent_at - ?) <= ?"
+        " ORDER BY abs(m.sent_at - ?) LIMIT 1",
+        (m.device_id, m.sender, m.sent_at, PATIENCE, m.sent_at),
+    ).fetchone()
+    return None if row is None else str(row[0])
 
 
 def counts(db: sqlite3.Connection, device_id: str) -> dict[Reason, int]:

@@ -29,12 +29,16 @@ CUT = "..."
 """What follows the 64 bytes of a data SMS that had more."""
 
 
-def inbox_id(row: Mapping[str, object]) -> str:
-    """The phone's own id of a row. Raises Unreadable."""
+def name_of(row: Mapping[str, object]) -> str:
+    """By which a row is known: the phone's own id and the time. Raises Unreadable.
+
+    From 1.63 to 1.66.1 the id says only who wrote what: the same text again has the same.
+    """
     found = id_of(row, ("id",))
     if found is None:
         raise Unreadable("the row has no id")
-    return found
+    sent_at = read_time(row.get("createdAt"))[0]
+    return clean(found) if sent_at is None else f"{clean(found)}@{sent_at}"
 
 
 def text_of(row: Mapping[str, object]) -> IncomingText:
@@ -56,7 +60,7 @@ def text_of(row: Mapping[str, object]) -> IncomingText:
         time_mark=mark,
         sim=slot(row.get("simNumber")),
         # apart from the ids of its webhooks, which are none of these
-        event_id=f"inbox/{inbox_id(row)}",
+        event_id=f"inbox/{name_of(row)}",
     )
     match told:
         case "DATA_SMS":

@@ -118,13 +118,14 @@ class SmsGate:
         if since is not None:
             query["from"] = written(since)
         reply = await self._good("GET", "/inbox", bearer(token), query=query)
-        rows = reply.value
-        if not isinstance(rows, list):
+        if not isinstance(reply.value, list):
             raise Refused(0, "the phone's inbox is no list")
-        return Page(
-            rows=[row for row in rows if isinstance(row, dict)],
-            total=count(reply.headers.get("X-Total-Count")),
-        )
+        # more than was asked for would hold up everybody else while it is taken apart
+        rows = [row for row in reply.value[:limit] if isinstance(row, dict)]
+        total = count(reply.headers.get("X-Total-Count"))
+        if total is not None and rows and total < offset + len(rows):
+            total = None  # no count of these rows
+        return Page(rows=rows, total=total)
 
     async def read_anew(self, token: str, since: int, until: int) -> None:
         """Let the app look for texts that it has missed, in the phone's own store of SMS."""
@@ -213,6 +214,17 @@ def basic(user: str, password: str) -> str:
 def bearer(token: str) -> str:
     """`Authorization` with a token."""
     return f"Bearer {token}"
+
+
+def past_half_life(made_at: int, ends_at: int, now: int) -> bool:
+    """Whether a token should be renewed. UTC milliseconds, of which `ends_at` is the phone's.
+
+    Either clock may have been wrong when it was made: no token lives longer than TOKEN_LIFE.
+    """
+    lives = ends_at - made_at
+    if not 0 < lives < TOKEN_LIFE * 1000:
+        lives = TOKEN_LIFE * 1000
+    return not 0 <= now - made_at < lives // 2
 
 
 def written(ms: int) -> str:

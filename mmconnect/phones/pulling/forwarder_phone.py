@@ -20,7 +20,7 @@ from mmconnect.phones.apps.times import read_time
 from mmconnect.phones.apps.wire import clean
 from mmconnect.phones.clients.http import Refused, Unreachable
 from mmconnect.phones.clients.smsforwarder import PAGE, SmsForwarder
-from mmconnect.phones.keeping import Fetched, key_of
+from mmconnect.phones.keeping import KEYS_SURE, Fetched, key_of
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.phones.push import IncomingText
 from mmconnect.store import links, messages
@@ -95,10 +95,7 @@ class ForwarderPhone:
         if FROM not in self._state.told:
             await self._begin()
         state = self._state
-        since = int(state.told[FROM]) + 1
-        if state.read_to is not None:
-            since = max(since, state.read_to - (RECENT if self._reached else OVERLAP))
-        texts = await self._since(since)
+        texts = await self._since(self._start(state))
         tools.presences.reached(self._link.device_id)
         device = tools.device(self._link)
         wanted = [key for text, _ in texts if (key := key_of(device, text)) is not None]
@@ -115,16 +112,31 @@ class ForwarderPhone:
         newest = max((t.sent_at for t, _ in texts if t.sent_at and t.sent_at < latest), default=0)
         await self._settle(newest)
 
+    def _start(self, state: LinkState) -> int:
+        """From which time of a row on to read (UTC ms, by the phone's clock)."""
+        first = int(state.told[FROM]) + 1
+        if state.read_to is None:
+            return first
+        if self._tools.trusted() and self._tools.clock.now() - state.read_to > KEYS_SURE:
+            return max(first, state.read_to + 1)  # what was read may be known no longer
+        return max(first, state.read_to - (RECENT if self._reached else OVERLAP))
+
     async def _begin(self) -> None:
         """The first look: everything up to its newest row is history.
 
-        A time that is no time of today is not the newest: what comes until then would be missed.
+        A row of a day to come, from when the phone's clock was wrong, is kept back by itself: read
+        from there on, nothing would be found until that day.
         """
-        rows = await self._app.received(1)
-        now = self._tools.clock.now()
-        times = [t.sent_at or 0 for row in rows if (t := text_of(row)) is not None]
-        times = [one for one in times if one < now + 24 * HOUR]
-        await self._update(told={FROM: max(times, default=0)}, listed_at=now)
+        tools, now = self._tools, self._tools.clock.now()
+        rows = [(read_time(row.get("date"))[0] or 0, row) for row in await self._app.received(1)]
+        to_come = [row for at, row in rows if at > now + 24 * HOUR]
+        if len(to_come) >= PAGE or not tools.trusted():  # it is our clock that is wrong
+            to_come = []
+        texts = [(text, _encoded(row)) for row in to_come if (text := text_of(row)) is not None]
+        if texts:
+            await tools.keeping.keep_back(tools.device(self._link), texts, Reason.HISTORY)
+        newest = max((at for at, row in rows if row not in to_come), default=0)
+        await self._update(told={FROM: newest}, listed_at=now)
 
     async def _settle(self, newest: int) -> None:
         """Write down what has changed."""
@@ -153,16 +165,23 @@ class ForwarderPhone:
             rows = await self._app.received(number)
             older = False
             for row in rows:
-                text = text_of(row)
-                if text is None or text.sent_at is None:
+                text, at = text_of(row), read_time(row.get("date"))[0]
+                if at is None:
                     continue
-                if text.sent_at < since:
+                if at < since:
                     older = True
-                else:
+                elif text is not None:
                     found.append((text, _encoded(row)))
+                else:
+                    await self._odd(row)
             if older or len(rows) < PAGE:
                 break
         return sorted(found, key=lambda one: one[0].sent_at or 0)
+
+    async def _odd(self, row: Mapping[str, Any]) -> None:
+        """A row that names no sender is no text that could be sent on, yet nothing is dropped."""
+        device = self._tools.device(self._link)
+        await self._tools.keeping.keep_odd_row(device, _encoded(row), "the row names no sender")
 
     async def _in_trouble(self, sentence: str) -> None:
         if self._state.trouble != sentence:

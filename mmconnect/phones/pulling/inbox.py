@@ -15,11 +15,12 @@ from dataclasses import replace
 from typing import Any
 
 from mmconnect.domain.models import Device
-from mmconnect.phones.apps.smsgate_inbox import encoded, inbox_id, text_of
+from mmconnect.phones.apps.smsgate_inbox import encoded, name_of, text_of
+from mmconnect.phones.apps.times import read_time
 from mmconnect.phones.apps.wire import Unreadable
 from mmconnect.phones.clients.http import Refused
 from mmconnect.phones.clients.smsgate import PAGE, SmsGate
-from mmconnect.phones.keeping import Fetched, key_of
+from mmconnect.phones.keeping import KEYS_SURE, Fetched, key_of
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.store import links, messages
 from mmconnect.store.kept_back import Reason
@@ -29,8 +30,6 @@ log = logging.getLogger(__name__)
 
 OVERLAP = 72 * 3_600_000
 """Milliseconds before the newest text that are read again."""
-KEYS_SURE = 80 * 86_400_000
-"""Milliseconds for which a text that was taken is certain to be known again, with some to spare."""
 DAY, HOUR = 86_400_000, 3_600_000
 ANEW_EVERY = 3600.0
 """Seconds between two readings of the whole overlap."""
@@ -63,7 +62,7 @@ class Inbox:
         self._shifted = False
         """Whether the inbox changed meanwhile."""
         self._newest: set[str] = set()
-        """Ids of the newest page at the last look."""
+        """Ids and times of the newest page at the last look."""
 
     def distrust(self) -> None:
         """Something may have been missed: read the whole overlap at the next look."""
@@ -102,7 +101,7 @@ class Inbox:
         """Look at the newest page; more when the number of texts asks for it."""
         start = self._start(state)  # as before this look: it may move the cursor past a gap
         page = await gate.inbox(token, since=self._since, limit=NEWEST)
-        ids = {str(row.get("id")) for row in page.rows}
+        ids = {f"{row.get('id')} {row.get('createdAt')}" for row in page.rows}
         fresh: Sequence[Fetched] = ()
         if not ids <= self._newest:
             state, fresh = await self._take(page.rows, state)
@@ -167,10 +166,7 @@ class Inbox:
     async def _list(self, gate: SmsGate, token: str) -> LinkState:
         """Write down the ids of everything that the inbox holds now."""
         ids = [
-            inbox_id(row)
-            async for rows in _pages(gate, token, None)
-            for row in rows
-            if _has_id(row)
+            name_of(row) async for rows in _pages(gate, token, None) for row in rows if _has_id(row)
         ]
         now = self._tools.clock.now()
         state = await self._tools.database.write(
@@ -211,7 +207,7 @@ class Inbox:
                 await tools.keeping.keep_back(device, some, reason)
         for some in _chunks(new):
             await tools.intake.take_fetched(device, some)
-        return self._advanced(state, texts), new
+        return self._advanced(state, rows), new
 
     async def _new_of(self, device: Device, rows: Rows) -> list[Fetched]:
         """Those texts that were not taken yet, oldest first. What cannot be read is kept so."""
@@ -227,14 +223,14 @@ class Inbox:
         known = await self._tools.database.read(lambda db: messages.known_events(db, wanted))
         return [(text, encoded(row)) for key, text, row in readable if key not in known]
 
-    def _advanced(self, state: LinkState, texts: Sequence[Fetched]) -> LinkState:
+    def _advanced(self, state: LinkState, rows: Rows) -> LinkState:
         """The state with its cursor moved on; a time that is no time of today does not move it."""
         if not self._tools.trusted():
             return state
         latest = self._tools.clock.now() + DAY
-        times = [t.sent_at for t, _ in texts if t.sent_at is not None and t.sent_at <= latest]
-        newest = max(times, default=None)
-        if newest is None or (state.read_to is not None and newest <= state.read_to):
+        times = [read_time(row.get("createdAt"))[0] or 0 for row in rows]
+        newest = max((at for at in times if at <= latest), default=0)
+        if not newest or (state.read_to is not None and newest <= state.read_to):
             return state
         return replace(state, read_to=newest)
 
@@ -251,9 +247,12 @@ async def _pages(
     gate: SmsGate, token: str, since: int | None, most: int = MOST
 ) -> AsyncIterator[Rows]:
     """Every page, newest first. Raises Refused when there are more rows than `most`."""
-    offset = 0
+    offset, before = 0, None
     while True:
         page = await gate.inbox(token, since=since, offset=offset)
+        if page.rows == before:  # it gives the same whatever page is asked for
+            return
+        before = page.rows
         yield page.rows
         offset += len(page.rows)
         if len(page.rows) < PAGE:
@@ -268,7 +267,7 @@ def _too_many(most: int) -> Refused:
 
 def _has_id(row: Row) -> bool:
     try:
-        return bool(inbox_id(row))
+        return bool(name_of(row))
     except Unreadable:
         return False
 

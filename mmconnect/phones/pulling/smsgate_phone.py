@@ -7,14 +7,16 @@ phone comes and goes. Invariant: what its inbox holds is taken within one look a
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Awaitable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones.clients.http import Refused, Unreachable
-from mmconnect.phones.clients.smsgate import SmsGate, bearer
+from mmconnect.phones.clients.smsgate import SmsGate, bearer, past_half_life
 from mmconnect.phones.pulling.inbox import Inbox
+from mmconnect.phones.pulling.missed import Missed
 from mmconnect.phones.pulling.provisioning import Provisioner
 from mmconnect.phones.pulling.told import told
 from mmconnect.phones.pulling.tools import Tools
@@ -57,6 +59,7 @@ class SmsGatePhone:
         self._health_at = self._asked_at = self._told_at = self._saved_at = -SAVE_EVERY
         self._own_push_at: float | None = None
         self._push_seen = False
+        self._missed = Missed()
         self._said = ""
 
     @property
@@ -75,7 +78,8 @@ class SmsGatePhone:
         except Refused as why:
             return await self._refused(why)
         except StoreUnavailable:
-            return INTERVAL  # nothing was kept, and the phone still has it
+            self._inbox.distrust()
+            return INTERVAL  # not all was kept, and the phone still has it
         return self._interval()
 
     async def stop(self) -> None:
@@ -116,10 +120,7 @@ class SmsGatePhone:
         self._inbox.distrust()
 
     async def _ask_for_missed(self, since: int, until: int) -> None:
-        try:
-            await self._gate.read_anew(self._access(), since, until)
-        except Refused as why:  # it may not read the SMS store: then it has what it has
-            log.debug("%s: the inbox could not be read anew (%d)", self._name, why.status)
+        await self._missed.ask(self._gate, self._access(), since, until, self._name)
 
     async def _look(self) -> None:
         clock = self._tools.clock
@@ -169,7 +170,7 @@ class SmsGatePhone:
         state, now = self._state, self._tools.clock.now()
         if state.token_made_at is None or state.token_ends_at is None or not self._tools.trusted():
             return
-        if now < state.token_made_at + (state.token_ends_at - state.token_made_at) // 2:
+        if not past_half_life(state.token_made_at, state.token_ends_at, now):
             return
         tokens = await self._gate.renew(self._access(), state.refresh_token, self._version)
         self._state = await self._update(
@@ -266,8 +267,12 @@ class SmsGatePhone:
         self._gate = gate
         moved = {"moved_from": before, "moved_at": self._tools.clock.now()}
         link = self._link
-        await self._tools.database.write(lambda db: links.put(db, link))
-        self._state = await self._update(**moved)
+
+        def move(db: sqlite3.Connection) -> LinkState:
+            links.put(db, link)  # which begins its task anew: both at once
+            return links.update(db, link.device_id, **moved)
+
+        self._state = await self._tools.database.write(move)
         return True
 
     # -- small things -----------------------------------------------------------------------------
