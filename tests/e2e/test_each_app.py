@@ -17,7 +17,6 @@ import pytest
 
 from mmconnect.phones.guides import GUIDES
 from mmconnect.phones.guides.guide import Kept
-from mmconnect.phones.pulling.smsgate_phone import LONGEST_WAIT
 from tests.support.every_app import Everybody, Sender
 from tests.support.receiver import Receiver, receiving
 from tests.support.service import Service, until
@@ -178,13 +177,13 @@ def test_every_text_of_every_app_is_one_message_whatever_happens(story: Story) -
     assert Counter(story.receiver.texts) == taken, "each delivered once"
     assert odd == 0
     assert story.everybody.smsbox.replies == [], "Kannel would send them to somebody"
-    asked = {one.name for one in story.everybody.senders if not one.network}
+    asked = {one.name for one in story.everybody.senders if one.asked}
     slow = {
         (name, stage): took
         for name, stages in story.delays().items()
         for stage, took in stages.items()
         # a phone that was away is asked less and less often
-        if took > SOON + (LONGEST_WAIT if name in asked and stage == "no Wi-Fi" else 0.0)
+        if took > SOON and not (name in asked and stage == "no Wi-Fi")
     }
     assert slow == {}
     assert service.stop() == 0

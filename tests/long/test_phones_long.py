@@ -59,7 +59,7 @@ def test_every_text_of_every_app_within_a_second_of_its_first_possible_arrival(
         everybody = Everybody(service, tmp_path, stack)
         story = Story(service, everybody, receiver)
         story.run()
-        asked = {one.name for one in everybody.senders if not one.network}
+        asked = {one.name for one in everybody.senders if one.asked}
         slow = {}
         for name, stages in story.delays().items():
             figures = ", ".join(f"{stage} {took:.3f}" for stage, took in stages.items())

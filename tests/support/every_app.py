@@ -46,6 +46,8 @@ class Sender:
     """A text comes in: its sender and words."""
     network: Lossy | None = None
     """Between it and mmconnect; None where it has to be asked itself."""
+    asked: bool = False
+    """Whether mmconnect fetches from it: less and less often while it is away."""
     waits: bool = True
     """Whether a text that could not be handed on is handed on later."""
     outlives: bool = True
@@ -127,6 +129,7 @@ class Everybody:
 
         return Sender(
             name="smsgate",
+            asked=True,
             receive=phone.receive,
             restart=phone.restart,
             lose=phone.lose_answers,
@@ -146,6 +149,7 @@ class Everybody:
 
         return Sender(
             name="smsgate, fetched alone",
+            asked=True,
             receive=phone.receive,
             restart=phone.restart,
             lose=lose,
@@ -194,6 +198,7 @@ class Everybody:
 
         return Sender(
             name=name,
+            asked=True,
             receive=phone.receive,
             network=network,
             restart=restart,
