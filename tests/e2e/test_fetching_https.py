@@ -97,6 +97,21 @@ def test_what_is_said_when_a_phone_is_linked(
     )
 
 
+def test_a_ping_that_comes_while_the_phone_is_still_being_told_shows_that_pushes_arrive(
+    service: Service, phone: SmsgatePhone
+) -> None:
+    """Else it would be known at the next look only, which such a ping puts off by two minutes."""
+    service.cli("tls", "create-ca")
+    phone.trust((service.directory / "ca.pem").read_text())
+    phone.trouble.latency, phone.trouble.only = 0.5, "/webhooks"
+    link(service, phone)
+    until(lambda: "mmconnect-system-ping" in phone.app.hooks, "it knows where pings go")
+    phone.ping()
+    phone.settled()
+    assert not told(service), "it is still being told"
+    until(lambda: told(service).get("seen_at"), "it is known that pushes arrive")
+
+
 def test_a_phone_that_does_not_trust_us_is_asked_as_often_as_before_and_says_why(
     service: Service, phone: SmsgatePhone, receiver: Receiver
 ) -> None:
@@ -128,6 +143,25 @@ def test_once_there_is_a_certificate_the_phone_is_told_https(
     service.cli("tls", "create-ca")
     until(lambda: str(told(service).get("base")).startswith("https://"), "it is told https", 40)
     assert all(hook.url.startswith("https://") for hook in phone.app.hooks.values())
+
+
+def test_a_push_that_was_under_way_to_the_old_address_says_nothing_of_the_new_one(
+    service: Service, phone: SmsgatePhone, receiver: Receiver
+) -> None:
+    """What waits in the phone's queue goes where it was to go: by http, though https is told."""
+    link(service, phone)
+    until(lambda: told(service).get("base"), "it is told http")
+    old = phone.app.hooks["mmconnect-sms-received"]
+    service.cli("tls", "create-ca")  # which it does not trust
+    until(lambda: str(told(service)["base"]).startswith("https://"), "it is told https", 40)
+    phone.app.hooks[old.id].url, new = old.url, phone.app.hooks[old.id].url
+    phone.receive("+15550100", "under way")
+    phone.app.hooks[old.id].url = new
+    until(lambda: receiver.texts == ["under way"], "it is taken all the same")
+    until(lambda: any(push.status == 200 for push in phone.pushes), "by the push")
+    seen = looks(phone)
+    until(lambda: looks(phone) > seen + 3, "it is asked on")
+    assert not told(service)["seen_at"]
 
 
 def _quiet_for(phone: SmsgatePhone, seconds: float) -> bool:

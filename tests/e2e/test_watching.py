@@ -54,13 +54,13 @@ class Alerts:
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Take)
         self.server.daemon_threads = True
 
-    def wait(self, event: str, word: str = "") -> dict[str, Any]:
+    def wait(self, event: str, word: str = "", within: float = 40.0) -> dict[str, Any]:
         """The first event of that name with that word in it, once it has come."""
 
         def found() -> list[dict[str, Any]]:
             return [e for e in self.came if e["event"] == event and word in e["message"]]
 
-        until(lambda: bool(found()), lambda: f"{event} comes, not only {self.came}", 40.0)
+        until(lambda: bool(found()), lambda: f"{event} comes, not only {self.came}", within)
         return found()[0]
 
 

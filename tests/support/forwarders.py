@@ -5,6 +5,7 @@ Those here are the ones without memory: what they could not push is gone.
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import json
 import time
@@ -26,20 +27,26 @@ __all__ = [
     "SmsForwarderPhone",
     "TaskerPhone",
     "TermuxPhone",
+    "post_once",
     "sign",
 ]
 
 
-def _post(url: str, headers: Mapping[str, str], body: bytes) -> int | None:
-    """The status, or None when nobody answered."""
+def post_once(
+    url: str, headers: Mapping[str, str], body: bytes, replies: list[bytes] | None = None
+) -> int | None:
+    """The status, or None when nobody answered. `replies`: where what was answered goes."""
     request = urllib.request.Request(url, body, dict(headers), method="POST")
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
+            said = answer.read()
+            if replies is not None and said:
+                replies.append(said)
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
             return error.code
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return None
 
 
@@ -53,7 +60,7 @@ class TaskerPhone:
         """`at`: the phone's time now, seconds; it is the only time that Tasker has."""
         now = int(time.time() if at is None else at)
         headers = {"X-SMS-From": sender, "X-SMS-Time": str(now), "Content-Type": "text/plain"}
-        return _post(self.url, headers, text.encode())
+        return post_once(self.url, headers, text.encode())
 
 
 class ShortcutsPhone:
@@ -65,7 +72,7 @@ class ShortcutsPhone:
     def receive(self, sender: str, text: str, *, at: float | None = None) -> int | None:
         now = datetime.fromtimestamp(time.time() if at is None else at, self.zone)
         body = {"text": text, "sender": sender, "receivedAt": now.isoformat(timespec="seconds")}
-        return _post(self.url, {"Content-Type": "application/json"}, json.dumps(body).encode())
+        return post_once(self.url, {"Content-Type": "application/json"}, json.dumps(body).encode())
 
 
 class TermuxPhone:
@@ -95,4 +102,4 @@ class TermuxPhone:
     def repost(self, last: int = 10) -> int | None:
         """One run of the script: one POST, an array."""
         body = json.dumps(self.rows[-last:], indent=2).encode()
-        return _post(self.url, {"Content-Type": "application/json"}, body)
+        return post_once(self.url, {"Content-Type": "application/json"}, body)

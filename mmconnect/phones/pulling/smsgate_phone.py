@@ -18,7 +18,7 @@ from mmconnect.phones.clients.smsgate import SmsGate, bearer, past_half_life
 from mmconnect.phones.pulling.inbox import Inbox
 from mmconnect.phones.pulling.missed import Missed
 from mmconnect.phones.pulling.provisioning import Provisioner
-from mmconnect.phones.pulling.told import told
+from mmconnect.phones.pulling.told import is_news
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.store import devices, links
 from mmconnect.store.links import Link, LinkState
@@ -58,7 +58,8 @@ class SmsGatePhone:
         self._failing_since = 0.0
         self._health_at = self._asked_at = self._told_at = self._saved_at = -SAVE_EVERY
         self._own_push_at: float | None = None
-        self._push_seen = False
+        self._pushed: set[bool] = set()
+        """How our own webhooks have come since the phone was told of them: True is by HTTPS."""
         self._missed = Missed()
         self._said = ""
 
@@ -89,9 +90,9 @@ class SmsGatePhone:
 
     def pushed(self, event: str | None, *, own: bool, secure: bool) -> bool:
         """It has pushed something."""
-        known = told(self._state)
-        news = own and known is not None and known.seen_at is None
-        self._push_seen = self._push_seen or own
+        if own:
+            self._pushed.add(secure)
+        news = own and is_news(self._state, self._pushed)
         if news:
             self._told_at = -SAVE_EVERY  # written down at once
         if own and secure:
@@ -186,11 +187,12 @@ class SmsGatePhone:
         device_id, provisioner = self._link.device_id, self._provisioner
         token = await self._tools.database.read(lambda db: devices.current_token(db, device_id))
         if provisioner.is_due(self._state, token, self._version):
-            self._push_seen = False
+            self._pushed.clear()
             self._state = await provisioner.settle(
                 self._gate, self._access(), self._state, token, self._version
             )
-        if self._push_seen:  # it may have come before all of its webhooks were registered
+        # a push may have come before all of its webhooks were registered
+        if is_news(self._state, self._pushed):
             self._state = await provisioner.saw_push(self._state)
 
     # -- when it does not work --------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from mmconnect.store.links import LinkState
@@ -31,3 +32,15 @@ class Told:
 def told(state: LinkState) -> Told | None:
     """What the phone was last told, or None."""
     return Told(**state.told) if state.told else None
+
+
+def is_news(state: LinkState, pushed: Set[bool]) -> bool:
+    """Whether a push came the way that the phone was told, which is not written down yet.
+
+    `pushed`: how our own webhooks have come since, True by HTTPS. What the phone still had for the
+    address of before says nothing of the new one.
+    """
+    known = told(state)
+    if known is None or known.seen_at is not None:
+        return False
+    return True in pushed or (False in pushed and not known.base.startswith("https:"))
