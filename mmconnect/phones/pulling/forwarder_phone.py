@@ -66,8 +66,9 @@ class ForwarderPhone:
             if self._failures >= 3:
                 await self._in_trouble(
                     f"{self._link.url} does not answer: {why}. Is the phone on and in its Wi-Fi, is"
-                    " the server switched on in SmsForwarder? If its address has changed: `mmconnect"
-                    f" device link {self._link.device_id} --phone-url http://ADDRESS:5000`"
+                    " the server switched on in SmsForwarder? When it has another address:"
+                    f" `mmconnect device link {self._link.device_id} --phone-url"
+                    " http://ADDRESS:5000 --phone-password …`"
                 )
             self._reached = False
             return min(3.0 * 2.0 ** min(self._failures, 6), LONGEST_WAIT)

@@ -10,7 +10,6 @@ import logging
 import sqlite3
 from collections.abc import Awaitable
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.phones.clients.http import Refused, Unreachable
@@ -18,6 +17,7 @@ from mmconnect.phones.clients.smsgate import SmsGate, bearer, past_half_life
 from mmconnect.phones.pulling.inbox import Inbox
 from mmconnect.phones.pulling.missed import Missed
 from mmconnect.phones.pulling.provisioning import Provisioner
+from mmconnect.phones.pulling.search import found_elsewhere
 from mmconnect.phones.pulling.told import is_news
 from mmconnect.phones.pulling.tools import Tools
 from mmconnect.store import devices, links
@@ -241,31 +241,18 @@ class SmsGatePhone:
             return  # said at the next try
 
     async def _found_elsewhere(self) -> bool:
-        """Whether it is where its pushes last came from; then that is its address from now on."""
-        address = self._tools.presences.of(self._link.device_id).last_address
-        old = urlsplit(self._link.url)
-        # the token goes there, so only to where a push came from that the phone had signed
-        signed = self._tools.device(self._link).signing_key is not None
-        if not address or not signed or address == old.hostname:
-            return False
-        host = f"[{address}]" if ":" in address else address
-        url = f"{old.scheme}://{host}:{old.port or 80}"
-        gate = SmsGate(self._tools.http, url)
-        try:
-            await gate.health()
-            phone_id, _ = await gate.phone_id(bearer(self._access()))
-        except (Unreachable, Refused):
-            return False
-        if phone_id != self._link.phone_id:
+        """Whether it was found at another address, which is its own from now on."""
+        gate = await found_elsewhere(self._tools, self._link, self._access())
+        if gate is None:
             return False
         log.warning(
             "%s is no longer at %s but at %s, and is fetched from there. A DHCP reservation in the"
             " router gives it a fixed address",
             self._name,
             self._link.url,
-            url,
+            gate.url,
         )
-        before, self._link = self._link.url, replace(self._link, url=url)
+        before, self._link = self._link.url, replace(self._link, url=gate.url)
         self._gate = gate
         moved = {"moved_from": before, "moved_at": self._tools.clock.now()}
         link = self._link
