@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, ask, until
 
 JSON = "application/json"
@@ -107,23 +106,6 @@ def liar() -> Iterator[Liar]:
         yield one
         one.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data")
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
 
 
 def link(service: Service, liar: Liar) -> dict[str, str]:

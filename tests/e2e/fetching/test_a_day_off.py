@@ -7,14 +7,12 @@ to be there before any of them pushes again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 
 import pytest
 
 from tests.support.forwarders import PRESET, Server, SmsForwarderPhone
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, until
 from tests.support.smsgate_phone import SmsgatePhone
 
@@ -23,23 +21,6 @@ EVERY = 7 * 60.0
 """Seconds between two texts at each phone."""
 SECRET = "s3cret-of-the-phone"
 NOT_DELIVERED = "SELECT count(*) FROM deliveries WHERE state <> 'delivered'"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data")
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
 
 
 @pytest.mark.parametrize("template", [PRESET, None], ids=["preset", "form"])

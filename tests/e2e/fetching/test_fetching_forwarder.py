@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
 from tests.support.forwarders import PRESET, Server, SmsForwarderPhone
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, until
 
 SECRET = "s3cret-of-the-phone"
 DAY = 86_400.0
 FORMS = pytest.mark.parametrize("template", [PRESET, None], ids=["preset", "default form"])
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data")
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
 
 
 def phone_of(template: str | None) -> SmsForwarderPhone:

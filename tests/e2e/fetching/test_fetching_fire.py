@@ -4,43 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_fetching import PASSWORD, link, no_pushes, settled, state
-from tests.e2e.test_fetching_forwarder import link as link_forwarder
-from tests.e2e.test_fetching_forwarder import looked_at_again, phone_of
+from tests.e2e.fetching.test_fetching import PASSWORD, link, no_pushes, settled, state
+from tests.e2e.fetching.test_fetching_forwarder import link as link_forwarder
+from tests.e2e.fetching.test_fetching_forwarder import looked_at_again, phone_of
 from tests.support.forwarders import PRESET
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, until
 from tests.support.smsgate_phone import SmsgatePhone
 
 DAY = 86_400.0
-
-
-@pytest.fixture
-def phone() -> Iterator[SmsgatePhone]:
-    with SmsgatePhone() as one:
-        yield one
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data")
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
 
 
 def read_again(service: Service, phone: SmsgatePhone) -> None:

@@ -6,40 +6,13 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, until
 from tests.support.smsgate_phone import SmsgatePhone
 
-TLS = ("--phone-tls-listen", "127.0.0.1:0")
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def phone() -> Iterator[SmsgatePhone]:
-    with SmsgatePhone() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data", None, *TLS)
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
+SERVE = ("--phone-tls-listen", "127.0.0.1:0")
 
 
 def link(service: Service, phone: SmsgatePhone) -> None:

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, ask, until
 from tests.support.smsgate_phone import SmsgatePhone
 
 PASSWORD = "pass-word-9876"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data")
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
 
 
 def link(service: Service, phone: SmsgatePhone, *words: str) -> dict[str, str]:

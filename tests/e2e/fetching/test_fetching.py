@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.receiver import Receiver, receiving
+from tests.support.receiver import Receiver
 from tests.support.service import Service, until
 from tests.support.smsgate_phone import SmsgatePhone
 
 PASSWORD = "pass1234"
 DAY = 86_400.0
-
-
-@pytest.fixture
-def phone() -> Iterator[SmsgatePhone]:
-    with SmsgatePhone() as one:
-        yield one
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as one:
-        yield one
-
-
-@pytest.fixture
-def service(tmp_path: Path, receiver: Receiver) -> Iterator[Service]:
-    one = Service(tmp_path / "data")
-    one.start()
-    one.cli("endpoint", "add", receiver.url)
-    try:
-        yield one
-    finally:
-        one.kill()
 
 
 def link(service: Service, phone: SmsgatePhone, *words: str) -> dict[str, Any]:
