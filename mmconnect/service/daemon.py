@@ -30,19 +30,13 @@ from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.ids import BOOT, Ids
-from mmconnect.phones.clients.http import PhoneHttp
 from mmconnect.phones.intake import Intake
-from mmconnect.phones.keeping import Keeping
-from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
-from mmconnect.phones.pulling.pulls import Pulls
-from mmconnect.phones.pulling.tools import Tools
-from mmconnect.phones.sightings import Sightings
 from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
 from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
-from mmconnect.service.phone_sites import phone_sites
+from mmconnect.service.phone_side import phone_side
 from mmconnect.service.ports import opening
 from mmconnect.service.process import background, for_ever, raise_file_limit, small_tls_buffers
 from mmconnect.service.timekeeping import Timekeeper
@@ -133,40 +127,22 @@ async def _run(
             trusted=trusted,
             moving=lambda: clock.moving,
         )
-        intake = Intake(database, watch.look, dispatcher, clock, ids)
-        sightings = Sightings(clock)
 
         def where() -> Bases:
             return bases(phone_at, https.phone_side)
 
-        pulls = Pulls(
-            Tools(
-                database=database,
-                intake=intake,
-                keeping=Keeping(database, watch.look, clock, ids),
-                presences=presences,
-                look=watch.look,
-                refresh=watch.refresh,
-                clock=clock,
-                http=PhoneHttp(egress.rule),
-                where=where,
-                trusted=trusted,
-            )
-        )
-        sites = await phone_sites(
-            database, watch, clock, sightings, intake, where, lambda: keeper.authority is not None
-        )
-        listener = Listener(
+        side = await phone_side(
             database,
-            intake,
-            presences,
-            watch.look,
-            watch.refresh,
+            watch,
             clock,
-            trusted,
-            sightings,
-            {**sites, "ca.crt": lambda request: https.certificate(request)},
-            pushed=pulls.pushed,
+            ids,
+            dispatcher,
+            presences,
+            rule=egress.rule,
+            where=where,
+            trusted=trusted,
+            has_ca=lambda: keeper.authority is not None,
+            certificate=lambda request: https.certificate(request),
         )
         announcing = Announcing(watch.look, ids)
         expiry = Expiry(database, watch.look, clock, clock.too_old, announcing, dispatcher.wake)
@@ -183,7 +159,7 @@ async def _run(
             clock,
             directory,
             dispatcher,
-            intake.counts,
+            side.intake.counts,
             clock.belief,
             presences,
             lambda: bases(phone_at, https.phone_side, virtual=False),
@@ -193,7 +169,7 @@ async def _run(
 
         def configuration_changed() -> None:
             dispatcher.wake()
-            pulls.look_again()
+            side.pulls.look_again()
 
         loops(watch.run(configuration_changed))
         asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.ask)
@@ -227,7 +203,7 @@ async def _run(
                 port = admin.addresses[0][1] if admin.addresses else options.admin_listen.port
                 await web.TCPSite(admin, host, port, backlog=BACKLOG).start()
         admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
-        phones = listener.server()
+        phones = side.listener.server()
         stack.push_async_callback(phones.close)
         with opening(options.phone_listen, "--phone-listen") as bind:
             for host in bind:
@@ -244,11 +220,11 @@ async def _run(
             lock.tell(note)
 
         loops(dispatcher.run())  # after the listeners: a start that fails has sent nothing
-        loops(pulls.run())
+        loops(side.pulls.run())
         loops(oversight.phones.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
-        loops(_release_announcements(intake, clock))
+        loops(_release_announcements(side.intake, clock))
         loops(Janitor(database, watch.look, clock, may_prune=clock.may_prune).run())
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
