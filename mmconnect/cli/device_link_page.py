@@ -13,6 +13,8 @@ from mmconnect.store import kept_back, links
 from mmconnect.store.kept_back import Reason
 from mmconnect.store.links import Link, LinkState
 
+DAY = 86_400_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPage:
@@ -38,6 +40,12 @@ class LinkPage:
                 f"It is no longer at {self.state.moved_from} but at {self.link.url}, and is fetched"
                 " from there. A DHCP reservation in the router gives it a fixed address."
             )
+        if (until := self._unrenewed(now)) is not None:
+            found.append(
+                f"The token for fetching ends on {output.local(until)}, and the phone does"
+                " not renew it. Sign in again: `mmconnect device link"
+                f" {self.link.device_id} --phone-password …`"
+            )
         if (push := self.push) is not None:
             found += _of_push(push, now)
         if total := sum(self.kept.values()):
@@ -47,6 +55,13 @@ class LinkPage:
                 f" history {self.link.device_id}` shows them, sends these too, or leaves them."
             )
         return found
+
+    def _unrenewed(self, now: int) -> int | None:
+        """When the token ends (UTC ms), if it should have been renewed a day ago or earlier."""
+        made, ends = self.state.token_made_at, self.state.token_ends_at
+        if made is None or ends is None or now < made + (ends - made) // 2 + DAY:
+            return None
+        return ends
 
     def as_json(self) -> dict[str, Any]:
         """As `device show` gives it."""

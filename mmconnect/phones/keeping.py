@@ -6,7 +6,8 @@ History, what came before a restored backup, and rows that cannot be read. Knows
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from mmconnect.domain.clock import Clock
@@ -17,11 +18,12 @@ from mmconnect.phones.arrived import message_of
 from mmconnect.phones.dedupe import Way, keys
 from mmconnect.phones.fanout import plan
 from mmconnect.phones.push import IncomingText
-from mmconnect.store import kept_back, messages
+from mmconnect.store import events, kept_back, messages
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
 from mmconnect.store.kept_back import Reason
 from mmconnect.store.messages import Keys, NewMessage, Taken
+from mmconnect.webhook.events import device_unrecognised
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +37,12 @@ Fetched = tuple[IncomingText, bytes]
 class Keeping:
     """Keeps what does not go out."""
 
-    def __init__(self, database: Database, look: Look, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, database: Database, look: Look, clock: Clock, ids: Ids, wake: Callable[[], None]
+    ) -> None:
+        """`wake` is called when there are new deliveries."""
         self._database, self._look, self._clock, self._ids = database, look, clock, ids
+        self._wake = wake
 
     async def keep_back(
         self, device: Device, rows: Sequence[Fetched], reason: Reason
@@ -79,12 +85,23 @@ class Keeping:
             raw_headers=None,
             note=f"a row of the phone's inbox: {why}",
         )
-        if not (await self._database.write(lambda db: messages.take(db, new))).duplicate:
+        configuration = self._look()
+
+        def write(db: sqlite3.Connection) -> tuple[bool, int]:
+            if messages.take(db, new).duplicate:
+                return False, 0
+            event = device_unrecognised(device, new.message.id)
+            return True, events.tell(db, configuration, self._ids, new.message.received_at, event)
+
+        fresh, told = await self._database.write(write)
+        if fresh:
             log.warning(
                 "A row of the inbox of %s was not understood; it is kept as %s",
                 device.name,
                 new.message.id,
             )
+        if told:
+            self._wake()
 
 
 def key_of(device: Device, text: IncomingText) -> bytes | None:

@@ -75,7 +75,7 @@ async def phone_side(
         Tools(
             database=database,
             intake=intake,
-            keeping=Keeping(database, watch.look, clock, ids),
+            keeping=Keeping(database, watch.look, clock, ids, outlet.wake),
             presences=presences,
             look=watch.look,
             refresh=watch.refresh,

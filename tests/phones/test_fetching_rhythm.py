@@ -54,7 +54,7 @@ async def asked(directory: Path) -> AsyncIterator[tuple[SmsGatePhone, FakeClock,
                 tools = Tools(
                     database=box.database,
                     intake=box.intake,
-                    keeping=Keeping(box.database, box.watch.look, clock, box.ids),
+                    keeping=Keeping(box.database, box.watch.look, clock, box.ids, lambda: None),
                     presences=box.presences,
                     look=box.watch.look,
                     refresh=box.watch.refresh,

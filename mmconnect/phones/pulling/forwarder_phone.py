@@ -75,8 +75,8 @@ class ForwarderPhone:
         except Refused as why:
             self._reached = False
             await self._in_trouble(
-                f"SmsForwarder's server refuses: {why}. Compare the sign secret, and switch on the"
-                " API “query SMS” in the app"
+                f"SmsForwarder's server refuses: {why}. Compare the sign secret, switch on the API"
+                " “query SMS” in the app, and see that phone and this machine tell the same time"
             )
             return LONGEST_WAIT
         except StoreUnavailable:

@@ -39,6 +39,8 @@ TELL_EVERY = 15.0
 SEARCH_AFTER, SEARCH_EVERY = 3, 10
 """Tries without an answer before it is looked for where its pushes came from; and again."""
 SAVE_EVERY = 600.0
+RENEW_EVERY = 3600.0
+"""Seconds between two tries to renew a token: one that is refused has half its life left."""
 MISSED = 3_600_000
 """Milliseconds before the last look from which the app is asked for texts that it missed."""
 
@@ -57,6 +59,7 @@ class SmsGatePhone:
         self._failures = 0
         self._failing_since = 0.0
         self._health_at = self._asked_at = self._told_at = self._saved_at = -SAVE_EVERY
+        self._renewed_at = -RENEW_EVERY
         self._own_push_at: float | None = None
         self._pushed: set[bool] = set()
         """How our own webhooks have come since the phone was told of them: True is by HTTPS."""
@@ -173,6 +176,9 @@ class SmsGatePhone:
             return
         if not past_half_life(state.token_made_at, state.token_ends_at, now):
             return
+        if self._tools.clock.monotonic() - self._renewed_at < RENEW_EVERY:
+            return
+        self._renewed_at = self._tools.clock.monotonic()
         tokens = await self._gate.renew(self._access(), state.refresh_token, self._version)
         self._state = await self._update(
             access_token=tokens.access,
