@@ -167,7 +167,7 @@ def test_it_is_told_once_and_again_only_when_something_changes(
         service.stop()
         service.start("--phone-listen", f"127.0.0.1:{_port(added)}")
         looks = len(phone.requests)
-        until(lambda: len(phone.requests) > looks + 25, "it is read again", 30)
+        until(lambda: len(phone.requests) > looks + 20, "it is read again", 30)
         again = [a for a in phone.requests if a.method in ("PATCH", "POST", "DELETE")]
         changes = [a for a in again[len(written) :] if a.path != "/inbox/refresh"]
         assert changes == []
