@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from urllib.parse import urlencode
 
@@ -73,14 +73,14 @@ class Intake:
         self.on_heard: Callable[[str, bool], None] = lambda device_id, text: None
         """Called when something of a device was understood and stored; `text`: a text."""
 
-    async def take(
+    def take(
         self,
         device: Device,
         push: Push,
         texts: Sequence[IncomingText],
         window: int,
         odd: Sequence[Odd] = (),
-    ) -> list[Taken]:
+    ) -> Awaitable[list[Taken]]:
         """Store the texts of one push and start their deliveries; returns after the commit.
 
         `window`: seconds within which the same body counts as seen, where a push carries neither
@@ -89,7 +89,7 @@ class Intake:
         """
         way = Way.PUSHED if device.id in self._look().links else Way.ONLY
         came = _Came(headers=kept_headers(push), window=window, way=way)
-        return await self._take(device, [(text, push.body) for text in texts], came, odd)
+        return self._take(device, [(text, push.body) for text in texts], came, odd)
 
     async def take_fetched(
         self, device: Device, rows: Sequence[tuple[IncomingText, bytes]]
@@ -112,25 +112,29 @@ class Intake:
         texts = [text for text, _ in rows]
         try:
             writes = [self._write(device, text, raw, came, now, plans) for text, raw in rows]
-            news = [self._part(device, one, came.headers, now) for one in odd]
+            news = [self._part(device, one, came.headers, now) for one in odd] if odd else ()
         except BaseException:
             self._settle(plans, set())
             raise
+        told: list[int | None] = []
 
-        asides = [self._keeping(device, one) for one in news]
+        def write(db: sqlite3.Connection) -> list[Taken]:
+            taken = [one(db) for one in writes]
+            if news:
+                told[:] = [self._keeping(device, one)(db) for one in news]
+            return taken
 
-        def write(db: sqlite3.Connection) -> tuple[list[Taken], list[int | None]]:
-            return [one(db) for one in writes], [one(db) for one in asides]
-
-        taken, told = await self._database.submit(
+        taken = await self._database.submit(
             write,
-            then=lambda done, error: self._after(done and done[0], plans, texts),
-            heavy=sum(len(raw) for _, raw in rows) > LARGE,
+            then=lambda taken, error: self._after(taken, plans, texts),
+            heavy=len(rows) > 1 or len(rows[0][1]) > LARGE if rows else True,
         )
-        self._put_aside(device, [(one.message.id, n) for one, n in zip(news, told, strict=True)])
-        fetched = came.way is Way.FETCHED
-        if not all(one.duplicate and fetched for one in taken):
-            self.on_heard(device.id, True)  # an inbox is read again and again
+        if news:
+            parts = zip(news, told, strict=True)
+            self._put_aside(device, [(one.message.id, made) for one, made in parts])
+        # an inbox is read again and again
+        if came.way is not Way.FETCHED or not all(one.duplicate for one in taken):
+            self.on_heard(device.id, True)
         for one in taken:
             if one.reused_id:
                 log.warning(

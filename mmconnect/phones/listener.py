@@ -96,6 +96,9 @@ class Listener:
     async def _answer(self, request: Request) -> Answer:
         path = request.url.path
         if path == tokens.PATH or path.startswith(tokens.PATH + "/"):
+            entry = self._entrance.known(request)
+            if entry is not None and request.method == "POST":  # what nearly all are
+                return await self._push(request, entry)
             return await self._in(request)
         if path == "/healthz":
             return answers.text(200, "ok\n")

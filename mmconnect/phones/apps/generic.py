@@ -104,6 +104,8 @@ def _layers(outer: Fields) -> Iterator[Fields]:
 
 def _check_cases(fields: Fields) -> None:
     """Refuse `From` beside `from`: one of them may be words of a text. Raises Unreadable."""
+    if len({name.casefold() for name in fields}) == len(fields):  # nearly always
+        return
     seen: dict[str, str] = {}
     for name in fields:
         folded = name.casefold()
