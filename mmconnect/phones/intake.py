@@ -127,7 +127,7 @@ class Intake:
         taken = await self._database.submit(
             write,
             then=lambda taken, error: self._after(taken, plans, texts),
-            heavy=len(rows) > 1 or len(rows[0][1]) > LARGE if rows else True,
+            heavy=len(rows) > 1 or any(len(raw) > LARGE for _, raw in rows),
         )
         if news:
             parts = zip(news, told, strict=True)
