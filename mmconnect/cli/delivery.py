@@ -7,8 +7,9 @@ import time
 from collections.abc import Sequence
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, replay, shown
+from mmconnect.cli import output, replay
 from mmconnect.cli.instants import instant
+from mmconnect.desk import shown
 from mmconnect.domain.errors import NotFound, UsageError
 from mmconnect.domain.models import Delivery, DeliveryState, EndpointState
 from mmconnect.store import deliveries, endpoints

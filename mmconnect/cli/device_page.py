@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmconnect.cli import device_link_page, output, reached, shown
+from mmconnect.cli import device_link_page, output, reached
 from mmconnect.cli.device_link_page import LinkPage
+from mmconnect.desk import shown
 from mmconnect.domain.clock import SystemClock, iso
 from mmconnect.domain.models import Device
 from mmconnect.phones import versions

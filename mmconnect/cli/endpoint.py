@@ -13,9 +13,9 @@ from mmconnect.cli import (
     endpoint_state,
     output,
     reach,
-    shown,
 )
 from mmconnect.cli import open as opening
+from mmconnect.desk import shown
 from mmconnect.domain.errors import Refused, UsageError
 from mmconnect.domain.ids import ENDPOINT, RULE
 from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from mmconnect.cli import endpoint_routing, output, shown
+from mmconnect.cli import endpoint_routing, output
 from mmconnect.cli import open as opening
+from mmconnect.desk import shown
 from mmconnect.domain.clock import parse_duration
 from mmconnect.domain.errors import Refused, UsageError
 from mmconnect.domain.models import Endpoint, Numbers

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, shown
+from mmconnect.cli import output
 from mmconnect.cli.instants import instant
+from mmconnect.desk import shown
 from mmconnect.domain.errors import Refused
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import deliveries, endpoints, outbox

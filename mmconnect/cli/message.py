@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from mmconnect.cli import erase, output, sending, shown
+from mmconnect.cli import erase, output, sending
 from mmconnect.cli import open as opening
 from mmconnect.cli.simulated import as_pushed
+from mmconnect.desk import shown
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Device, Kind
 from mmconnect.service.lock import running

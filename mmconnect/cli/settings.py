@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output, reach, shown
+from mmconnect.cli import output, reach
+from mmconnect.desk import shown
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.numbers import is_country
 from mmconnect.store import alerts, preferences, settings

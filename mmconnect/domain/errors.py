@@ -2,6 +2,7 @@
 
 MmconnectError
 ├── UsageError            exit 2: the command or option was not understood
+├── Invalid               values that cannot be, each with its place and a sentence
 ├── ConfigError           an option has an invalid value
 ├── DataDirError          the data directory cannot be used
 │   └── AlreadyRunning    another mmconnect holds it
@@ -13,6 +14,8 @@ MmconnectError
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 
 class MmconnectError(Exception):
@@ -28,6 +31,24 @@ class UsageError(MmconnectError):
     """The command was not understood."""
 
     exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issue:
+    """What is wrong with one value."""
+
+    path: str
+    """The value's name, camelCase as in the REST API; a part of it as `routing.texts.0`."""
+    message: str
+    """A sentence that says what can be."""
+
+
+class Invalid(MmconnectError):
+    """Values that cannot be."""
+
+    def __init__(self, *issues: Issue) -> None:
+        super().__init__(". ".join(issue.message.rstrip(".") for issue in issues))
+        self.issues = issues
 
 
 class ConfigError(MmconnectError):

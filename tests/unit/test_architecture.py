@@ -23,6 +23,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"store", "config"}),
     frozenset({"web"}),
     frozenset({"phones", "delivery"}),
+    frozenset({"desk"}),
     frozenset({"admin", "api"}),
     frozenset({"service"}),
     frozenset({"cli"}),
