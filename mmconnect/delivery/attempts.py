@@ -77,6 +77,7 @@ class Attempts:
             now=self._clock.now(),
             jitter=self._jitter(),
             note=sent.remark,
+            request=sent.request,
         )
 
     async def record(

@@ -37,10 +37,12 @@ def landing(
     now: int,
     jitter: float,
     note: str | None = None,
+    request: str | None = None,
 ) -> Landing:
     """Judge an answer by the contract's outcome rules and the endpoint's schedule.
 
-    `note` is what else the attempt's record says, whatever came of it.
+    `note` is what else the attempt's record says, whatever came of it; `request` what it keeps of
+    what was sent.
     """
     if answer.trouble is not None:
         judged = outcome.judge_trouble(answer.trouble, answer.detail)
@@ -59,6 +61,7 @@ def landing(
         response_body=answer.body,
         probe=flight.probe,
         note=note,
+        request=request,
     )
     if judged.result is OutcomeClass.DELIVERED:
         return Landing(

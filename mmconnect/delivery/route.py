@@ -59,6 +59,8 @@ class Route:
     port: int
     ca: str | None
     plain_http: bool
+    url: str
+    """Where that is, in ASCII and without name and password."""
     start: str
     """The request up to the value of Content-Length."""
     authorization: str | None
@@ -109,6 +111,7 @@ def route(way: Way) -> Route:
         port=port,
         ca=way.ca,
         plain_http=way.plain_http,
+        url=f"{url.scheme}://{shown}{target}",
         start=f"POST {target} HTTP/1.1\r\nHost: {shown}\r\nUser-Agent: {USER_AGENT}\r\n"
         "Content-Type: application/json\r\nContent-Length: ",
         authorization=authorization,

@@ -13,11 +13,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Literal
 
+from mmconnect import __version__
+from mmconnect.delivery.route import Unsendable, route
 from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Endpoint, Flight
 from mmconnect.domain.values import value_type
-from mmconnect.webhook import signing
+from mmconnect.webhook import as_sent, signing
 from mmconnect.webhook.headers import is_ours
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,8 @@ class Sent:
     new signature, the old one, or none (`endpoint check` finds out)."""
     remark: str | None = None
     """For the attempt's record and the log, whatever came of it."""
+    request: str | None = None
+    """What only this attempt knows of its request (webhook.as_sent); None: nothing can be sent."""
 
 
 async def send_signed(
@@ -50,10 +54,14 @@ async def send_signed(
     the clock; else no secret ends.
     """
     headers = sign(endpoint, flight, now, trusted=trusted)
+    place = _place(endpoint.url, endpoint.headers)
+    request = None if place is None else as_sent.note(headers, place)
     answer = await _post(sender, endpoint, headers, flight.body)
     previous = headers.get(signing.PREVIOUS_SIGNATURE)
     if answer.status not in NOT_ACCEPTED or previous is None:
-        return Sent(answer=answer)
+        return Sent(answer=answer, request=request)
+    if request is not None:
+        request = as_sent.repeated(request)
     headers[signing.SIGNATURE] = previous
     headers[signing.HOSTED_SIGNATURE] = "sha256=" + previous
     second = await _post(sender, endpoint, headers, flight.body)
@@ -62,10 +70,11 @@ async def send_signed(
         return Sent(
             answer=replace(answer, duration_ms=took),
             remark="The receiver accepts neither the current secret nor the previous one",
+            request=request,
         )
     if second.status is None or not 200 <= second.status < 300:
         remark = f"It answered {answer.status} to the current secret, and this to the previous one"
-        return Sent(answer=replace(second, duration_ms=took), remark=remark)
+        return Sent(answer=replace(second, duration_ms=took), remark=remark, request=request)
     ends = signing.valid(endpoint.secrets, now, trusted=trusted)[1].expires_at
     remark = (
         f"The receiver knows only the previous secret, which ends at {iso(ends or now)}: give it"
@@ -74,7 +83,9 @@ async def send_signed(
     if _told.get(endpoint.id) != ends:  # once a rotation, not with every text
         _told[endpoint.id] = ends
         log.warning("Endpoint %s: %s", endpoint.name, remark)
-    return Sent(answer=replace(second, duration_ms=took), known="previous", remark=remark)
+    return Sent(
+        answer=replace(second, duration_ms=took), known="previous", remark=remark, request=request
+    )
 
 
 _told: dict[str, int | None] = {}
@@ -101,6 +112,19 @@ def sign(endpoint: Endpoint, flight: Flight, now: int, *, trusted: bool = True) 
 def _owners(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     """The owner's own headers, without any that is ours."""
     return {name: value for name, value in headers if not is_ours(name)}
+
+
+@lru_cache(maxsize=256)
+def _place(url: str, headers: tuple[tuple[str, str], ...]) -> str | None:
+    """What an endpoint's requests have in common, for the record; None for an unusable URL."""
+    try:
+        there = route(Way(url=url))
+    except Unsendable:
+        return None
+    own = list(_owners(headers))
+    if there.authorization is not None and "authorization" not in {n.lower() for n in own}:
+        own.append("Authorization")
+    return as_sent.place(__version__, there.url, own)
 
 
 async def _post(sender: Sender, endpoint: Endpoint, headers: dict[str, str], body: bytes) -> Answer:

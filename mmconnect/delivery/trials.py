@@ -100,7 +100,14 @@ class Trials:
         sent = await send_signed(self._sender, endpoint, flight, started_at)
         now, told = self._clock.now(), sent.remark or note
         landed = landing(
-            endpoint, flight, sent.answer, started_at=started_at, now=now, jitter=0.0, note=told
+            endpoint,
+            flight,
+            sent.answer,
+            started_at=started_at,
+            now=now,
+            jitter=0.0,
+            note=told,
+            request=sent.request,
         )
         recorded = await self._write(lambda db: self._record(db, endpoint, landed, now))
         return Trial(flight=flight, delivery=recorded, attempt=landed.attempt, sent=sent)

@@ -10,10 +10,9 @@ from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Attempt, Condition, Delivery, Device, Endpoint, Routing
 from mmconnect.store.devices import Presence
 from mmconnect.store.messages import StoredMessage
-from mmconnect.webhook import schedule, trust
+from mmconnect.webhook import headers, schedule, trust
 
-MASKED = "***"
-"""What stands for the values of an endpoint's own headers, which may be secret."""
+MASKED = headers.MASKED
 
 
 def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:

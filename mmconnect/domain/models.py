@@ -292,3 +292,5 @@ class Attempt:
     """When the last of such a row began."""
     note: str | None = None
     """What else is worth knowing, also of a success: which secret the receiver knows, say."""
+    request: str | None = field(default=None, repr=False)
+    """What only this attempt knows of its request, the last one's of a row (webhook.as_sent)."""

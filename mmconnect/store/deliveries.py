@@ -15,6 +15,11 @@ _COLUMNS = (
     " created_at, renewed_at, finished_at, note"
 )
 
+_OF_ATTEMPT = (
+    "delivery_id, number, started_at, duration_ms, outcome, status, error, address,"
+    " response_headers, response_body, probe, count, last_at, note, request"
+)
+
 
 def get(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     """One delivery, or None."""
@@ -62,12 +67,29 @@ def latest(
 def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
     """The attempts of a delivery, first to last."""
     rows = db.execute(
-        "SELECT delivery_id, number, started_at, duration_ms, outcome, status, error, address,"
-        " response_headers, response_body, probe, count, last_at, note FROM attempts"
-        " WHERE delivery_id = ? ORDER BY number",
+        f"SELECT {_OF_ATTEMPT} FROM attempts WHERE delivery_id = ? ORDER BY number",
         (delivery_id,),
     )
     return [_attempt(row) for row in rows]
+
+
+def attempt(db: sqlite3.Connection, delivery_id: str, number: int) -> Attempt | None:
+    """One attempt, or None."""
+    row = db.execute(
+        f"SELECT {_OF_ATTEMPT} FROM attempts WHERE delivery_id = ? AND number = ?",
+        (delivery_id, number),
+    ).fetchone()
+    return None if row is None else _attempt(row)
+
+
+def body(db: sqlite3.Connection, delivery_id: str) -> bytes | None:
+    """What each attempt of a delivery sends; None when the text was wiped."""
+    row = db.execute(
+        "SELECT coalesce(d.payload, m.payload) FROM deliveries d"
+        " JOIN messages m ON m.id = d.message_id WHERE d.id = ?",
+        (delivery_id,),
+    ).fetchone()
+    return None if row is None or row[0] is None else bytes(row[0])
 
 
 def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
@@ -227,4 +249,5 @@ def _attempt(row: Row) -> Attempt:
         count=row[11],
         last_at=row[12],
         note=row[13],
+        request=row[14],
     )

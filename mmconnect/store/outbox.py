@@ -112,7 +112,7 @@ def _joined(db: sqlite3.Connection, attempt: Attempt) -> bool:
     return bool(
         db.execute(
             "UPDATE attempts SET count = count + 1, last_at = ?, duration_ms = ?, status = ?,"
-            " error = ?, address = ?, response_headers = ?, response_body = ?"
+            " error = ?, address = ?, response_headers = ?, response_body = ?, request = ?"
             " WHERE delivery_id = ? AND probe AND outcome = 'not_reached'"
             " AND number = (SELECT max(number) FROM attempts WHERE delivery_id = ?)",
             (
@@ -123,6 +123,7 @@ def _joined(db: sqlite3.Connection, attempt: Attempt) -> bool:
                 attempt.address,
                 attempt.response_headers,
                 attempt.response_body,
+                attempt.request,
                 attempt.delivery_id,
                 attempt.delivery_id,
             ),
@@ -134,8 +135,8 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
     """The attempt's own row."""
     db.execute(
         "INSERT OR REPLACE INTO attempts (delivery_id, number, started_at, duration_ms, outcome,"
-        " status, error, address, response_headers, response_body, probe, note)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        " status, error, address, response_headers, response_body, probe, note,"
+        " request) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             attempt.delivery_id,
             attempt.number,
@@ -149,6 +150,7 @@ def record(db: sqlite3.Connection, attempt: Attempt) -> None:
             attempt.response_body,
             int(attempt.probe),
             attempt.note,
+            attempt.request,
         ),
     )
 

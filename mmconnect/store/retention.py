@@ -111,9 +111,9 @@ def old_attempts(db: sqlite3.Connection, before: int, after_id: str, limit: int)
     """Finished deliveries of which attempts can go that were made `before` (UTC ms)."""
     rows = db.execute(
         "SELECT d.id, d.state NOT IN ('pending', 'in_flight') AND EXISTS"
-        f" (SELECT 1 FROM attempts a WHERE {_OLD_ATTEMPT} AND (a.response_headers IS NOT NULL"
-        " OR a.response_body IS NOT NULL OR EXISTS (SELECT 1 FROM attempts l"
-        " WHERE l.delivery_id = d.id AND l.number > a.number)))"
+        f" (SELECT 1 FROM attempts a WHERE {_OLD_ATTEMPT} AND (a.request IS NOT NULL"
+        " OR a.response_headers IS NOT NULL OR a.response_body IS NOT NULL"
+        " OR EXISTS (SELECT 1 FROM attempts l WHERE l.delivery_id = d.id AND l.number > a.number)))"
         " FROM deliveries d WHERE d.id > ?3 AND d.id < ?4 ORDER BY d.id LIMIT ?5",
         (before, PLAUSIBLE, after_id, first_at(DELIVERY, before), limit),
     ).fetchall()
@@ -139,9 +139,9 @@ def prune_attempts(db: sqlite3.Connection, delivery_ids: Sequence[str], before: 
             values,
         ).rowcount
         count += db.execute(
-            "UPDATE attempts SET response_headers = NULL, response_body = NULL"
-            f" WHERE delivery_id = ?3 AND number IN ({which})"
-            " AND (response_headers IS NOT NULL OR response_body IS NOT NULL)",
+            "UPDATE attempts SET request = NULL, response_headers = NULL, response_body = NULL"
+            f" WHERE delivery_id = ?3 AND number IN ({which}) AND (request IS NOT NULL"
+            " OR response_headers IS NOT NULL OR response_body IS NOT NULL)",
             values,
         ).rowcount
     return count

@@ -50,6 +50,9 @@ FIXED = frozenset(
 )
 """What every POST has, and what belongs to HTTP: framing, the connection, the answer's form."""
 
+MASKED = "***"
+"""What stands for the values of an endpoint's own headers, which may be secret."""
+
 Headers = Sequence[tuple[str, str]]
 
 

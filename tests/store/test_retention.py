@@ -224,9 +224,9 @@ def test_of_a_finished_delivery_only_the_last_attempt_stays_without_its_excerpt(
             for number in (1, 2, 3):
                 outbox.record(
                     house.db,
-                    attempt(
-                        one, number, started_at=NOW - 40 * DAY, response_body="quoted", error="why"
-                    ),
+                    attempt(one, number, started_at=NOW - 40 * DAY, request="noted", error="why")
+                    if number == 3
+                    else attempt(one, number, started_at=NOW - 40 * DAY, response_body="quoted"),
                 )
         outbox.record(house.db, attempt(done, 4, started_at=NOW, response_body="new"))
         house.db.execute("DELETE FROM attempts WHERE number = 4")
@@ -236,9 +236,9 @@ def test_of_a_finished_delivery_only_the_last_attempt_stays_without_its_excerpt(
     with transaction(house.db):
         assert retention.prune_attempts(house.db, found.old, before) == 3
     rows = house.db.execute(
-        "SELECT number, error, response_body FROM attempts WHERE delivery_id = ?", (done,)
+        "SELECT number, error, request, response_body FROM attempts WHERE delivery_id = ?", (done,)
     ).fetchall()
-    assert rows == [(3, "why", None)]
+    assert rows == [(3, "why", None, None)]
     assert len(left(house.db, "attempts", "number")) == 4
     assert retention.old_attempts(house.db, before, "", 10).old == []
 
