@@ -1,118 +1,64 @@
-"""The admin listener: probes for machines, and a plain status page for people.
-
-Tells nobody who asks more than that mmconnect is here and whether it is well.
-"""
+"""The admin site put together: middlewares, routes, static files, and the API beside them."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 
-import jinja2
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
-from mmconnect import __version__, paths
-from mmconnect.admin.secure import SECURE, Secure, certificate, lead_to_https
-from mmconnect.admin.status import Status
-from mmconnect.web.forwarded import asked_from_here
-from mmconnect.web.markup import with_code
+from mmconnect import paths
+from mmconnect.admin.context import DESK
+from mmconnect.admin.errors import told_errors
+from mmconnect.admin.flash import FLASHES, Flashes
+from mmconnect.admin.probes import SCRAPE
+from mmconnect.admin.render import TEMPLATES, environment
+from mmconnect.admin.routes import ROUTES
+from mmconnect.admin.secure import SECURE, Secure, lead_to_https
+from mmconnect.desk.desk import Desk
 
-log = logging.getLogger(__name__)
-
-STATUS = web.AppKey("status", Status)
-SCRAPE: web.AppKey[Callable[[], Awaitable[bytes]]] = web.AppKey("scrape")
-TEMPLATES = web.AppKey("templates", jinja2.Environment)
-
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-"""Prometheus' text format."""
+LARGEST_FORM = 256 * 1024
+"""Bytes that a form may have: a pasted sample of a push is the largest."""
 
 _SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; frame-ancestors 'none';"
-    " base-uri 'none'; form-action 'none'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self';"
+    " img-src 'self'; connect-src 'self'; form-action 'self'; frame-ancestors 'none';"
+    " base-uri 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cache-Control": "no-store",
     "Server": "mmconnect",
 }
 
 
 def make_site(
-    status: Status, scrape: Callable[[], Awaitable[bytes]], secure: Secure | None = None
+    desk: Desk,
+    scrape: Callable[[], Awaitable[bytes]],
+    secure: Secure | None = None,
+    api: web.Application | None = None,
 ) -> web.Application:
-    """The application behind the admin address; `scrape` gives the metrics as text."""
-    app = web.Application(middlewares=[_told_errors, lead_to_https])
+    """The application behind the admin address.
+
+    `scrape` gives the metrics as text; `api` is what answers below /v1, with its own keys.
+    """
+    app = web.Application(middlewares=[told_errors, lead_to_https], client_max_size=LARGEST_FORM)
     app[SECURE] = secure or Secure()
-    app[STATUS] = status
+    app[DESK] = desk
     app[SCRAPE] = scrape
-    app[TEMPLATES] = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    app[TEMPLATES].filters["with_code"] = with_code
-    app.add_routes(
-        [
-            web.get("/", _page),
-            web.get("/healthz", _health),
-            web.get("/readyz", _ready),
-            web.get("/metrics", _metrics),
-            web.get("/ca.crt", certificate),
-            web.static("/static", paths.resource_root() / "static"),
-        ]
-    )
+    app[FLASHES] = Flashes()
+    app[TEMPLATES] = environment()
+    app.add_routes(ROUTES)
+    app.router.add_static("/static", paths.resource_root() / "static")
+    if api is not None:
+        app.add_subapp("/v1", api)
     app.on_response_prepare.append(_secure)
     return app
 
 
-@web.middleware
-async def _told_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """An error of ours is logged without the request, and answered in a sentence."""
-    try:
-        return await handler(request)
-    except web.HTTPException:
-        raise
-    except Exception:
-        log.exception("A page failed")
-        return web.Response(status=500, text="Something went wrong; the log says what.\n")
-
-
-async def _health(request: web.Request) -> web.Response:
-    return web.Response(text="ok\n")
-
-
-async def _ready(request: web.Request) -> web.Response:
-    ready = await request.app[STATUS].ready()
-    return web.json_response(
-        {"ready": not ready.problems, "problems": ready.problems},
-        status=503 if ready.problems else 200,
-    )
-
-
-async def _metrics(request: web.Request) -> web.Response:
-    if not asked_from_here(request.remote, request.headers):
-        return web.Response(
-            status=401,
-            text="Metrics are told to this machine alone: ask http://127.0.0.1 on it, without a"
-            " proxy in between.\n",
-        )
-    body = await request.app[SCRAPE]()
-    return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
-
-
-async def _page(request: web.Request) -> web.Response:
-    status = request.app[STATUS]
-    page = request.app[TEMPLATES].get_template("status.html")
-    html = page.render(
-        version=__version__,
-        problems=(await status.ready()).problems,
-        idle=status.idle,
-        warnings=status.warnings,
-        devices=status.devices,
-        endpoints=status.endpoints,
-    )
-    return web.Response(text=html, content_type="text/html")
-
-
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(_SECURITY)
+    for name, value in _SECURITY.items():
+        if name not in response.headers or name in ("Server", "Content-Security-Policy"):
+            response.headers[name] = value

@@ -19,7 +19,6 @@ from pathlib import Path
 from aiohttp import web
 
 from mmconnect.admin.secure import Secure
-from mmconnect.admin.site import make_site
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.dispatcher import Dispatcher
@@ -34,6 +33,7 @@ from mmconnect.phones.intake import Intake
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
+from mmconnect.service.admin_side import admin_side
 from mmconnect.service.lock import Lock
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.phone_side import phone_side
@@ -186,12 +186,24 @@ async def _run(
         stack.push_async_callback(dispatcher.stop)
 
         keeper = Keeper(directory, brought(options), oversight.warnings, clock, trusted)
+        site = admin_side(
+            database,
+            watch,
+            clock,
+            ids,
+            directory,
+            dispatcher=dispatcher,
+            sender=sender,
+            phones=side,
+            presences=presences,
+            oversight=oversight,
+            where=where,
+            rule=egress.rule,
+            listeners=lambda: https.listeners,
+            secure=Secure(port=lambda: https.admin_port, authority=lambda: keeper.authority),
+        )
         admin = web.AppRunner(
-            make_site(
-                oversight.status,
-                oversight.metrics.scrape,
-                Secure(port=lambda: https.admin_port, authority=lambda: keeper.authority),
-            ),
+            site,
             access_log=None,
             logger=discreet_log(),
             shutdown_timeout=2.0,

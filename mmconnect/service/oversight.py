@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmconnect.admin.status import STALL_COUNTS, Status, Vitals
 from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.desk.status import STALL_COUNTS, Status, Vitals
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids

@@ -38,6 +38,7 @@ class PhoneSide:
     listener: Listener
     pulls: Pulls
     """Its run() has to go on for ever."""
+    pairings: Pairings
 
 
 async def phone_side(
@@ -97,4 +98,4 @@ async def phone_side(
         sites,
         pushed=pulls.pushed,
     )
-    return PhoneSide(intake=intake, listener=listener, pulls=pulls)
+    return PhoneSide(intake=intake, listener=listener, pulls=pulls, pairings=pairings)

@@ -10,16 +10,13 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
-from mmconnect.admin.status import Status, Vitals
 from mmconnect.web.https import location
-from tests.admin.test_site import scraped
+from tests.support.desk import desk_of, scraped
 from tests.support.inprocess import Appliance, appliance
 
 
 def site(box: Appliance, secure: Secure | None) -> web.Application:
-    vitals = Vitals(last_turn=lambda: box.dispatcher.last_turn)
-    status = Status(box.database, vitals, box.watch.look, box.clock, box.directory)
-    return make_site(status, scraped, secure)
+    return make_site(desk_of(box), scraped, secure)
 
 
 @pytest.mark.parametrize(

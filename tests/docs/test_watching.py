@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mmconnect.admin import status
 from mmconnect.delivery.journal import Journal
+from mmconnect.desk import status
 from mmconnect.domain.facts import FACTS
 from mmconnect.service import warnings
 from mmconnect.service.logs import set_up

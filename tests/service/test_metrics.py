@@ -11,12 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from mmconnect import __version__
-from mmconnect.admin.site import make_site
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.models import EndpointState
 from mmconnect.phones.urls import Bases
@@ -29,6 +27,7 @@ from mmconnect.store.connection import FILE
 from mmconnect.web.forwarded import asked_from_here
 from tests.phones.test_mms import announced as announced_mms
 from tests.phones.test_mms import downloaded as downloaded_mms
+from tests.support.desk import admin_of, desk_of
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import answer, free_port, receiver
@@ -73,14 +72,10 @@ async def scraped(box: Appliance) -> AsyncIterator[Scraped]:
         box.presences,
         lambda: Bases(http=()),
     )
-    site = make_site(oversight.status, oversight.metrics.scrape)
-    runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield Scraped(box, runner.addresses[0][1], oversight)
-    finally:
-        await runner.cleanup()
+    async with admin_of(
+        desk_of(box, status=oversight.status), None, oversight.metrics.scrape
+    ) as port:
+        yield Scraped(box, port, oversight)
 
 
 def of(samples: Samples, name: str, /, **labels: str) -> float | None:

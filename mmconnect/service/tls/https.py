@@ -18,6 +18,7 @@ from aiohttp import web
 
 from mmconnect import __version__
 from mmconnect.config import Listen, Settings
+from mmconnect.desk.desk import Listeners
 from mmconnect.domain.errors import ConfigError
 from mmconnect.service.addresses import reachable
 from mmconnect.service.lock import Running
@@ -95,6 +96,16 @@ class Https:
             phone_tls=self.phone_side,
             admin_tls=self.admin_side,
             certificate=str(brought) if brought else None,
+        )
+
+    @property
+    def listeners(self) -> Listeners:
+        """The same for the pages."""
+        return Listeners(
+            admin=tuple(self.admin_plain),
+            admin_tls=tuple(self.admin_side),
+            phone=tuple(self.phones_plain),
+            phone_tls=tuple(self.phone_side),
         )
 
     async def start(self) -> None:

@@ -1,0 +1,71 @@
+"""A form as a browser sends it, and what was wrong with it, to be shown beside its fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+from multidict import MultiDict, MultiDictProxy
+
+from mmconnect.domain.errors import Invalid, Issue
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What was typed; names as in the page, each value as text without blanks around it."""
+
+    values: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
+
+    def get(self, name: str, default: str = "") -> str:
+        """One value."""
+        return self.values.get(name, default)
+
+    def all(self, name: str) -> list[str]:
+        """Every value of that name: of checkboxes, and of rows."""
+        return self.values.getall(name, [])
+
+    def on(self, name: str) -> bool:
+        """Whether a checkbox was ticked."""
+        return name in self.values
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.values
+
+
+async def read(request: web.Request) -> Form:
+    """The form that a request carries. Raises Invalid when it is none, or holds a file."""
+    try:
+        posted = await request.post()
+    except ValueError as error:
+        raise Invalid(Issue(path="", message="This form could not be read")) from error
+    values: MultiDict[str] = MultiDict()
+    for name, value in posted.items():
+        if not isinstance(value, str):
+            raise Invalid(Issue(path=name, message="A file is not wanted here"))
+        values.add(name, value.replace("\r\n", "\n").strip())
+    return Form(MultiDictProxy(values))
+
+
+def wrong(error: Invalid) -> dict[str, str]:
+    """By field, what is wrong with it; the macros of the templates take it as `wrong`."""
+    told: dict[str, str] = {}
+    for issue in error.issues:
+        told[issue.path] = (
+            f"{told[issue.path]} {issue.message}" if issue.path in told else issue.message
+        )
+    return told
+
+
+def filled(**values: Any) -> Form:
+    """A form as it would be with these values, to begin a page with."""
+    made: MultiDict[str] = MultiDict()
+    for name, value in values.items():
+        if isinstance(value, (list, tuple, set, frozenset)):
+            for one in value:
+                made.add(name, str(one))
+        elif value is True:
+            made.add(name, "on")
+        elif value is not None and value is not False:
+            made.add(name, str(value))
+    return Form(MultiDictProxy(made))

@@ -1,0 +1,16 @@
+"""Every page and what it is called: the map of the site."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from mmconnect.admin import probes
+from mmconnect.admin.pages import patterns, status
+from mmconnect.admin.secure import certificate
+
+ROUTES: tuple[web.RouteDef, ...] = (
+    *probes.ROUTES,
+    web.get("/ca.crt", certificate),
+    *status.ROUTES,
+    *patterns.ROUTES,
+)

@@ -1,0 +1,88 @@
+"""Times, durations, sizes and counts as the pages write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from mmconnect.domain.clock import iso
+
+
+def moment(ms: int | None, empty: str = "never") -> str:
+    """A time in this machine's zone: `2026-06-12 14:32:00`."""
+    if ms is None:
+        return empty
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def time(ms: int | None, empty: str = "never") -> Markup | str:
+    """The same as an element, which the script shows as `3 min ago` in the reader's zone."""
+    if ms is None:
+        return empty
+    return Markup('<time datetime="{}">{}</time>').format(iso(ms), moment(ms))
+
+
+def ago(ms: int | None, now: int) -> str:
+    """How long ago, roughly: `3 min ago`; of what is to come: `in 3 min`."""
+    if ms is None:
+        return "never"
+    seconds = (now - ms) / 1000
+    if abs(seconds) < 5:
+        return "just now"
+    told = duration(abs(seconds))
+    return f"{told} ago" if seconds > 0 else f"in {told}"
+
+
+def duration(seconds: float) -> str:
+    """A duration without false precision: `45 s`, `12 min`, `5 h`, `3 days`."""
+    for size, most, unit in ((1, 120, "s"), (60, 7200, "min"), (3600, 172_800, "h")):
+        if seconds < most:
+            return f"{round(seconds / size)} {unit}"
+    return f"{round(seconds / 86_400)} days"
+
+
+def many(count: int, one: str, several: str) -> str:
+    """`1 text waits`, `2 texts wait`."""
+    return f"{count:,} {one if count == 1 else several}"
+
+
+def size(count: int | None) -> str:
+    """Bytes: `812 bytes`, `1.2 kB`, `3.4 MB`."""
+    if count is None:
+        return "–"
+    if count < 1000:
+        return many(count, "byte", "bytes")
+    return f"{count / 1000:.1f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+
+
+def number(count: int) -> str:
+    """`12,345`."""
+    return f"{count:,}"
+
+
+def line(text: str | None, most: int = 120) -> str:
+    """A text on one line, shortened; what would not print is shown as such."""
+    plain = " ".join(
+        "".join(c if c.isprintable() or c.isspace() else "�" for c in text or "").split()
+    )
+    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
+
+
+def visible(text: str | None) -> Markup:
+    """A stranger's text in a block: control characters are shown, not obeyed."""
+    shown = "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text or "")
+    return escape(shown)
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "time": time,
+    "moment": moment,
+    "duration": duration,
+    "size": size,
+    "number": number,
+    "line": line,
+    "visible": visible,
+}

@@ -1,0 +1,80 @@
+"""The desk: everything that the pages and the API work with, in one value.
+
+Made by the service, which lends it what only a running process has. A change is on the disk, and in
+everybody's view of the configuration, before change() returns: so an answer shows what it did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from mmconnect.delivery.trials import Trials
+from mmconnect.desk.status import Status
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.ids import Ids
+from mmconnect.phones.pairing import Pairings
+from mmconnect.phones.presence import Presences
+from mmconnect.phones.urls import Where
+from mmconnect.store.configuration import Look
+from mmconnect.store.database import Database, Write
+from mmconnect.webhook.addresses import AddressRule
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who changes something, for the audit."""
+
+    name: str
+    """`admin`, `cli`, or an API key's id."""
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listeners:
+    """Where the running service listens: `host:port` of each socket."""
+
+    admin: tuple[str, ...] = ()
+    admin_tls: tuple[str, ...] = ()
+    """Empty while there is no certificate; so is `phone_tls`."""
+    phone: tuple[str, ...] = ()
+    phone_tls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """What an owner's sites are made of."""
+
+    database: Database
+    look: Look
+    clock: Clock
+    ids: Ids
+    directory: Path
+    status: Status
+    trials: Trials
+    """Sends test texts."""
+    presences: Presences
+    """What is known of the phones, to this second."""
+    pairings: Pairings
+    where: Where
+    """How phones reach this machine."""
+    rule: Callable[[], AddressRule]
+    """Which addresses webhooks may go to."""
+    refresh: Callable[[], Awaitable[None]]
+    """Reads the configuration anew."""
+    wake: Callable[[], None]
+    """Lets the dispatcher look for work."""
+    listeners: Callable[[], Listeners] = field(default=Listeners)
+    authority: Callable[[], bytes | None] = lambda: None
+    """The certificate (PEM) of the local CA; None when there is none."""
+
+    async def change(self, function: Write[T], *, heavy: bool = False) -> T:
+        """Write to the store; everybody sees it when this returns. Raises what `function` does."""
+        result = await self.database.write(function, heavy=heavy)
+        await self.refresh()
+        self.wake()
+        return result

@@ -1,0 +1,65 @@
+"""The admin side put together: the desk, and the sites that stand on it.
+
+Nothing runs yet. What these sites need of the running service is lent to them here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from mmconnect.admin.secure import Secure
+from mmconnect.admin.site import make_site
+from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.sender import Sender
+from mmconnect.delivery.trials import Trials
+from mmconnect.desk.desk import Desk, Listeners
+from mmconnect.domain.clock import Clock
+from mmconnect.domain.ids import Ids
+from mmconnect.phones.presence import Presences
+from mmconnect.phones.urls import Where
+from mmconnect.service.oversight import Oversight
+from mmconnect.service.phone_side import PhoneSide
+from mmconnect.service.watch import Watch
+from mmconnect.store.database import Database
+from mmconnect.webhook.addresses import AddressRule
+
+
+def admin_side(
+    database: Database,
+    watch: Watch,
+    clock: Clock,
+    ids: Ids,
+    directory: Path,
+    *,
+    dispatcher: Dispatcher,
+    sender: Sender,
+    phones: PhoneSide,
+    presences: Presences,
+    oversight: Oversight,
+    where: Where,
+    rule: Callable[[], AddressRule],
+    listeners: Callable[[], Listeners],
+    secure: Secure,
+) -> web.Application:
+    """Wire it."""
+    desk = Desk(
+        database=database,
+        look=watch.look,
+        clock=clock,
+        ids=ids,
+        directory=directory,
+        status=oversight.status,
+        trials=Trials(database.write, sender, clock, ids),
+        presences=presences,
+        pairings=phones.pairings,
+        where=where,
+        rule=rule,
+        refresh=watch.refresh,
+        wake=dispatcher.wake,
+        listeners=listeners,
+        authority=secure.authority,
+    )
+    return make_site(desk, oversight.metrics.scrape, secure)

@@ -1,0 +1,150 @@
+// The owner's pages work without this. It adds: copying, times as people say them, parts that renew themselves, dialogs.
+"use strict";
+
+const announce = (words) => { const at = document.getElementById("announcer"); if (at) at.textContent = words; };
+
+// -- copying: `<button data-copy>` beside a <code> in the same .copyable ------------------------------------------
+const offerCopying = (root) => {
+  for (const button of root.querySelectorAll("[data-copy]")) button.hidden = false;
+};
+const copied = async (button) => {
+  const text = button.closest(".copyable").querySelector("code").textContent;
+  try {
+    if (navigator.clipboard && window.isSecureContext) await navigator.clipboard.writeText(text);
+    else {  // plain http on the LAN has no clipboard of its own
+      const box = document.createElement("textarea");
+      box.value = text;
+      box.className = "vh";
+      (button.closest("dialog") || document.body).append(box);
+      box.select();
+      const done = document.execCommand("copy");
+      box.remove();
+      button.focus();
+      if (!done) throw new Error("refused");
+    }
+    const words = button.querySelector("span");
+    button.classList.add("done");
+    words.textContent = "Copied";
+    announce("Copied");
+    setTimeout(() => { words.textContent = "Copy"; button.classList.remove("done"); }, 2000);
+  } catch {
+    getSelection().selectAllChildren(button.closest(".copyable").querySelector("code"));
+    announce("Press Ctrl and C to copy what is selected");
+  }
+};
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (button) copied(button);
+});
+
+// -- times: `<time datetime>` in the reader's zone, and how long ago ----------------------------------------------
+const units = [["second", 1, 60], ["minute", 60, 3600], ["hour", 3600, 86400], ["day", 86400, 7 * 86400]];
+const near = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const far = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const tellTimes = (root) => {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const at = Date.parse(time.dateTime);
+    if (Number.isNaN(at)) continue;
+    const seconds = (at - Date.now()) / 1000;
+    const unit = units.find(([, , most]) => Math.abs(seconds) < most);
+    const words = unit ? near.format(Math.round(seconds / unit[1]), unit[0]) : far.format(at);
+    if (time.textContent !== words) time.textContent = words;
+    if (!time.title) time.title = exact.format(at);
+  }
+};
+
+// -- parts that renew themselves: elements with an id and `data-live` -----------------------------------------------
+const QUICK = 3000, SLOW = 30000;
+let wait = QUICK, timer = 0, away = 0;
+const busy = (part) => part.contains(document.activeElement) && document.activeElement !== document.body
+  && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
+const same = (a, b) => a.innerHTML.replace(/<time[^]*?<\/time>/g, "") === b.innerHTML.replace(/<time[^]*?<\/time>/g, "");
+const renew = async () => {
+  const parts = [...document.querySelectorAll("[data-live][id]")];
+  if (!parts.length || document.hidden) return;
+  let changed = false;
+  try {
+    const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "manual", cache: "no-store" });
+    if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
+    if (!answer.ok) throw new Error(answer.status);
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of parts) {
+      const other = fresh.getElementById(part.id);
+      if (!other) { if (part.dataset.live === "until-gone") { location.reload(); return; } continue; }
+      if (busy(part) || part.dataset.was === other.innerHTML) continue;
+      part.dataset.was = other.innerHTML;
+      tellTimes(other); offerCopying(other);
+      if (same(part, other)) continue;
+      const open = new Set([...part.querySelectorAll("details[open] > summary")].map((one) => one.textContent));
+      const focused = part.contains(document.activeElement) ? [...part.querySelectorAll("a,button,summary")].indexOf(document.activeElement) : -1;
+      part.replaceChildren(...other.childNodes);
+      for (const one of part.querySelectorAll("details > summary")) if (open.has(one.textContent)) one.parentElement.open = true;
+      if (focused >= 0) part.querySelectorAll("a,button,summary")[focused]?.focus();
+      changed = true;
+      if (part.dataset.announce) announce(part.querySelector("[data-say]")?.textContent ?? part.dataset.announce);
+    }
+    if (away) { away = 0; document.getElementById("away")?.remove(); announce("mmconnect answers again"); }
+  } catch {
+    if (!away) {
+      away = Date.now();
+      const told = document.createElement("p");
+      told.id = "away";
+      told.className = "notice warn";
+      told.textContent = "mmconnect does not answer at the moment. This page shows how it was, and goes on when it is back.";
+      document.getElementById("main").prepend(told);
+      announce(told.textContent);
+    }
+  }
+  wait = changed ? QUICK : Math.min(wait * 1.25, SLOW);
+};
+const schedule = () => { clearTimeout(timer); timer = setTimeout(async () => { await renew(); schedule(); }, wait); };
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) clearTimeout(timer); else { wait = QUICK; renew().then(schedule); }
+});
+
+// -- dialogs: what `<a data-dialog>` leads to, over this page ----------------------------------------------------------
+const inDialog = async (link) => {
+  const answer = await fetch(link.href, { redirect: "follow" });
+  const body = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-dialog-body]");
+  if (!body) { location.href = link.href; return; }
+  const dialog = document.createElement("dialog");
+  dialog.append(body);
+  const title = body.querySelector("h1");
+  if (title) { const second = document.createElement("h2"); second.id = "dialog-title"; second.textContent = title.textContent; title.replaceWith(second); dialog.setAttribute("aria-labelledby", "dialog-title"); }
+  document.body.append(dialog);
+  offerCopying(dialog);
+  tellTimes(dialog);
+  dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+  dialog.addEventListener("click", (event) => {
+    if (event.target === dialog || event.target.closest("[data-dialog-close]")) { event.preventDefault(); dialog.close(); }
+  });
+  dialog.showModal();
+};
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+  event.preventDefault();
+  inDialog(link).catch(() => { location.href = link.href; });
+});
+
+// -- keys: `/` to search, and a form that is sent is sent once ------------------------------------------------------------
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
+  const box = document.querySelector("input[type=search]");
+  if (box) { event.preventDefault(); box.focus(); }
+});
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (form.method !== "post") return;
+  if (form.dataset.sent) { event.preventDefault(); return; }
+  form.dataset.sent = "1";
+  setTimeout(() => { delete form.dataset.sent; }, 10000);
+});
+addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
+
+offerCopying(document);
+tellTimes(document);
+setInterval(() => tellTimes(document), 15000);
+if (document.querySelector("[data-live][id]")) schedule();

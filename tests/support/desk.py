@@ -1,0 +1,62 @@
+"""The desk of an appliance without its process, and the admin site on it, with real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from mmconnect.admin.secure import Secure
+from mmconnect.admin.site import make_site
+from mmconnect.delivery.trials import Trials
+from mmconnect.desk.desk import Desk
+from mmconnect.desk.status import Status, Vitals
+from mmconnect.phones.pairing import Pairings
+from mmconnect.phones.sightings import Sightings
+from mmconnect.phones.urls import Bases
+from mmconnect.webhook.addresses import AddressRule
+from tests.support.inprocess import Appliance
+
+
+async def scraped() -> bytes:
+    """What a test says of the metrics."""
+    return b"mmconnect_pending 0\n"
+
+
+def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Desk:
+    """The desk as the service makes it; `more` takes the place of parts."""
+    vitals = vitals or Vitals(last_turn=lambda: box.dispatcher.last_turn)
+    parts: dict[str, Any] = {
+        "database": box.database,
+        "look": box.watch.look,
+        "clock": box.clock,
+        "ids": box.ids,
+        "directory": box.directory,
+        "status": Status(box.database, vitals, box.watch.look, box.clock, box.directory),
+        "trials": Trials(box.database.write, box.sender, box.clock, box.ids),
+        "presences": box.presences,
+        "pairings": Pairings(box.database, box.clock, Sightings(box.clock)),
+        "where": lambda: Bases(http=(f"http://127.0.0.1:{box.port}",)),
+        "rule": AddressRule,
+        "refresh": box.watch.refresh,
+        "wake": box.dispatcher.wake,
+    }
+    return Desk(**(parts | more))
+
+
+@asynccontextmanager
+async def admin_of(
+    desk: Desk,
+    secure: Secure | None = None,
+    scrape: Callable[[], Awaitable[bytes]] = scraped,
+) -> AsyncIterator[int]:
+    """The admin site on a port of its own: that port."""
+    runner = web.AppRunner(make_site(desk, scrape, secure), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
