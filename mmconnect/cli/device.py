@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from mmconnect.cli import (
@@ -16,15 +15,10 @@ from mmconnect.cli import (
     reached,
 )
 from mmconnect.cli import open as opening
-from mmconnect.cli.device_pair import Invitation
-from mmconnect.cli.device_show import find
-from mmconnect.domain.ids import DEVICE
-from mmconnect.domain.models import Device
+from mmconnect.desk import device_links
+from mmconnect.desk import devices as desk
+from mmconnect.desk.around import Around
 from mmconnect.phones.apps import APPS
-from mmconnect.phones.guides import GUIDES
-from mmconnect.phones.tokens import new_token
-from mmconnect.phones.urls import push_url
-from mmconnect.store import devices, links, settings
 
 
 def add_parser(
@@ -67,48 +61,24 @@ def add_parser(
 
 
 def _add(args: argparse.Namespace) -> int:
-    device = device_options.settled(
-        args,
-        Device(
-            id="",
-            name=opening.name_argument(args.name),
-            app=args.app,
-            country=None,
-            signing_key=None,
-            created_at=0,
-        ),
-    )
-    token = new_token()
-    app, every = args.app, device_link.interval(args)
+    device = desk.fresh(opening.name_argument(args.name), args.app)
+    device, every = device_options.settled(args, device), device_link.interval(args)
     phone = None
     if args.phone_url is not None:
-        app = "smsgate" if app == "auto" else app
-        phone = device_link.signed_in(args, app, args.phone_url)
+        phone = device_link.signed_in(args, args.app, args.phone_url)
     with opening.opened(args, write=True) as store:
-        country = settings.value(store.db, settings.COUNTRY)
-        device = replace(
-            device,
-            id=store.ids.new(DEVICE),
-            app=app,
-            country=device.country or (country.upper() if country else None),
-            push_base=_base(args, store.directory, app),
-            created_at=store.clock.now(),
-        )
-        devices.add(store.db, device, token)
-        if phone is not None:
-            device_link.put(store, device, phone, every)
-        invitation = device_pair.invite(store.db, device.id, device.created_at)
+        around = reached.around(args, store)
+        given = desk.add(store.db, around, store.ids, device, phone, every)
     if phone is not None and not args.json:
-        print(f"{device.name} is fetched from {phone.url}{device_link.from_now_on(app)}\n")
-    _show_token(args, device, token, invitation, store.directory)
+        device = given.device
+        print(f"{device.name} is fetched from {phone.url}{device_links.from_now_on(device.app)}\n")
+    _show_token(args, given, around, store.directory)
     return 0
 
 
 def _remove(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
-        device = find(store, args.id)
-        devices.remove(store.db, device.id, store.clock.now())
-        links.remove(store.db, device.id)  # with the tokens that open the phone
+        device = desk.remove(store.db, args.id, store.clock.now())
     if args.json:
         output.document({"id": device.id, "removed": True})
     else:
@@ -117,14 +87,10 @@ def _remove(args: argparse.Namespace) -> int:
 
 
 def _new_token(args: argparse.Namespace) -> int:
-    token = new_token()
     with opening.opened(args, write=True) as store:
-        device = find(store, args.id)
-        device = replace(device, push_base=_base(args, store.directory, device.app))
-        devices.replace_token(store.db, device.id, token, store.clock.now())
-        devices.change(store.db, device)
-        invitation = device_pair.invite(store.db, device.id, store.clock.now())
-    _show_token(args, device, token, invitation, store.directory)
+        around = reached.around(args, store)
+        given = desk.renew_token(store.db, around, args.id)
+    _show_token(args, given, around, store.directory)
     if not args.json:
         print("The old token works until this one is used, 7 days at most.")
     return 0
@@ -132,49 +98,31 @@ def _new_token(args: argparse.Namespace) -> int:
 
 def _pair_again(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
-        device = find(store, args.id)
-        invitation = device_pair.invite(store.db, device.id, store.clock.now())
-    base = _base(args, store.directory, "auto")
+        device, around = desk.find(store.db, args.id), reached.around(args, store)
+        invitation = desk.invite(store.db, device.id, around.now)
     if args.json:
-        output.document({"id": device.id, **device_pair.as_json(invitation, base)})
+        output.document({"id": device.id, **invitation.as_json(around)})
     else:
         output.fields([("Device", device.id), ("Name", device.name), ("App", device.app)])
-        device_pair.show(args, device, invitation, base, store.directory)
+        device_pair.show(args, device, invitation, around, store.directory)
     return 0
 
 
 def _show_token(
-    args: argparse.Namespace,
-    device: Device,
-    token: str,
-    invitation: Invitation,
-    directory: Path,
+    args: argparse.Namespace, given: desk.Given, around: Around, directory: Path
 ) -> None:
-    base = _base(args, directory, "auto")  # the page is there without a certificate
-    url = push_url(device.push_base or "", token)
     if args.json:
-        output.document(
-            {
-                "id": device.id,
-                "name": device.name,
-                "app": device.app,
-                "token": token,
-                "pushUrl": url,
-                **device_pair.as_json(invitation, base),
-            }
-        )
+        output.document(given.as_json(around))
         return
+    device = given.device
     output.fields(
-        [("Device", device.id), ("Name", device.name), ("App", device.app), ("Push URL", url)]
+        [
+            ("Device", device.id),
+            ("Name", device.name),
+            ("App", device.app),
+            ("Push URL", given.push_url),
+        ]
     )
-    device_pair.show(args, device, invitation, base, directory)
+    device_pair.show(args, device, given.invitation, around, directory)
     print("Or paste the push URL into the app by hand. Opened in a browser, it says whether the")
     print("token is good.")
-
-
-def _base(args: argparse.Namespace, directory: Path, app: str) -> str:
-    """Where a phone with that app pushes to: where the service listens, or would by its options."""
-    bases, guide = reached.where(args, directory), GUIDES.get(app)
-    if guide is not None and guide.needs_https and bases.https:
-        return bases.https[0]
-    return bases.http[0]

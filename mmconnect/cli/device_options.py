@@ -7,18 +7,16 @@ what does.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from mmconnect.cli import open as opening
-from mmconnect.domain.clock import parse_duration
+from mmconnect.desk import device_values
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Device
-from mmconnect.domain.numbers import is_country
-from mmconnect.phones.apps.names import FIELDS, field_of
 
-LONGEST_WINDOW = 90 * 86_400
-"""Seconds that keys are certain to be remembered."""
-SHORTEST_SILENCE, LONGEST_SILENCE = 60, 365 * 86_400
+T = TypeVar("T")
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
@@ -53,61 +51,32 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
 def settled(args: argparse.Namespace, device: Device) -> Device:
     """The device with what the flags say. Raises UsageError."""
     if args.country is not None:
-        device = replace(device, country=_country(args.country))
+        device = replace(device, country=_read("", device_values.country_of, args.country))
     if args.dedupe_window is not None:
-        device = replace(device, dedupe_window=_window(args.dedupe_window))
+        window = _read("--dedupe-window is ", device_values.window_of, args.dedupe_window)
+        device = replace(device, dedupe_window=window)
     if args.silent_after is not None:
-        device = replace(device, silent_after=_silence(args.silent_after))
+        of = f"--silent-after {args.silent_after!r}: "
+        silence = _read(of, device_values.silence_of, args.silent_after)
+        device = replace(device, silent_after=silence)
     if args.signing_key is not None:
         device = replace(device, signing_key=_key(args.signing_key))
     if args.map:
-        device = replace(device, mapping=device.mapping | dict(map(_pair, args.map)))
+        paths = [_read(f"--map {one!r}: ", device_values.path_of, one) for one in args.map]
+        device = replace(device, mapping=device.mapping | dict(paths))
     return device
 
 
-def _country(text: str) -> str | None:
-    if not is_country(text.upper()):
-        raise UsageError(f"{text!r} is not a country's two letters, like SG, DE or US")
-    return text.upper()
-
-
-def _window(text: str) -> int | None:
-    if text == "default":
-        return None
-    if not (text.isascii() and text.isdigit() and int(text[:10]) <= LONGEST_WINDOW):
-        raise UsageError(
-            f"--dedupe-window is in seconds, from 0 to {LONGEST_WINDOW} (90 days), or default"
-        )
-    return int(text)
-
-
-def _silence(text: str) -> int | None:
-    if text in ("off", "default"):
-        return 0 if text == "off" else None
+def _read(before: str, of: Callable[[str], T], text: str) -> T:
+    """A value, or UsageError with the sentence that says what there can be."""
     try:
-        seconds = parse_duration(text)
-    except (ValueError, OverflowError):
-        seconds = 0
-    if not SHORTEST_SILENCE <= seconds <= LONGEST_SILENCE:
-        raise UsageError(
-            f"--silent-after {text!r}: write 2h or 3d (1m to 365d), off, or default"
-        ) from None
-    return seconds
+        return of(text)
+    except ValueError as error:
+        raise UsageError(f"{before}{error}") from None
 
 
-def _key(text: str) -> str | None:
+def _key(text: str) -> str:
     key = opening.secret_argument(text)
     if key == "":
         raise UsageError("The signing key is empty")
     return key
-
-
-def _pair(text: str) -> tuple[str, str]:
-    name, equals, path = text.partition("=")
-    if not equals or not name.strip() or not path.strip():
-        raise UsageError(f"--map {text!r}: write FIELD=PATH, for example from=data.sender")
-    if field_of(name.strip()) is None:
-        raise UsageError(
-            f"--map {text!r}: there is no field {name.strip()!r}; there are {', '.join(FIELDS)}"
-        )
-    return name.strip(), path.strip()

@@ -1,4 +1,4 @@
-"""The pairing code of a device, made and shown: by `device add`, `device new-token`, `device pair`.
+"""The pairing code of a device as `device add`, `device new-token` and `device pair` show it.
 
 Only the code's hash is kept, so this is the one time that it can be shown.
 """
@@ -6,60 +6,32 @@ Only the code's hash is kept, so this is the one time that it can be shown.
 from __future__ import annotations
 
 import argparse
-import sqlite3
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from mmconnect.cli import output
-from mmconnect.domain.clock import iso
+from mmconnect.desk.around import Around
+from mmconnect.desk.devices import Invitation
 from mmconnect.domain.models import Device
 from mmconnect.phones import codes
 from mmconnect.phones.guides import GUIDES
 from mmconnect.phones.guides.guide import Phone
 from mmconnect.service.lock import running
-from mmconnect.store import pairings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Invitation:
-    """A code that opens the pairing page of a device."""
-
-    code: str = field(repr=False)
-    expires_at: int
-    """UTC ms."""
-
-
-def invite(db: sqlite3.Connection, device_id: str, now: int) -> Invitation:
-    """A new code for a device at `now` (UTC ms); its older ones end."""
-    made = Invitation(code=codes.new_code(), expires_at=now + codes.LIFE)
-    pairings.add(db, codes.digest(made.code), device_id, now, made.expires_at)
-    return made
-
-
-def as_json(invitation: Invitation, base: str) -> dict[str, Any]:
-    """The code as `--json` has it; `base` is where a phone reaches this machine."""
-    return {
-        "pairUrl": codes.pair_url(base, invitation.code),
-        "pairCode": codes.shown(invitation.code),
-        "pairExpiresAt": iso(invitation.expires_at),
-    }
 
 
 def show(
     args: argparse.Namespace,
     device: Device,
     invitation: Invitation,
-    base: str,
+    around: Around,
     directory: Path,
 ) -> None:
     """For a person: how to go on on the phone, or beside the modem."""
-    url = codes.pair_url(base, invitation.code)
+    url = invitation.url(around)
     guide = GUIDES.get(device.app)
     phone = guide is None or guide.phone in (Phone.ANDROID, Phone.IPHONE)
     print(f"\nSet {'the phone up in its' if phone else 'it up in a'} browser, step by step:\n")
-    output.fields([("Open", url), ("or at", base + codes.PATH)])
+    output.fields([("Open", url), ("or at", around.pages + codes.PATH)])
     print(f"and type the code  {codes.shown(invitation.code)}")
     if sys.stdout.isatty():
         import segno

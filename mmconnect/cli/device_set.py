@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from mmconnect.cli import device_options, output, reached
 from mmconnect.cli import open as opening
-from mmconnect.cli.device_page import pages
-from mmconnect.cli.device_show import find
+from mmconnect.desk import devices as desk
+from mmconnect.desk.device_page import pages
 from mmconnect.domain.errors import UsageError
 from mmconnect.phones.apps import APPS
 from mmconnect.store import devices
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     clears_key, args.signing_key = args.signing_key == "none", _none(args.signing_key)
     clears_country, args.country = args.country == "none", _none(args.country)
     with opening.opened(args, write=True) as store:
-        device = find(store, args.id)
+        device, around = desk.find(store.db, args.id), reached.around(args, store)
         if args.name is not None:
             device = replace(device, name=opening.name_argument(args.name))
         if args.app is not None:
@@ -52,9 +52,9 @@ def run(args: argparse.Namespace) -> int:
         if clears_country:
             device = replace(device, country=None)
         if args.told:
-            device = replace(device, push_base=reached.where(args, store.directory).every[0])
+            device = replace(device, push_base=around.pages)
         devices.change(store.db, device)
-        (page,) = pages(store.db, args, store.directory, [device])
+        (page,) = pages(store.db, around, [device])
     if args.json:
         output.document(page.as_json())
     else:

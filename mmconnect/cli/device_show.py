@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import argparse
 import json
-from datetime import datetime
 from typing import Any
 
 from mmconnect.cli import open as opening
-from mmconnect.cli import output
-from mmconnect.cli.device_page import Page, pages
-from mmconnect.domain.clock import iso, short_duration
-from mmconnect.domain.errors import NotFound
-from mmconnect.domain.models import Device
+from mmconnect.cli import output, reached
+from mmconnect.desk.device_page import Page, Whole, pages, whole
+from mmconnect.desk.devices import find
+from mmconnect.domain.clock import short_duration
 from mmconnect.phones.apps import APPS
 from mmconnect.phones.urls import push_url
-from mmconnect.store import device_watch, devices
+from mmconnect.store import devices
 from mmconnect.store.device_watch import DeviceNote
-
-EVENTS = 10
-"""What a phone told of itself: so many of the last."""
 
 
 def listing(args: argparse.Namespace) -> int:
     """All phones."""
     with opening.opened(args) as store:
-        found = pages(store.db, args, store.directory, devices.known(store.db))
+        found = pages(store.db, reached.around(args, store), devices.known(store.db))
     if args.json:
         output.document([page.as_json() for page in found])
         return 0
@@ -36,38 +31,21 @@ def listing(args: argparse.Namespace) -> int:
     )
     for page in found:
         for note in page.notes:
-            print(f"\n{page.device.name}: {note}")
+            print(f"\n{page.device.name}: {note.whole}")
     return 0
 
 
 def show(args: argparse.Namespace) -> int:
     """Everything that is known of one phone."""
     with opening.opened(args) as store:
-        device = find(store, args.id)
-        (page,) = pages(store.db, args, store.directory, [device])
-        today = device_watch.taken_since(store.db, device.id, _midnight(store.clock.now()))
-        told = device_watch.last_events(store.db, device.id, EVENTS)
+        device = find(store.db, args.id)
+        known = whole(store.db, reached.around(args, store), device)
         token = devices.current_token(store.db, device.id) if args.token else None
     if args.json:
-        output.document(_document(page, today, told, token))
-        return 0
-    _print(page, today, told, token)
+        output.document(known.as_json(token))
+    else:
+        _print(known, token)
     return 0
-
-
-def find(store: opening.Store, device_id: str) -> Device:
-    """A device that a command names. Raises NotFound."""
-    device = devices.get(store.db, device_id)
-    if device is None:
-        raise NotFound(f"There is no device {device_id}. `mmconnect device list` shows them")
-    return device
-
-
-def _midnight(now: int) -> int:
-    """When this day began where this machine stands (UTC ms)."""
-    local = datetime.fromtimestamp(now / 1000).astimezone()
-    begun = datetime(local.year, local.month, local.day).astimezone()  # by that moment's own zone
-    return round(begun.timestamp() * 1000)
 
 
 def _row(page: Page) -> tuple[Any, ...]:
@@ -93,21 +71,8 @@ def _battery(page: Page) -> str | None:
     return f"{level} %{', charging' if charging else ''}"
 
 
-def _document(page: Page, today: int, told: list[DeviceNote], token: str | None) -> dict[str, Any]:
-    made = page.as_json() | {
-        "mapping": page.device.mapping,
-        "textsToday": today,
-        "link": None if page.link is None else page.link.as_json(),
-        "events": [
-            {"name": e.name, "receivedAt": iso(e.received_at), "detail": e.detail} for e in told
-        ],
-    }
-    if token is not None:
-        made |= {"token": token, "pushUrl": push_url(page.base, token)}
-    return made
-
-
-def _print(page: Page, today: int, told: list[DeviceNote], token: str | None) -> None:
+def _print(known: Whole, token: str | None) -> None:
+    page, told = known.page, known.told
     device, seen = page.device, page.presence
     refused = str(seen.rejected)
     if seen.rejected:
@@ -137,7 +102,7 @@ def _print(page: Page, today: int, told: list[DeviceNote], token: str | None) ->
             ("Heartbeat", beat),
             ("Battery", _battery(page)),
             ("Network", seen.facts.get("network")),
-            ("Texts today", today),
+            ("Texts today", known.today),
             ("Refused", refused),
             ("Not understood", page.unrecognised),
             ("Told when silent", _silence(page)),
@@ -148,7 +113,7 @@ def _print(page: Page, today: int, told: list[DeviceNote], token: str | None) ->
         ]
     )
     for note in page.notes:
-        print(f"\n{note}")
+        print(f"\n{note.whole}")
     if told:
         print()
         rows = [(output.local(e.received_at), e.name, _detail(e)) for e in told]

@@ -7,12 +7,11 @@ import asyncio
 
 from mmconnect.cli import erase, output, sending
 from mmconnect.cli import open as opening
-from mmconnect.cli.simulated import as_pushed
-from mmconnect.desk import shown
-from mmconnect.domain.errors import NotFound, Refused
-from mmconnect.domain.models import Device, Kind
+from mmconnect.desk import shown, simulating
+from mmconnect.domain.errors import NotFound
+from mmconnect.domain.models import Kind
 from mmconnect.service.lock import running
-from mmconnect.store import deliveries, devices, kept_back, messages
+from mmconnect.store import deliveries, kept_back, messages
 from mmconnect.store.messages import StoredMessage
 
 NOBODY = "sent to nobody"
@@ -154,68 +153,19 @@ def _reread(args: argparse.Namespace) -> int:
 
 def _simulate(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
-        known = devices.known(store.db)
-        chosen = args.device or (known[0].id if known else None)
-        if chosen is None:
-            raise Refused('There is no phone yet. Add one: mmconnect device add --name "My phone"')
-        token = next(
-            (t.token for t in reversed(devices.tokens(store.db)) if t.device_id == chosen), None
-        )
-        device = next((d for d in known if d.id == chosen), None)
-        if token is None or device is None:
-            raise NotFound(f"There is no device {chosen}. `mmconnect device list` shows them")
+        actor = simulating.choose(store.db, args.device)
         service = running(store.directory)
         now = store.clock.now()
-    if service is None or not service.phone:
-        raise Refused(
-            "mmconnect is not running, and this goes through its phone listener. Start it first:"
-            " mmconnect serve"
-        )
-    host, _, port = service.phone[0].rpartition(":")
-    if host in ("0.0.0.0", "::", "[::]"):
-        host = "127.0.0.1"
-    body, headers = as_pushed(device, args.sender, args.text, now)
-    status, answer = asyncio.run(_push(f"http://{host}:{port}/in/{token}", body, headers))
-    if status == 200 and not answer:
-        answer = _silently_taken(args, device)
-    if status == 200:
-        _check_understood(args, str(answer.get("id")))
+    listening = [] if service is None else service.phone
+    told = asyncio.run(simulating.play(actor, listening, args.sender, args.text, now))
+    with opening.opened(args) as store:
+        told = simulating.verdict(store.db, actor, told)
+    answer = told.answer
     if args.json:
         output.document(answer)
-    elif status == 200:
-        show = f"{output.command(args)} message show {answer.get('id')}"
+    elif told.status == 200:
+        show = f"{output.command(args)} message show {told.message_id}"
         print(f"Taken in. What became of it: {show}")
     else:
-        print(f"The listener answered {status}: {answer.get('message', answer)}")
-    return 0 if status == 200 else 1
-
-
-def _silently_taken(args: argparse.Namespace, device: Device) -> dict[str, object]:
-    """What other apps are answered, for one that must be answered without a word."""
-    with opening.opened(args) as store:
-        newest = messages.latest(store.db, 100)
-    found = next((m.message.id for m in newest if m.message.device_id == device.id), None)
-    payload: dict[str, object] = {"success": True, "error": None, "messages": []}
-    return {"ok": True, "id": found, "duplicate": False, "events": [], "payload": payload}
-
-
-def _check_understood(args: argparse.Namespace, message_id: str) -> None:
-    """Refuse to call it a success when the text was kept, but goes nowhere."""
-    with opening.opened(args) as store:
-        found = messages.get(store.db, message_id)
-    if found is not None and found.message.kind is Kind.UNRECOGNISED:
-        raise Refused(f"It was kept as {message_id}, but not understood: {found.note}")
-
-
-async def _push(url: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, object]]:
-    import aiohttp
-
-    timeout = aiohttp.ClientTimeout(total=15)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as session,
-            session.post(url, data=body, headers=headers) as response,
-        ):
-            return response.status, await response.json(content_type=None) or {}
-    except (aiohttp.ClientError, TimeoutError) as error:
-        raise Refused(f"The phone listener did not answer: {error}") from error
+        print(f"The listener answered {told.status}: {answer.get('message', answer)}")
+    return 0 if told.status == 200 else 1

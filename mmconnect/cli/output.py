@@ -9,11 +9,23 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from mmconnect.desk.wording import local, many
 from mmconnect.domain.errors import UsageError
+
+__all__ = [
+    "command",
+    "document",
+    "fields",
+    "limit",
+    "local",
+    "many",
+    "program",
+    "shortened",
+    "table",
+]
 
 MOST = 100_000
 """Rows that one listing may have."""
@@ -40,11 +52,6 @@ def command(args: argparse.Namespace) -> str:
     return f"{program()} --data-dir {shlex.quote(named)}" if named else program()
 
 
-def many(count: int, one: str, several: str) -> str:
-    """`1 delivery is`, `2 deliveries are`."""
-    return f"{count} {one if count == 1 else several}"
-
-
 def limit(asked: int) -> int:
     """`--limit` as given. Raises UsageError when that is no sensible number of rows."""
     if not 1 <= asked <= MOST:
@@ -69,13 +76,6 @@ def fields(pairs: Sequence[tuple[str, Any]]) -> None:
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
         print(f"{name + ':':<{width + 1}}  {value}")
-
-
-def local(ms: int | None) -> str:
-    """A time for a person: this machine's local time."""
-    if ms is None:
-        return "–"
-    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def shortened(text: str, width: int = 48) -> str:

@@ -8,12 +8,23 @@ from pathlib import Path
 
 from mmconnect import config
 from mmconnect.cli import open as opening
+from mmconnect.desk.around import Around
 from mmconnect.phones.urls import Bases
-from mmconnect.service.addresses import bases
+from mmconnect.service.addresses import bases, own_addresses
 from mmconnect.service.lock import running
 
 
-def where(args: argparse.Namespace, directory: Path, *, virtual: bool = True) -> Bases:
+def around(args: argparse.Namespace, store: opening.Store) -> Around:
+    """What pages about phones have to know, as of now."""
+    return Around(
+        bases=_where(args, store.directory, virtual=True),
+        real=_where(args, store.directory, virtual=False),
+        own=own_addresses(),
+        now=store.clock.now(),
+    )
+
+
+def _where(args: argparse.Namespace, directory: Path, *, virtual: bool) -> Bases:
     """The bases of push URLs, the best first; `virtual` as for bases()."""
     service = running(directory)
     if service is not None and service.phone:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from mmconnect.cli.device_show import _midnight
+from mmconnect.desk.wording import midnight
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.store import device_watch
@@ -207,7 +207,7 @@ def test_what_an_inbox_held_did_not_come_today_and_is_called_kept_back(desk: Des
 
 def test_today_begins_at_midnight_where_the_machine_is():
     now = SystemClock().now()
-    begun = datetime.fromtimestamp(_midnight(now) / 1000).astimezone()
+    begun = datetime.fromtimestamp(midnight(now) / 1000).astimezone()
     assert (begun.hour, begun.minute, begun.second) == (0, 0, 0)
     assert (
         timedelta(0)

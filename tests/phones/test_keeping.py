@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from mmconnect.cli.device_link_page import LinkPage
+from mmconnect.desk.device_link_page import LinkPage
 from mmconnect.phones.keeping import Keeping
 from mmconnect.store.links import Link, LinkState
 from mmconnect.webhook.events import DEVICE_UNRECOGNISED
@@ -37,7 +37,7 @@ def test_a_token_that_is_not_renewed_is_told_with_the_command_that_helps():
     page = LinkPage(link=link, state=state, kept={})
     assert page.notes(NOW + 50 * DAY) == []
     (note,) = page.notes(NOW + 52 * DAY)
-    assert "device link dev_1 --phone-password" in note
+    assert "device link dev_1 --phone-password" in note.whole
     assert (
         replace(page, state=replace(state, token_made_at=NOW + 51 * DAY)).notes(NOW + 52 * DAY)
         == []

@@ -71,7 +71,7 @@ async def sign_in(
     except Refused as why:
         said = _reason(why)
         if app == smsforwarder.NAME and "sign" in said:
-            said += ". Is --phone-password the sign secret of the app's server?"
+            said += ". Is the password the sign secret of the app's server?"
         raise NotDone(f"The phone at {url} did not let mmconnect in: {said}") from None
     finally:
         if http is None:

@@ -150,6 +150,6 @@ def test_what_is_said_when_it_is_linked(service: Service) -> None:
     with phone_of(None) as phone:
         wrong = service.run(*words, phone.server_url, "--phone-password", "other")
         assert wrong.returncode == 1
-        assert "Is --phone-password the sign secret" in wrong.stderr
+        assert "Is the password the sign secret" in wrong.stderr
         told = service.run(*words, phone.server_url, "--phone-password", SECRET).stdout
         assert "what it received before stays there" in told

@@ -6,7 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
-from mmconnect.cli import output
+from mmconnect.desk.device_notes import About, Note
+from mmconnect.desk.wording import local, many
 from mmconnect.domain.clock import iso
 from mmconnect.phones.pulling.told import PING, Told, told
 from mmconnect.store import kept_back, links
@@ -30,29 +31,43 @@ class LinkPage:
         """What the phone was told of where to push."""
         return told(self.state) if self.link.secret is None else None
 
-    def notes(self, now: int) -> list[str]:
-        """What should be done, in sentences."""
+    def notes(self, now: int) -> list[Note]:
+        """What should be done, at `now` (UTC ms)."""
         found = []
         if self.state.trouble is not None:
-            found.append(self.state.trouble)
+            found.append(Note(about=About.TROUBLE, sentence=self.state.trouble))
         if self.state.moved_from is not None:
             found.append(
-                f"It is no longer at {self.state.moved_from} but at {self.link.url}, and is fetched"
-                " from there. A DHCP reservation in the router gives it a fixed address."
+                Note(
+                    about=About.ELSEWHERE,
+                    sentence=f"It is no longer at {self.state.moved_from} but at {self.link.url},"
+                    " and is fetched from there.",
+                    remedy="A DHCP reservation in the router gives it a fixed address.",
+                )
             )
         if (until := self._unrenewed(now)) is not None:
             found.append(
-                f"The token for fetching ends on {output.local(until)}, and the phone does"
-                " not renew it. Sign in again: `mmconnect device link"
-                f" {self.link.device_id} --phone-password …`"
+                Note(
+                    about=About.TOKEN_ENDS,
+                    sentence=f"The token for fetching ends on {local(until)}, and the phone does"
+                    " not renew it.",
+                    remedy="Sign in again: `mmconnect device link"
+                    f" {self.link.device_id} --phone-password …`",
+                    here="Sign in again, with user and password.",
+                )
             )
-        if (push := self.push) is not None:
-            found += _of_push(push, now)
+        if (push := self.push) is not None and (note := _of_push(push, now)) is not None:
+            found.append(note)
         if total := sum(self.kept.values()):
-            what = output.many(total, "text was", "texts were")
             found.append(
-                f"{what} kept without being sent, as the phone held them before. `mmconnect device"
-                f" history {self.link.device_id}` shows them, sends these too, or leaves them."
+                Note(
+                    about=About.KEPT_BACK,
+                    sentence=f"{many(total, 'text was', 'texts were')} kept without being sent, as"
+                    " the phone held them before.",
+                    remedy=f"`mmconnect device history {self.link.device_id}` shows them, sends"
+                    " these too, or leaves them.",
+                    here="Send these too, or leave them.",
+                )
             )
         return found
 
@@ -97,23 +112,33 @@ def page(db: sqlite3.Connection, device_id: str) -> LinkPage | None:
     )
 
 
-def _of_push(push: Told, now: int) -> list[str]:
+def _of_push(push: Told, now: int) -> Note | None:
     if push.refused:
-        return [
-            f"It is fetched from, but does not push: {push.refused}. With `mmconnect tls create-ca`"
-            " and the certificate on the phone its texts come within a second."
-        ]
+        return Note(
+            about=About.PUSH_REFUSED,
+            sentence=f"It is fetched from, but does not push: {push.refused}.",
+            remedy="With `mmconnect tls create-ca` and the certificate on the phone its texts come"
+            " within a second.",
+            here="With a certificate of mmconnect's on the phone its texts come within a second.",
+        )
     if push.complaint:
-        return [
-            f"It cannot push to {push.base}; its own log says: {push.complaint}. Is the certificate"
-            f" of `mmconnect tls show` installed on the phone, and can it open {push.base}/healthz?"
-        ]
+        fails = f"It cannot push to {push.base}; its own log says: {push.complaint}."
+        return Note(
+            about=About.PUSH_FAILS,
+            sentence=fails,
+            remedy="Is the certificate of `mmconnect tls show` installed on the phone, and can it"
+            f" open {push.base}/healthz?",
+            here="Is mmconnect's certificate installed on the phone, and can its browser open"
+            f" {push.base}/healthz?",
+        )
     if push.seen_at is None and now > push.at + PING * 1000:
-        return [
-            f"It was told to push to {push.base}, and nothing has come that way yet. Its ping"
-            " begins when the app is started anew: tap Online, so that it says Offline, and again."
-        ]
-    return []
+        return Note(
+            about=About.PUSH_UNSEEN,
+            sentence=f"It was told to push to {push.base}, and nothing has come that way yet.",
+            remedy="Its ping begins when the app is started anew: tap Online, so that it says"
+            " Offline, and again.",
+        )
+    return None
 
 
 def _time(ms: int | None) -> str | None:
