@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmconnect.delivery.trials import Trials
+from mmconnect.desk.around import Around
 from mmconnect.desk.status import Status
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
@@ -62,6 +63,8 @@ class Desk:
     pairings: Pairings
     where: Where
     """How phones reach this machine."""
+    around: Callable[[], Around]
+    """The same and what else pages about phones have to know, as of now."""
     rule: Callable[[], AddressRule]
     """Which addresses webhooks may go to."""
     refresh: Callable[[], Awaitable[None]]

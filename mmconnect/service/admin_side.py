@@ -15,15 +15,18 @@ from mmconnect.admin.site import make_site
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.sender import Sender
 from mmconnect.delivery.trials import Trials
+from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk, Listeners
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.urls import Where
+from mmconnect.service.addresses import bases, own_addresses
 from mmconnect.service.oversight import Oversight
 from mmconnect.service.phone_side import PhoneSide
 from mmconnect.service.watch import Watch
 from mmconnect.store.database import Database
+from mmconnect.store.devices import Presence
 from mmconnect.webhook.addresses import AddressRule
 
 
@@ -45,6 +48,18 @@ def admin_side(
     secure: Secure,
 ) -> web.Application:
     """Wire it."""
+
+    def around() -> Around:
+        at = listeners()
+        seen = {device_id: presences.of(device_id) for device_id in watch.look().devices}
+        return Around(
+            bases=where(),
+            real=bases(at.phone, at.phone_tls, virtual=False),
+            own=own_addresses(),
+            now=clock.now(),
+            presence=lambda device_id: seen.get(device_id) or Presence(device_id=device_id),
+        )
+
     desk = Desk(
         database=database,
         look=watch.look,
@@ -56,6 +71,7 @@ def admin_side(
         presences=presences,
         pairings=phones.pairings,
         where=where,
+        around=around,
         rule=rule,
         refresh=watch.refresh,
         wake=dispatcher.wake,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from ipaddress import ip_address
 from typing import Any
 
 from aiohttp import web
@@ -11,6 +12,7 @@ from aiohttp import web
 from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
 from mmconnect.delivery.trials import Trials
+from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.status import Status, Vitals
 from mmconnect.phones.pairing import Pairings
@@ -28,6 +30,7 @@ async def scraped() -> bytes:
 def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Desk:
     """The desk as the service makes it; `more` takes the place of parts."""
     vitals = vitals or Vitals(last_turn=lambda: box.dispatcher.last_turn)
+    bases = Bases(http=(f"http://127.0.0.1:{box.port}",))
     parts: dict[str, Any] = {
         "database": box.database,
         "look": box.watch.look,
@@ -38,7 +41,14 @@ def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Des
         "trials": Trials(box.database.write, box.sender, box.clock, box.ids),
         "presences": box.presences,
         "pairings": Pairings(box.database, box.clock, Sightings(box.clock)),
-        "where": lambda: Bases(http=(f"http://127.0.0.1:{box.port}",)),
+        "where": lambda: bases,
+        "around": lambda: Around(
+            bases=bases,
+            real=bases,
+            own={ip_address("127.0.0.1")},
+            now=box.clock.now(),
+            presence=box.presences.of,
+        ),
         "rule": AddressRule,
         "refresh": box.watch.refresh,
         "wake": box.dispatcher.wake,
