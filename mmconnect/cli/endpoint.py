@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from urllib.parse import urlsplit
 
-from mmconnect.cli import (
-    endpoint_options,
-    endpoint_routing,
-    endpoint_secrets,
-    endpoint_state,
-    output,
-    reach,
-)
+from mmconnect.cli import endpoint_options, endpoint_secrets, endpoint_state, output, reach
 from mmconnect.cli import open as opening
-from mmconnect.desk import shown
+from mmconnect.desk import actor, endpoint_routing, shown
+from mmconnect.desk import endpoint_values as values
+from mmconnect.desk import endpoints as desk
 from mmconnect.domain.errors import Refused, UsageError
-from mmconnect.domain.ids import ENDPOINT, RULE
-from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
-from mmconnect.store import devices, endpoints, outbox
-from mmconnect.webhook import payload, schedule, signing
+from mmconnect.domain.models import EndpointState
+from mmconnect.store import devices, endpoints, outbox, settings
+from mmconnect.webhook import signing
 
 
 def add_parser(
@@ -67,35 +60,19 @@ def add_parser(
 
 
 def _add(args: argparse.Namespace) -> int:
-    secret = _secret(args.secret)
-    url = endpoint_options.url(args.url)
-    name = opening.name_argument(urlsplit(url).hostname or url)
-    with opening.opened(args, write=True) as store:
-        now = store.clock.now()
-        fresh = Endpoint(
-            id=store.ids.new(ENDPOINT),
-            name=name,
-            url=url,
-            state=EndpointState.ACTIVE,
-            held_class=None,
-            held_reason=None,
-            numbers=Numbers.E164,
-            events=frozenset({payload.RECEIVED}),
-            max_age=schedule.DEFAULT_MAX_AGE,
-            plain_headers=True,
-            concurrency=endpoint_options.CONCURRENCY,
-            created_at=now,
-            secrets=(Secret(value=secret, created_at=now, expires_at=None),),
+    brought = None if args.secret is None else _brought(args.secret)
+    endpoint_options.read("url", values.url, args.url)
+    with opening.opened(args, write=True) as store, endpoint_options.in_flags():
+        change = endpoint_options.change(args, None, settings.value(store.db, settings.COUNTRY))
+        endpoint = desk.add(
+            store.db, change, secret=brought, ids=store.ids, now=store.clock.now(), by=actor.CLI
         )
-        endpoint = endpoint_options.changed(fresh, args, store.db, lambda: store.ids.new(RULE))
-        endpoints.add(store.db, endpoint)
-        reach.warn(store, url)
+        reach.warn(store, endpoint.url)
+    url, name, secret = endpoint.url, endpoint.name, endpoint.secrets[0].value
     if args.json:
-        output.document({"id": endpoint.id, "url": url, "name": endpoint.name, "secret": secret})
+        output.document({"id": endpoint.id, "url": url, "name": name, "secret": secret})
         return 0
-    output.fields(
-        [("Endpoint", endpoint.id), ("Name", endpoint.name), ("URL", url), ("Secret", secret)]
-    )
+    output.fields([("Endpoint", endpoint.id), ("Name", name), ("URL", url), ("Secret", secret)])
     print("\nThe secret is shown this once: give it to your receiver, which verifies with it.")
     if signing.standard_key(secret) is None:
         print(
@@ -114,18 +91,24 @@ def _set(args: argparse.Namespace) -> int:
                 f"{endpoint.name} is the alert URL; change it with"
                 " `mmconnect settings set alert_url`"
             )
-        changed = endpoint_options.changed(endpoint, args, store.db, lambda: store.ids.new(RULE))
-        matched, of = endpoint_routing.preview(store.db, changed.routing)
-        if not args.preview:
-            endpoints.update(store.db, changed)
-            if args.url is not None:
-                reach.warn(store, changed.url)
+        change = endpoint_options.change(args, endpoint, settings.value(store.db, settings.COUNTRY))
+        with endpoint_options.in_flags():
+            if args.preview:
+                changed = desk.tried(store.db, endpoint, change, store.ids)
+            else:
+                now = store.clock.now()
+                _, changed = desk.update(
+                    store.db, args.id, change, ids=store.ids, now=now, by=actor.CLI
+                )
+        preview = endpoint_routing.preview(store.db, changed.routing)
+        if not args.preview and args.url is not None:
+            reach.warn(store, changed.url)
         waiting = outbox.waiting(store.db, endpoint.id)
     if args.preview:
         if args.json:
-            output.document({"id": endpoint.id, "matched": matched, "of": of})
+            output.document({"id": endpoint.id, "matched": preview.matched, "of": preview.of})
         else:
-            print(endpoint_routing.preview_words(matched, of))
+            print(preview.words())
         return 0
     if args.json:
         output.document(shown.endpoint(changed, waiting))
@@ -133,7 +116,7 @@ def _set(args: argparse.Namespace) -> int:
     same = changed == endpoint
     print(f"{changed.name} {'stays as it is' if same else 'is changed, from the next attempt on'}.")
     if changed.routing != endpoint.routing:
-        print(endpoint_routing.preview_words(matched, of))
+        print(preview.words())
     if changed.state is EndpointState.HELD:
         print(f"It is held. Try again: {output.command(args)} endpoint resume {endpoint.id}")
     return 0
@@ -208,9 +191,7 @@ def _test(args: argparse.Namespace) -> int:
     return 0 if attempt.error is None else 1
 
 
-def _secret(text: str | None) -> str:
-    if text is None:
-        return signing.new_secret()
+def _brought(text: str) -> str:
     secret = opening.secret_argument(text)
     try:
         signing.check_brought(secret)

@@ -9,10 +9,12 @@ import argparse
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from mmconnect.cli import endpoint_options, output
 from mmconnect.cli import open as opening
-from mmconnect.cli import output
+from mmconnect.desk import actor
+from mmconnect.desk import endpoints as desk
 from mmconnect.domain.clock import iso, parse_duration
-from mmconnect.domain.errors import Refused, UsageError
+from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Endpoint
 from mmconnect.store import secrets
 from mmconnect.webhook import signing
@@ -53,14 +55,16 @@ def _rotate(args: argparse.Namespace) -> int:
     brought = None if args.secret is None else opening.secret_argument(args.secret)
     if brought is not None:
         _usable(brought, plain=True)
-    with opening.opened(args, write=True) as store:
+    with opening.opened(args, write=True) as store, endpoint_options.in_flags():
         endpoint = opening.endpoint(store, args.id)
-        secret = brought or signing.new_secret()
-        try:
-            signing.check_brought(secret, plain=endpoint.plain_headers)
-        except ValueError as error:
-            raise Refused(str(error)) from error
-        done = secrets.rotate(store.db, endpoint.id, secret, now=store.clock.now(), overlap=overlap)
+        done = desk.rotate(
+            store.db,
+            endpoint.id,
+            secret=brought,
+            overlap=overlap,
+            now=store.clock.now(),
+            by=actor.CLI,
+        )
     ends = done.previous_expires_at
     if args.json:
         output.document(
@@ -79,7 +83,7 @@ def _rotate(args: argparse.Namespace) -> int:
         print(f"The previous one signs as well until {output.local(ends)}.")
         if done.ended:
             print(f"More than {signing.MOST} never sign together: the oldest has ended now.")
-    if signing.standard_key(secret) is None:
+    if signing.standard_key(done.secret) is None:
         print(
             "It is not whsec_ + base64, so webhook-signature is not made with it; the plain headers"
             f" {signing.SIGNATURE} and {signing.HOSTED_SIGNATURE} are."

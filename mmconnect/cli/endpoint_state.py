@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.cli.instants import instant
-from mmconnect.desk import shown
+from mmconnect.desk import actor, shown
+from mmconnect.desk import endpoints as desk
 from mmconnect.domain.errors import Refused
-from mmconnect.domain.models import EndpointState
-from mmconnect.store import deliveries, endpoints, outbox
+from mmconnect.service.lock import poke
+from mmconnect.store import outbox
 
 
 def add_verbs(
@@ -43,37 +45,42 @@ def add_verbs(
 
 def _pause(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
-        endpoint = opening.endpoint(store, args.id)
-        endpoints.pause(store.db, endpoint.id, store.clock.now())
+        opening.endpoint(store, args.id)
+        endpoint = desk.pause(store.db, args.id, now=store.clock.now(), by=actor.CLI)
         waiting = outbox.waiting(store.db, endpoint.id)
-        changed = opening.endpoint(store, args.id)
     if args.json:
-        output.document(shown.endpoint(changed, waiting))
+        output.document(shown.endpoint(endpoint, waiting))
     else:
         print(f"{endpoint.name} is paused: its texts wait until you resume it ({waiting} waiting).")
     return 0
 
 
 def _resume(args: argparse.Namespace) -> int:
-    with opening.opened(args, write=True) as store:
+    with opening.opened(args) as store:
         now = store.clock.now()
-        endpoint = opening.endpoint(store, args.id)
-        cancelled = 0
-        if args.none:
-            cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now)
-        elif args.newer_than is not None:
+        before = None
+        if args.newer_than is not None:
             before = instant("--newer-than", args.newer_than, now)
-            cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now, before=before)
-        if endpoint.state is EndpointState.HELD:
-            endpoints.ask_probe(store.db, endpoint.id, now)
-            sentence = "is held; the service probes it now, and sends everything when it answers"
-        else:
-            endpoints.resume(store.db, endpoint.id, now)
-            sentence = "is active: what waited is sent now"
-        waiting = outbox.waiting(store.db, endpoint.id)
-        changed = opening.endpoint(store, args.id)
+        opening.endpoint(store, args.id)
+        done = asyncio.run(
+            desk.resume(
+                opening.writer(store),
+                args.id,
+                newer_than=before,
+                none=args.none,
+                clock=store.clock,
+                by=actor.CLI,
+                between=opening.give_way,
+            )
+        )
+        poke(store.directory)
+    endpoint, waiting, cancelled = done.endpoint, done.waiting, done.cancelled
+    if done.probed:
+        sentence = "is held; the service probes it now, and sends everything when it answers"
+    else:
+        sentence = "is active: what waited is sent now"
     if args.json:
-        output.document({**shown.endpoint(changed, waiting), "cancelled": cancelled})
+        output.document({**shown.endpoint(endpoint, waiting), "cancelled": cancelled})
     else:
         told = f", {cancelled} cancelled" if cancelled else ""
         print(f"{endpoint.name} {sentence} ({waiting} waiting{told}).")
@@ -95,10 +102,18 @@ def _remove(args: argparse.Namespace) -> int:
             f"{wait} and would be cancelled (and stay visible). Nothing was changed; remove it with"
             " --yes"
         )
-    with opening.opened(args, write=True) as store:
-        now = store.clock.now()
-        cancelled = deliveries.cancel_waiting(store.db, endpoint.id, now)
-        endpoints.remove(store.db, endpoint.id, now)
+    with opening.opened(args) as store:
+        opening.endpoint(store, args.id)
+        cancelled = asyncio.run(
+            desk.remove(
+                opening.writer(store),
+                args.id,
+                clock=store.clock,
+                by=actor.CLI,
+                between=opening.give_way,
+            )
+        )
+        poke(store.directory)
     if args.json:
         output.document({"id": endpoint.id, "removed": True, "cancelled": cancelled})
     else:

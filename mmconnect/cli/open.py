@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from unicodedata import category
+from typing import TypeVar
 
 from mmconnect import config, paths
+from mmconnect.desk import endpoint_values
+from mmconnect.desk.endpoints import Writer
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError, DataDirError, NotFound, UsageError
 from mmconnect.domain.ids import Ids
@@ -23,6 +26,10 @@ from mmconnect.store.connection import FILE, connect, transaction
 
 PATIENCE = 10.0
 """Seconds that a command waits for the service's writes."""
+GIVEN_WAY = 0.01
+"""Seconds between two writes of many."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +118,21 @@ def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
         db.close()
 
 
+def writer(store: Store) -> Writer:
+    """Runs a function in a transaction of its own."""
+
+    async def write(function: Callable[[sqlite3.Connection], T]) -> T:
+        with transaction(store.db):
+            return function(store.db)
+
+    return write
+
+
+async def give_way() -> None:
+    """Between two writes of many, leave room for the service's own."""
+    await asyncio.sleep(GIVEN_WAY)
+
+
 def endpoint(store: Store, endpoint_id: str) -> Endpoint:
     """An endpoint that a command names. Raises NotFound."""
     found = endpoints.get(store.db, endpoint_id)
@@ -139,16 +161,12 @@ def secret_argument(text: str, *, lines: bool = False) -> str:
     return text
 
 
-_NO_TEXT = frozenset({"Cc", "Cs", "Zl", "Zp"})
-"""Unicode's categories of control characters, halves of characters, and ends of lines."""
-
-
 def name_argument(text: str) -> str:
     """A name as people read it. Raises UsageError for one that is empty, or no line of text."""
-    name = text.strip()
-    if not name or len(name) > 200 or any(category(c) in _NO_TEXT for c in name):
-        raise UsageError("A name has 1 to 200 characters of text, on one line")
-    return name
+    try:
+        return endpoint_values.name(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def confirm(question: str, *, yes: bool) -> bool:

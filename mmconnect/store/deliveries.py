@@ -177,16 +177,16 @@ def cancel_waiting(
     now: int,
     *,
     before: int | None = None,
-    note: str = BY_HAND,
+    limit: int = -1,
 ) -> int:
-    """Cancel what waits for an endpoint, or those made `before` (UTC ms); how many.
+    """Cancel what waits for an endpoint, or those made `before` (UTC ms), up to `limit`; how many.
 
-    All in one write: for many rows beside a running service, cancel() in chunks.
+    For many rows beside a running service, do it in several writes with a limit.
     """
     return db.execute(
         "UPDATE deliveries SET state = 'cancelled', due_at = NULL, finished_at = ?, note = ?"
-        f" WHERE id IN (SELECT id FROM {WAITING} WHERE created_at < ?)",
-        (now, note, endpoint_id, (1 << 62) if before is None else before),
+        f" WHERE id IN (SELECT id FROM {WAITING} WHERE created_at < ? LIMIT ?)",
+        (now, BY_HAND, endpoint_id, (1 << 62) if before is None else before, limit),
     ).rowcount
 
 

@@ -6,16 +6,8 @@ import json
 import sqlite3
 from collections.abc import Sequence
 
-from mmconnect.domain.models import (
-    EVERYTHING,
-    Condition,
-    Endpoint,
-    EndpointState,
-    Match,
-    Numbers,
-    Routing,
-    Secret,
-)
+from mmconnect.domain.models import Endpoint, EndpointState, Numbers, Secret
+from mmconnect.store import routings
 from mmconnect.store.connection import Row
 from mmconnect.webhook.outcome import OutcomeClass
 
@@ -32,9 +24,13 @@ _SETTABLE = (
 
 
 def add(db: sqlite3.Connection, endpoint: Endpoint) -> None:
-    """Add an endpoint with its secrets."""
+    """Add an endpoint with its secrets, after those that are there."""
     row = _row(endpoint)
-    db.execute(f"INSERT INTO endpoints ({_COLUMNS}) VALUES ({','.join('?' * len(row))})", row)
+    db.execute(
+        f"INSERT INTO endpoints ({_COLUMNS}, position) VALUES ({','.join('?' * len(row))},"
+        " (SELECT coalesce(max(position), 0) FROM endpoints))",
+        row,
+    )
     db.executemany(
         "INSERT INTO secrets (endpoint_id, created_at, value, expires_at) VALUES (?, ?, ?, ?)",
         [(endpoint.id, s.created_at, s.value, s.expires_at) for s in endpoint.secrets],
@@ -42,7 +38,7 @@ def add(db: sqlite3.Connection, endpoint: Endpoint) -> None:
 
 
 def known(db: sqlite3.Connection) -> list[Endpoint]:
-    """Every endpoint that has not been removed, oldest first."""
+    """Every endpoint that has not been removed, in the order that people gave them."""
     secrets: dict[str, list[Secret]] = {}
     for endpoint_id, created_at, value, expires_at in db.execute(
         "SELECT endpoint_id, created_at, value, expires_at FROM secrets"
@@ -51,7 +47,9 @@ def known(db: sqlite3.Connection) -> list[Endpoint]:
         secrets.setdefault(endpoint_id, []).append(
             Secret(value=value, created_at=created_at, expires_at=expires_at)
         )
-    rows = db.execute(f"SELECT {_COLUMNS} FROM endpoints WHERE removed_at IS NULL ORDER BY id")
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM endpoints WHERE removed_at IS NULL ORDER BY position, id"
+    )
     return [_endpoint(row, tuple(secrets.get(row[0], ()))) for row in rows]
 
 
@@ -67,6 +65,14 @@ def update(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     db.execute(
         f"UPDATE endpoints SET {changes} WHERE id = ?",
         (*(row[column] for column in _SETTABLE), endpoint.id),
+    )
+
+
+def rank(db: sqlite3.Connection, endpoint_ids: Sequence[str]) -> None:
+    """Put the endpoints into this order."""
+    db.executemany(
+        "UPDATE endpoints SET position = ? WHERE id = ? AND position <> ?1",
+        [(number, endpoint_id) for number, endpoint_id in enumerate(endpoint_ids)],
     )
 
 
@@ -208,7 +214,7 @@ def _row(endpoint: Endpoint) -> Row:
         None if endpoint.schedule is None else json.dumps(endpoint.schedule),
         int(endpoint.strict_order),
         json.dumps(dict(endpoint.headers)),
-        routing_json(endpoint.routing),
+        routings.written(endpoint.routing),
         endpoint.ca,
         int(endpoint.plain_http),
         int(endpoint.alert),
@@ -235,39 +241,13 @@ def _endpoint(row: Row, secrets: tuple[Secret, ...]) -> Endpoint:
         schedule=None if row[13] is None else tuple(json.loads(str(row[13]))),
         strict_order=bool(row[14]),
         headers=_headers(str(row[15])),
-        routing=routing_from(str(row[16])),
+        routing=routings.read(str(row[16])),
         ca=row[17],
         plain_http=bool(row[18]),
         alert=bool(row[19]),
         created_at=row[20],
         removed_at=row[21],
         secrets=secrets,
-    )
-
-
-def routing_json(routing: Routing) -> str:
-    """Routing as the column holds it."""
-    held = {
-        "id": routing.id,
-        "devices": sorted(routing.devices),
-        "sims": sorted(routing.sims),
-        "senders": [[c.match.value, c.value] for c in routing.senders],
-        "texts": [[c.match.value, c.value] for c in routing.texts],
-    }
-    return json.dumps({name: value for name, value in held.items() if value}, ensure_ascii=False)
-
-
-def routing_from(text: str) -> Routing:
-    """The reverse of routing_json()."""
-    held = json.loads(text)
-    if not held:
-        return EVERYTHING
-    return Routing(
-        id=held.get("id"),
-        devices=frozenset(held.get("devices", ())),
-        sims=frozenset(held.get("sims", ())),
-        senders=_conditions(held.get("senders", ())),
-        texts=_conditions(held.get("texts", ())),
     )
 
 
@@ -282,7 +262,3 @@ def _headers(text: str) -> tuple[tuple[str, str], ...]:
     return tuple(
         (name, value if isinstance(value, str) else f"\n{value}") for name, value in held.items()
     )
-
-
-def _conditions(pairs: Sequence[tuple[str, str]]) -> tuple[Condition, ...]:
-    return tuple(Condition(match=Match(match), value=value) for match, value in pairs)

@@ -57,6 +57,13 @@ def reveal(db: sqlite3.Connection, endpoint_id: str) -> str:
     return current(db, endpoint_id).value
 
 
+def end_previous(db: sqlite3.Connection, endpoint_id: str) -> int:
+    """End the overlap: from now on the current secret alone signs. How many others did."""
+    return db.execute(
+        "DELETE FROM secrets WHERE endpoint_id = ? AND expires_at IS NOT NULL", (endpoint_id,)
+    ).rowcount
+
+
 def rotate(
     db: sqlite3.Connection,
     endpoint_id: str,

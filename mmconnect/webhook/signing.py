@@ -49,7 +49,7 @@ def check_brought(secret: str, *, plain: bool = True) -> None:
     if not plain and standard_key(secret) is None:
         raise ValueError(
             "The secret is not whsec_ + base64, so it makes no webhook-signature, and the plain"
-            " headers are off: nothing would be signed. Leave --secret out to have one made"
+            " headers are off: nothing would be signed. Leave it out to have one made"
         )
 
 

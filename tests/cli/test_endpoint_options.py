@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mmconnect.cli.endpoint_options import schedule_words, words
+from mmconnect.desk.endpoint_values import schedule_words, words
 from mmconnect.webhook import schedule
 from tests.cli.conftest import Desk
 from tests.unit.test_trust import CA
@@ -370,7 +370,7 @@ def test_durations_read_as_they_are_written(seconds: int, shown: str) -> None:
 
 
 def test_the_default_schedule_reads_as_the_flag_takes_it(desk: Desk) -> None:
-    shown = schedule_words(None).removesuffix(" (default)")
+    shown = schedule_words(None)
     endpoint = add(desk, "--schedule", shown)
     assert show(desk, endpoint)["schedule"] == list(schedule.DEFAULT)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mmconnect.domain.models import EVERYTHING, Condition, Match, Numbers, Routing
-from mmconnect.store import devices, endpoints
+from mmconnect.store import devices, endpoints, routings
 from mmconnect.webhook import routing
 from tests.support.inprocess import Appliance, appliance, eventually
 from tests.support.phones import JSON, generic_json
@@ -162,7 +162,7 @@ async def test_a_pattern_cannot_hold_up_anybody(tmp_path: Path):
 def test_wanting_everything_costs_nothing():
     """The hot path asks for each endpoint and text: it must not hash, fold or build anything."""
     made = routing.compile(EVERYTHING)
-    assert routing.compile(endpoints.routing_from("{}")) is made
+    assert routing.compile(routings.read("{}")) is made
     before = routing._compiled.cache_info()
     for _ in range(10):
         routing.compile(EVERYTHING)

@@ -20,7 +20,7 @@ from mmconnect.domain.models import (
     Routing,
     Trigger,
 )
-from mmconnect.store import claims, configuration, deliveries, endpoints, messages, sends
+from mmconnect.store import claims, configuration, deliveries, endpoints, messages, routings, sends
 from mmconnect.store.connection import transaction
 from mmconnect.store.sends import Sent, Skip
 from mmconnect.webhook import headers
@@ -106,8 +106,8 @@ def test_headers_that_were_broken_by_hand_are_read_and_never_sendable(
 
 def test_routing_survives_its_column() -> None:
     for value in (EVERYTHING, CHANGED["routing"], Routing(id="rule_1")):
-        assert endpoints.routing_from(endpoints.routing_json(value)) == value
-    assert endpoints.routing_from("{}") is EVERYTHING, "which the hot path knows by its identity"
+        assert routings.read(routings.written(value)) == value
+    assert routings.read("{}") is EVERYTHING, "which the hot path knows by its identity"
 
 
 # -- texts that somebody picks ---
