@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmconnect.delivery.trials import Trials
+from mmconnect.desk.actor import Actor as Actor
 from mmconnect.desk.around import Around
 from mmconnect.desk.status import Status
 from mmconnect.domain.clock import Clock
@@ -24,15 +25,6 @@ from mmconnect.store.database import Database, Write
 from mmconnect.webhook.addresses import AddressRule
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who changes something, for the audit."""
-
-    name: str
-    """`admin`, `cli`, or an API key's id."""
-    address: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
