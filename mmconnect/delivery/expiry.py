@@ -61,6 +61,8 @@ class Expiry:
         self._database, self._look, self._clock = database, look, clock
         self._too_old, self._announcing, self._wake = too_old, announcing, wake
         self._known: dict[str, _Known] = {}
+        self.on_expired: Callable[[str, int], None] = lambda endpoint_id, count: None
+        """Told how many deliveries of an endpoint have expired."""
 
     def forget(self) -> None:
         """The clock was set: what is known of ages is not true any more."""
@@ -124,6 +126,7 @@ class Expiry:
         if announced or (count and endpoint.strict_order):  # others may have waited for those
             self._wake()
         if count:
+            self.on_expired(endpoint.id, count)
             log.warning(
                 "%d texts for %s have waited longer than %s and are not sent any more; to send"
                 " them all the same: mmconnect delivery retry --state expired --endpoint %s",

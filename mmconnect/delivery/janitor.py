@@ -21,7 +21,7 @@ from mmconnect.delivery.pace import Pace
 from mmconnect.delivery.wiper import Wiper
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.store import erasure, retention, upkeep
+from mmconnect.store import erasure, retention, tallies, upkeep
 from mmconnect.store.configuration import Look
 from mmconnect.store.connection import CHECKPOINT, transaction
 from mmconnect.store.database import Database, Write
@@ -212,6 +212,13 @@ class Janitor:
             self._oddments_at = monotonic
             if await self._database.read(lambda db: retention.old_oddments(db, before)):
                 await self.step(lambda db: retention.prune_oddments(db, before), Pace(), 1)
+            await self._forget_figures(self._clock.now() - tallies.KEPT)
+
+    async def _forget_figures(self, before: int) -> None:
+        pace = Pace()
+        while rows := await self._database.read(lambda db: tallies.old(db, before, ROWS)):
+            for chunk in _chunks(rows, pace):
+                await self.step(partial(tallies.prune, rows=chunk), pace, len(chunk))
 
     async def _give_back(self) -> None:
         """Shorten the file when far more of it is empty than the next texts will fill.

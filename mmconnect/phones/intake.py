@@ -126,7 +126,7 @@ class Intake:
 
         taken = await self._database.submit(
             write,
-            then=lambda taken, error: self._after(taken, plans, texts),
+            then=lambda taken, error: self._after(device.id, now, taken, plans, texts),
             heavy=len(rows) > 1 or any(len(raw) > LARGE for _, raw in rows),
         )
         if news:
@@ -207,7 +207,8 @@ class Intake:
                 raw_headers=notice.raw_headers,
             ).new
             if await self._database.write(partial(mms.stand_alone, new=new)) is not None:
-                self.counts.text_taken(duplicate=False)
+                device_id = notice.message.device_id or ""
+                self.counts.text_taken(device_id, notice.message.received_at, duplicate=False)
             self._outlet.wake()
         return await self._database.read(mms.next_due)
 
@@ -237,12 +238,17 @@ class Intake:
         return write
 
     def _after(
-        self, taken: list[Taken] | None, plans: list[Plan], texts: Sequence[IncomingText]
+        self,
+        device_id: str,
+        now: int,
+        taken: list[Taken] | None,
+        plans: list[Plan],
+        texts: Sequence[IncomingText],
     ) -> None:
         """Start what was committed and free what was not; whoever asked may be long gone."""
         for one, text in zip(taken or (), texts, strict=False):
             if one.duplicate or not text.announcement:  # an announced MMS is no message yet
-                self.counts.text_taken(one.duplicate)
+                self.counts.text_taken(device_id, now, duplicate=one.duplicate)
         stored = {one.message_id for one in taken or () if not one.duplicate}
         self._settle(plans, stored)
         if stored - {one.new.message.id for one in plans}:  # an MMS, which asks for no place

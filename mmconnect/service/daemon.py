@@ -179,6 +179,9 @@ async def _run(
 
         loops(for_ever(PRESENCE_INTERVAL, save, "Writing down when phones were heard"))
         stack.push_async_callback(save)
+        loops(oversight.figures.run())
+        stack.push_async_callback(oversight.figures.flush)
+        expiry.on_expired = oversight.figures.expired
         loops(oversight.heartbeat.run())
         loops(oversight.warnings.run())
         stack.push_async_callback(clock.stop)

@@ -1,5 +1,5 @@
-"""What looks on while the service runs: heartbeat, warnings, metrics, phones, and their signs of
-life that are written down now and then. Takes no part in a text's way.
+"""What looks on while the service runs: heartbeat, warnings, metrics, figures, phones, and their
+signs of life that are written down now and then. Takes no part in a text's way.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmconnect.delivery.dispatcher import Dispatcher
+from mmconnect.delivery.flight import Landing
+from mmconnect.desk.figures import Figures
 from mmconnect.desk.status import STALL_COUNTS, Status, Vitals
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import Ids
+from mmconnect.domain.models import Endpoint, Flight
 from mmconnect.phones.counts import Counts
 from mmconnect.phones.liveness import Liveness
 from mmconnect.phones.presence import Presences
@@ -42,6 +45,8 @@ class Oversight:
     warnings: Warnings
     phones: PhoneWatch
     metrics: Metrics
+    figures: Figures
+    """Its run() has to go on for ever, too; and in the end, its flush()."""
     status: Status
 
 
@@ -89,7 +94,13 @@ def oversee(
         phones=PhoneMetrics(look, presences, clock).families,
     )
     metrics = Metrics(database, look, clock, directory, counts, sources)
-    dispatcher.observe = metrics.observed
+    figures = Figures(database, clock, counts)
+
+    def observed(endpoint: Endpoint, flight: Flight, landed: Landing) -> None:
+        metrics.observed(endpoint, flight, landed)
+        figures.observed(endpoint, flight, landed)
+
+    dispatcher.observe = observed
     vitals = Vitals(
         last_turn=sources.last_turn,
         unwritten=sources.unwritten,
@@ -99,7 +110,12 @@ def oversee(
     )
     status = Status(database, vitals, look, clock, directory)
     return Oversight(
-        heartbeat=heartbeat, warnings=warnings, phones=phones, metrics=metrics, status=status
+        heartbeat=heartbeat,
+        warnings=warnings,
+        phones=phones,
+        metrics=metrics,
+        figures=figures,
+        status=status,
     )
 
 

@@ -18,15 +18,16 @@ class Backlog:
     """How many, up to MOST."""
     oldest_due: int | None
     """When the first of them is or was due (UTC ms)."""
+    oldest: int | None = None
+    """Since when the one that came first waits (UTC ms); of the first MOST that are due."""
 
 
 def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Backlog]:
     """What waits for each of these endpoints."""
     return {
-        endpoint_id: Backlog(
-            waiting=waiting(db, endpoint_id), oldest_due=_oldest_due(db, endpoint_id)
-        )
+        endpoint_id: Backlog(waiting=count, oldest_due=_oldest_due(db, endpoint_id), oldest=oldest)
         for endpoint_id in endpoint_ids
+        for count, oldest in [_walk(db, endpoint_id)]
     }
 
 
@@ -37,6 +38,20 @@ def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
         (endpoint_id, MOST),
     ).fetchone()
     return int(count)
+
+
+def _walk(db: sqlite3.Connection, endpoint_id: str) -> tuple[int, int | None]:
+    """How many wait, up to MOST, and since when the oldest of them does."""
+    count, first = db.execute(
+        "SELECT count(*), min(id) FROM (SELECT id FROM waiting WHERE endpoint_id = ? LIMIT ?)",
+        (endpoint_id, MOST),
+    ).fetchone()
+    if not count:
+        return 0, None
+    (since,) = db.execute(
+        "SELECT coalesce(renewed_at, created_at) FROM deliveries WHERE id = ?", (first,)
+    ).fetchone()
+    return int(count), int(since)
 
 
 def _oldest_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:

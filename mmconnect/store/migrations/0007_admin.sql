@@ -50,22 +50,33 @@ CREATE TABLE audit (
     detail TEXT NOT NULL
 ) STRICT;
 
--- Texts and attempts by hour (UTC hours since 1970), counted in memory and written now and then, never on a text's way.
--- `latencies` is a histogram of answers' times (JSON).
+-- Texts and attempts by hour, counted in memory and written now and then, never on a text's way. `hour` is its beginning
+-- (UTC ms), at a full hour of the machine's own time. Of all phones together: `device_id` ''.
 CREATE TABLE text_hours (
-    hour INTEGER NOT NULL,
     device_id TEXT NOT NULL,
-    texts INTEGER NOT NULL,
-    PRIMARY KEY (hour, device_id)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE endpoint_hours (
     hour INTEGER NOT NULL,
+    texts INTEGER NOT NULL,
+    PRIMARY KEY (device_id, hour)
+) STRICT, WITHOUT ROWID;
+-- `latencies`: how many answers took how long, by bucket (JSON; mmconnect/domain/histogram.py). `given_up`: deliveries
+-- that failed or expired for good.
+CREATE TABLE endpoint_hours (
     endpoint_id TEXT NOT NULL,
+    hour INTEGER NOT NULL,
     delivered INTEGER NOT NULL,
     failed INTEGER NOT NULL,
+    given_up INTEGER NOT NULL,
     latencies TEXT NOT NULL,
-    PRIMARY KEY (hour, endpoint_id)
+    PRIMARY KEY (endpoint_id, hour)
 ) STRICT, WITHOUT ROWID;
+-- What came before there were figures is counted in the background, backwards from these ids.
+CREATE TABLE tally_seeds (
+    what TEXT PRIMARY KEY CHECK (what = 'texts' OR what = 'attempts'),
+    before_id TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+INSERT INTO tally_seeds SELECT 'texts', max(id) || '~', unixepoch() * 1000 FROM messages HAVING max(id) IS NOT NULL;
+INSERT INTO tally_seeds SELECT 'attempts', max(id) || '~', unixepoch() * 1000 FROM deliveries HAVING max(id) IS NOT NULL;
 
 -- What was sent is in the message; this is what only the attempt knows of it: time, version, signatures.
 ALTER TABLE attempts ADD COLUMN request TEXT;
