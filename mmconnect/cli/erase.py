@@ -20,12 +20,14 @@ from mmconnect.cli import output
 from mmconnect.domain.errors import NotFound, Refused, StoreUnavailable, UsageError
 from mmconnect.service.lock import FILE as LOCK
 from mmconnect.service.lock import held, poke
-from mmconnect.store import erasure, messages, remains
+from mmconnect.store import erasure, messages, remains, segments
 from mmconnect.store.connection import FILE, transaction, wait_at_most
 from mmconnect.store.erasure import Deleted
 
 CHUNK = 20
 """Messages of one transaction, so that no push waits long."""
+POSTINGS = 1000
+"""Rows of the search index that one transaction removes."""
 BATCH = 64
 """Pages that are cleared under one lock, at first."""
 HELD = 0.05
@@ -96,6 +98,11 @@ def _erase(
     if names:
         with transaction(db):
             erasure.forget_number(db, names)
+    cleared = 1
+    while cleared:  # what they were found by goes as well
+        with transaction(db):
+            cleared = segments.clear(db, POSTINGS)
+            number = erasure.erasures(db).begun
     poke(store.directory)
     proven = _prove(db, path, number)
     copies = [str(copy) for copy in _copies(store.directory)]

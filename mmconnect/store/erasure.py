@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.domain.numbers import normalise
-from mmconnect.store import deliveries, devices, settings
+from mmconnect.store import deliveries, devices, segments, settings
 from mmconnect.store.messages import attachments_from, attachments_json
 from mmconnect.store.retention import OLD, PLAUSIBLE, Found, found
 
@@ -63,6 +63,7 @@ def wipe(db: sqlite3.Connection, message_ids: Sequence[str], now: int) -> int:
             " WHERE message_id = ?",
             (message_id,),
         )
+        segments.changed(db, [message_id])
         count += 1
     if count:
         begin(db, now)
@@ -212,6 +213,7 @@ def delete(
             done += Deleted(in_flight=(message_id,))
             continue
         db.execute("DELETE FROM mms_notices WHERE message_id = ?", (message_id,))
+        segments.changed(db, [message_id])
         gone = db.execute("DELETE FROM messages WHERE id = ?", (message_id,)).rowcount
         done += Deleted(deleted=gone, cancelled=states.count("pending"))
     if done.cancelled:

@@ -203,6 +203,16 @@ def latest(db: sqlite3.Connection, limit: int, *, events: bool = False) -> list[
     return [_stored(row) for row in rows]
 
 
+def listed(db: sqlite3.Connection, message_ids: Sequence[str]) -> list[StoredMessage]:
+    """These messages without payload and raw push, newest first; those that are gone fall out."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS}, NULL, NULL, NULL, m.duplicates, m.note, m.wiped_at{_FROM}"
+        " WHERE m.id IN (SELECT value FROM json_each(?)) ORDER BY m.id DESC",
+        (json.dumps(list(message_ids)),),
+    )
+    return [_stored(row) for row in rows]
+
+
 def recent(db: sqlite3.Connection, limit: int) -> list[Message]:
     """The newest messages that endpoints could want: no tests, no events, none that is wiped."""
     rows = db.execute(

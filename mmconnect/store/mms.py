@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mmconnect.domain.models import Kind, Message
+from mmconnect.store import segments
 from mmconnect.store.messages import Keys, NewMessage, Taken, remember, seen, take
 
 PATIENCE = 15 * 60_000
@@ -84,7 +85,8 @@ def downloaded(db: sqlite3.Connection, keys: Keys, build: Build, message: Messag
         " WHERE message_id = ?",
         (notice_id,),
     )
-    if state == "announced":  # in time: it is the announced message
+    if state == "announced":  # in time: it is the announced message, among those of that time
+        segments.changed(db, [notice_id])
         return take(db, build(notice_id, None))
     return take(db, build(message.id, notice_id))
 
@@ -115,7 +117,10 @@ def stand_alone(db: sqlite3.Connection, new: NewMessage) -> Taken | None:
         " WHERE message_id = ? AND state = 'announced'",
         (new.message.id,),
     ).rowcount
-    return take(db, new) if changed else None
+    if not changed:
+        return None
+    segments.changed(db, [new.message.id])
+    return take(db, new)
 
 
 def _at(message: Message) -> int:

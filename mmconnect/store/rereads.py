@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sqlite3
 
+from mmconnect.store import segments
+
 
 def unrecognised(db: sqlite3.Connection, device_id: str) -> list[str]:
     """Ids of what a device pushed that was not understood and still stands, oldest first."""
@@ -20,6 +22,7 @@ def unrecognised(db: sqlite3.Connection, device_id: str) -> list[str]:
 
 def make_room(db: sqlite3.Connection, message_id: str) -> None:
     """Take one away whose place its text takes in the same transaction."""
+    segments.changed(db, [message_id])
     db.execute("DELETE FROM messages WHERE id = ? AND kind = 'unrecognised'", (message_id,))
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mmconnect.domain.ids import DELIVERY, MESSAGE, first_at
+from mmconnect.store import segments
 
 KEYS_KEPT = 90 * 86_400_000
 """Milliseconds that a key lives at least (the contract's 90 days)."""
@@ -79,6 +80,7 @@ def prune_messages(db: sqlite3.Connection, message_ids: Sequence[str], before: i
             f"DELETE FROM messages AS m WHERE m.id = ? AND m.received_at < ? AND NOT {_WAITS}",
             (message_id, before),
         ).rowcount
+    segments.changed(db, message_ids)
     return count
 
 

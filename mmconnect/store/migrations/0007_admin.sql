@@ -83,3 +83,28 @@ ALTER TABLE attempts ADD COLUMN request TEXT;
 
 -- In which order people see the endpoints.
 ALTER TABLE endpoints ADD COLUMN position INTEGER NOT NULL DEFAULT 0;
+
+-- Searching the history (mmconnect/store/segments.py): ranges of message ids (from_id < id <= to_id) that were indexed
+-- beside the texts. `rows` are the rowids by ordinal (zlib), `number` names the postings, `changes` counts what has been
+-- erased or added in the range since, `seen` is the last rowid when it was begun.
+CREATE TABLE search_segments (
+    to_id TEXT PRIMARY KEY,
+    from_id TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state = 'building' OR state = 'built' OR state = 'dropped'),
+    number INTEGER UNIQUE,
+    changes INTEGER NOT NULL DEFAULT 0,
+    seen INTEGER NOT NULL,
+    first_at INTEGER,
+    last_at INTEGER,
+    rows BLOB
+) STRICT, WITHOUT ROWID;
+-- Which messages of a segment (ordinals, 16 bits each, or all 2048 as a bitmap) fall into a bucket.
+CREATE TABLE search_postings (
+    segment INTEGER NOT NULL,
+    bucket INTEGER NOT NULL,
+    ordinals BLOB NOT NULL,
+    PRIMARY KEY (segment, bucket)
+) STRICT, WITHOUT ROWID;
+-- What failed is found without a walk through the history. A text that is delivered never passes through here.
+CREATE INDEX deliveries_ended ON deliveries (message_id)
+    WHERE state = 'failed' OR state = 'expired' OR state = 'cancelled';
