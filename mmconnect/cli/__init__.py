@@ -20,7 +20,7 @@ from typing import Any
 from mmconnect.domain.errors import MmconnectError, UsageError
 
 _FAMILIES = (
-    *("serve", "endpoint", "device", "message", "delivery", "settings", "tls"),
+    *("serve", "endpoint", "device", "message", "delivery", "api-key", "admin", "settings", "tls"),
     *("push", "receive", "verify", "backup", "restore", "version"),
 )
 _ANYTHING = ("--from", "--text")
@@ -55,7 +55,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for family in _FAMILIES if only is None else (only,):
-        module = importlib.import_module(f"mmconnect.cli.{family}")
+        module = importlib.import_module(f"mmconnect.cli.{family.replace('-', '_')}")
         module.add_parser(commands, [everywhere])
     return top
 

@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mmconnect import __version__, config
+from mmconnect.cli import admin, output
 from mmconnect.cli import open as opening
-from mmconnect.cli import output
 
 if TYPE_CHECKING:
     from mmconnect.service.daemon import Started
@@ -49,19 +49,21 @@ def run(args: argparse.Namespace) -> int:
 
 def _tell(command: str, started: Started) -> None:
     """Say where everything is, on the terminal and in the log."""
-    phone, admin = started.phone[0], started.admin[0]
+    phone, page = started.phone[0], started.admin[0]
     print("mmconnect is running.\n")
     print(f"  Phones push to   http://{phone}/in/TOKEN")
     if started.phone_tls:
         print(f"                   https://{started.phone_tls[0]}/in/TOKEN")
     if started.admin_tls:
-        print(f"  Status page      https://{started.admin_tls[0]}/")
+        print(f"  In a browser     https://{started.admin_tls[0]}{started.base_path}/")
     else:
-        print(f"  Status page      http://{admin}/")
+        print(f"  In a browser     http://{page}{started.base_path}/")
     others = sorted({a.rpartition(":")[0] for a in started.phone[1:]})
     if others:
         print(f"  Also reachable   at {', '.join(others)}")
     print(f"  Data             {started.directory}")
+    if started.setup is not None:
+        admin.show(started.setup, links(started))
     if not (started.endpoints and started.devices):
         print("\nNext, in another terminal:")
     if not started.endpoints:
@@ -85,10 +87,20 @@ def _tell_programs(started: Started) -> None:
             "dataDir": str(started.directory),
             "devices": started.devices,
             "endpoints": started.endpoints,
+            "setupCode": None if started.setup is None else started.setup.shown,
+            "setupLinks": links(started),
         }
     )
     sys.stdout.flush()
     _log(started)
+
+
+def links(started: Started) -> list[str]:
+    """What to open for the first visit, the best first; none when that was."""
+    if started.setup is None:
+        return []
+    at = admin.admin_bases(started.admin, started.admin_tls)
+    return admin.links_of(started.setup, at, started.base_path)
 
 
 def _log(started: Started) -> None:
@@ -97,3 +109,6 @@ def _log(started: Started) -> None:
         ", ".join([*started.phone, *(f"https://{at}" for at in started.phone_tls)]),
         ", ".join([*started.admin, *(f"https://{at}" for at in started.admin_tls)]),
     )
+    if started.setup is not None:
+        # the one secret that is ever logged: who reads the log owns the machine, and it dies by use
+        log.info("Set it up in a browser: %s", " or ".join(links(started)))

@@ -21,7 +21,7 @@ from mmconnect.delivery.pace import Pace
 from mmconnect.delivery.wiper import Wiper
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.store import erasure, retention, tallies, upkeep
+from mmconnect.store import audit, erasure, retention, tallies, upkeep
 from mmconnect.store.configuration import Look
 from mmconnect.store.connection import CHECKPOINT, transaction
 from mmconnect.store.database import Database, Write
@@ -212,6 +212,9 @@ class Janitor:
             self._oddments_at = monotonic
             if await self._database.read(lambda db: retention.old_oddments(db, before)):
                 await self.step(lambda db: retention.prune_oddments(db, before), Pace(), 1)
+            now = self._clock.now()
+            if await self._database.read(lambda db: audit.is_old(db, now)):
+                await self.step(lambda db: audit.prune(db, now), Pace(), 1)
             await self._forget_figures(self._clock.now() - tallies.KEPT)
 
     async def _forget_figures(self, before: int) -> None:

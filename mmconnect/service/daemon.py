@@ -27,6 +27,8 @@ from mmconnect.delivery.expiry import Expiry
 from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
+from mmconnect.desk import setup_codes
+from mmconnect.desk.setup_codes import SetupCode
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.intake import Intake
@@ -70,6 +72,10 @@ class Started:
     directory: Path
     devices: int
     endpoints: int
+    setup: SetupCode | None = None
+    """For the first visit, while there is no administrator."""
+    base_path: str = ""
+    """Below which the admin side is shown."""
 
 
 async def serve(options: Settings, directory: Path, started: Callable[[Started], None]) -> None:
@@ -104,6 +110,8 @@ async def _run(
     for newest in await database.read(jumps.newest_ids):
         ids.follow(newest)
     await database.write(lambda db: settings.ensure_tenant(db, ids))
+    today = SystemClock().now()
+    setup = await database.write(lambda db: setup_codes.make(db, today))
     watch = Watch(database, await database.read(configuration.load))
     clock = Timekeeper(database, watch.look, SystemClock(), ids)
     await clock.start()
@@ -255,6 +263,8 @@ async def _run(
                 directory=directory,
                 devices=sum(d.removed_at is None for d in now.devices.values()),
                 endpoints=sum(not e.alert for e in now.endpoints.values()),
+                setup=setup,
+                base_path=now.preferences.base_path or "",
             )
         )
         await stop.wait()

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmconnect.domain.errors import NewerSchema, Refused, StoreError
-from mmconnect.store import links, migrate, pairings
+from mmconnect.store import accounts, links, migrate, pairings
 from mmconnect.store.connection import connect, unavailable
 
 _OURS = ("devices", "device_tokens", "endpoints", "messages", "deliveries", "settings", "revision")
@@ -34,6 +34,8 @@ class Contents:
     """Phones that mmconnect fetches from."""
     pairings: bool = False
     """Whether it may hold pairing codes: its schema has them."""
+    sessions: bool = False
+    """The same for browsers that are logged in."""
 
 
 def copy(source: Path, target: Path) -> Contents:
@@ -72,7 +74,13 @@ def check(path: Path) -> Contents:
                 (linked,) = db.execute("SELECT count(*) FROM phone_links").fetchone()
         except sqlite3.DatabaseError as error:
             raise _unreadable(path, error) from error
-    return Contents(schema=schema, waiting=waiting, linked=linked, pairings="pairings" in found)
+    return Contents(
+        schema=schema,
+        waiting=waiting,
+        linked=linked,
+        pairings="pairings" in found,
+        sessions="sessions" in found,
+    )
 
 
 def stage(file: Path, staged: Path) -> Contents:
@@ -89,6 +97,8 @@ def stage(file: Path, staged: Path) -> Contents:
             db.execute("PRAGMA synchronous = FULL")
             if contents.pairings:
                 pairings.forget(db)  # a code that was used since then is not good again
+            if contents.sessions:
+                accounts.forget(db)  # nor is a browser let in that was sent out since then
             if contents.linked:
                 # texts that came after the backup are in the phones still, but perhaps delivered
                 links.ask_before_old_texts(db)

@@ -7,6 +7,7 @@ it is set; one that got there all the same (an older version's) counts as not se
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -41,6 +42,12 @@ class Preferences:
     """The machine's clock is kept right by something that the kernel does not tell of."""
     replay_rate: int = 20
     """Deliveries a second that a replay of many offers."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks of reverse proxies that are believed for whom they ask."""
+    base_path: str | None = None
+    """Below which path a reverse proxy shows the admin side, as `/mmconnect`; None: at the root."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which the admin side may be asked for, besides this machine's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +112,46 @@ def _rate(text: str) -> int:
     return int(text)
 
 
+_SEGMENT = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*", re.ASCII)
+_OURS = frozenset(
+    "v1 static docs healthz readyz metrics ca.crt setup login logout messages deliveries endpoints"
+    " phones settings help patterns".split()
+)
+"""First words of our own paths, which would be two things if the base began with one."""
+
+
+def _base_path_or_off(text: str) -> str | None:
+    word = text.strip()
+    if word.lower() == "off" or word == "/":
+        return None
+    segments = word.rstrip("/").split("/")[1:]
+    if not (word.startswith("/") and segments and len(word) <= 100):
+        raise ValueError("write it like /mmconnect, or off")
+    if not all(_SEGMENT.fullmatch(segment) for segment in segments):
+        raise ValueError("write it like /mmconnect: letters, digits and . _ ~ - between slashes")
+    if segments[0] in _OURS:
+        raise ValueError(f"/{segments[0]} is a page of mmconnect itself: choose another word")
+    return "/" + "/".join(segments)
+
+
+_NAME = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+
+
+def _host_names(text: str) -> tuple[str, ...]:
+    names = []
+    for word in text.split(","):
+        name = word.strip().lower().removesuffix(".")
+        if not name:
+            continue
+        if len(name) > 253 or not all(_NAME.fullmatch(label) for label in name.split(".")):
+            raise ValueError(
+                f"{word.strip()!r} is no name of a host: write it like mm.example.org, without"
+                " http:// and port"
+            )
+        names.append(name)
+    return tuple(dict.fromkeys(names))
+
+
 SETTINGS = (
     Setting(
         name="retention_messages",
@@ -148,6 +195,22 @@ SETTINGS = (
         name="replay_rate",
         parse=_rate,
         help="deliveries a second that a replay of many offers (default 20)",
+    ),
+    Setting(
+        name="trusted_proxies",
+        parse=_networks,
+        help="reverse proxies that are believed for whom they ask: 127.0.0.1,10.0.0.5,…",
+    ),
+    Setting(
+        name="base_path",
+        parse=_base_path_or_off,
+        help="below which path a reverse proxy shows the admin side: /mmconnect (default off)",
+    ),
+    Setting(
+        name="allowed_hosts",
+        parse=_host_names,
+        help="names by which the admin side may be opened besides this machine's own:"
+        " mm.example.org,…",
     ),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -1,4 +1,4 @@
-"""A bound on how often one address may fail. Remembers a bounded number of addresses.
+"""Bounds on how often one address may fail, and all together. Remembers few addresses.
 
 Whoever has one IPv6 address has the whole /64 that it lies in (RFC 4291, 2.5.1), so that counts as
 one; an IPv4 address counts as the same however it is written.
@@ -38,6 +38,27 @@ class Throttle:
         begun, count = self._failures.get(_who(address), (now, 0))
         left = begun + self._window - now
         return max(1.0, left) if count >= self._most and left > 0 else 0.0
+
+    def forgive(self, address: str) -> None:
+        """Forget the failures of an address: it has shown that it may."""
+        self._failures.pop(_who(address), None)
+
+
+class Bucket:
+    """A bound on what everybody may do together: `most` at once, then one every `every` seconds."""
+
+    def __init__(self, *, most: int, every: float) -> None:
+        self._most, self._every = most, every
+        self._left, self._at = float(most), 0.0
+
+    def take(self, now: float) -> float:
+        """Take one at `now` (monotonic seconds); seconds to wait when there is none, else 0."""
+        self._left = min(self._most, self._left + max(0.0, now - self._at) / self._every)
+        self._at = now
+        if self._left < 1:
+            return max(1.0, (1 - self._left) * self._every)
+        self._left -= 1
+        return 0.0
 
 
 def _who(address: str) -> str:

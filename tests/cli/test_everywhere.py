@@ -40,6 +40,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
             "INSERT INTO phone_links VALUES (?, 'http://127.0.0.1:9', NULL, 'x', NULL, 0)",
             [(one,) for one in linked],
         )
+    key = desk("api-key", "create", "--name", "Old", "--json").json["id"]
     old_one = str(desk.directory.parent / "old.db")
     assert desk("backup", old_one).code == 0
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
@@ -69,6 +70,10 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "message reread": [text["messageId"]],
         "message delete": [spare["messageId"], "--yes"],
         "message purge": ["--from", "+6581230000", "--yes"],
+        "api-key create": ["--name", "CRM"],
+        "api-key revoke": [key],
+        "admin set-password": ["--password", "correct horse battery"],
+        "admin reset": ["--yes"],
         "settings get": ["retention_messages"],
         "settings set": ["retention_messages", "30d"],
         "settings unset": ["retention_messages"],

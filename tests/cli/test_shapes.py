@@ -28,7 +28,7 @@ from tests.support.service import Service, ask, until
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
 KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
-AN_ID = re.compile(r"(dev|msg|ep|dlv|ten|rpl|rule)_[0-9A-HJKMNP-TV-Z]{26}")
+AN_ID = re.compile(r"(dev|msg|ep|dlv|ten|rpl|rule|key)_[0-9A-HJKMNP-TV-Z]{26}")
 A_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 
 
@@ -119,6 +119,12 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("delivery cancel", delivery)
     take("message delete", odd, "--yes")
     take("message purge", "--from", "81230000", "--yes")
+    key = take("api-key create", "--name", "CRM")["id"]
+    take("api-key list")
+    take("api-key revoke", key)
+    take("admin setup-code")
+    take("admin set-password", "--password", "correct horse battery")
+    take("admin reset", "--yes")
     take("settings list")
     take("settings get", "retention_messages")
     take("settings set", "retention_messages", "30d")

@@ -8,10 +8,12 @@ CREATE TABLE account (
     changed_at INTEGER NOT NULL
 ) STRICT;
 
--- Codes for the first visit, as hashes. A start makes one and ends those before; the first use ends all.
+-- Codes for the first visit, as hashes. A start makes one and ends those before, but for a young one that was asked for
+-- (`asked`); the first use ends all.
 CREATE TABLE setup_codes (
     code_hash BLOB PRIMARY KEY,
-    made_at INTEGER NOT NULL
+    made_at INTEGER NOT NULL,
+    asked INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Browsers that are logged in. Of the cookie only its hash is kept. `confirmed_at`: the password was entered (again).
