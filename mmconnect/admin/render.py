@@ -4,7 +4,8 @@
   admin/routes.py collects; a template in templates/admin/ that extends `admin/base.html`;
 * `return page(request, "endpoints/list.html", area="endpoints", endpoints=…)`. In templates:
   `url(path, **query)` for every link, macros of `admin/_macros.html` for every component (all of
-  them are shown at /patterns), filters `time`, `ago`, `duration`, `many`, `with_code`;
+  them are shown at /patterns), of `admin/_charts.html` (import it `with context`) for charts,
+  filters `time`, `ago`, `duration`, `many`, `with_code`;
 * a form is read with forms.read(), refused by raising or catching Invalid (`page(…, status=400,
   form=form, wrong=wrong(error))`), and obeyed with `return say(request, see(request, path), …)`;
 * what changes by itself stands in an element with an id and `data-live`: the script fetches the

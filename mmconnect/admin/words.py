@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -63,6 +63,14 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def day(value: date) -> str:
+    """A day in a chart: `3 Jun`."""
+    return f"{value.day} {_MONTHS[value.month - 1]}"
+
+
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+
+
 def line(text: str | None, most: int = 120) -> str:
     """A text on one line, shortened; what would not print is shown as such."""
     plain = " ".join(
@@ -83,6 +91,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "duration": duration,
     "size": size,
     "number": number,
+    "day": day,
     "line": line,
     "visible": visible,
 }

@@ -14,6 +14,7 @@ from typing import TypeVar
 from mmconnect.delivery.trials import Trials
 from mmconnect.desk.actor import Actor as Actor
 from mmconnect.desk.around import Around
+from mmconnect.desk.figures import Figures
 from mmconnect.desk.status import Status
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
@@ -50,6 +51,8 @@ class Desk:
     status: Status
     trials: Trials
     """Sends test texts."""
+    figures: Figures
+    """Texts and attempts by hour; what they say is in desk/trends.py."""
     presences: Presences
     """What is known of the phones, to this second."""
     pairings: Pairings

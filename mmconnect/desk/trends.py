@@ -37,6 +37,11 @@ class Bar:
     """Attempts, as `failed`."""
     failed: int = 0
 
+    @property
+    def most(self) -> int:
+        """How high it stands: one of the two kinds is always 0."""
+        return self.texts + self.delivered + self.failed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextTrend:

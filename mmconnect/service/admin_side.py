@@ -68,6 +68,7 @@ def admin_side(
         directory=directory,
         status=oversight.status,
         trials=Trials(database.write, sender, clock, ids),
+        figures=oversight.figures,
         presences=presences,
         pairings=phones.pairings,
         where=where,

@@ -39,6 +39,7 @@ def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Des
         "directory": box.directory,
         "status": Status(box.database, vitals, box.watch.look, box.clock, box.directory),
         "trials": Trials(box.database.write, box.sender, box.clock, box.ids),
+        "figures": box.figures,
         "presences": box.presences,
         "pairings": Pairings(box.database, box.clock, Sightings(box.clock)),
         "where": lambda: bases,

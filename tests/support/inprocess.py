@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.sender import TOTAL_TIMEOUT, Sender
+from mmconnect.desk.figures import Figures
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.ids import DEVICE, ENDPOINT, Ids
 from mmconnect.domain.models import (
@@ -86,6 +87,7 @@ class Appliance:
     sender: Sender
     dispatcher: Dispatcher
     intake: Intake
+    figures: Figures
     presences: Presences
     listener: Listener
     port: int
@@ -245,6 +247,8 @@ async def appliance(
             database, watch.look, sender, clock, ids, boot_id=ids.new("boot_"), jitter=jitter
         )
         intake = Intake(database, watch.look, dispatcher, clock, ids)
+        figures = Figures(database, clock, intake.counts)
+        dispatcher.observe = figures.observed
         presences = Presences(clock, {})
         listener = Listener(database, intake, presences, watch.look, watch.refresh, clock)
         watching = asyncio.create_task(watch.run(dispatcher.wake))
@@ -264,6 +268,7 @@ async def appliance(
             sender=sender,
             dispatcher=dispatcher,
             intake=intake,
+            figures=figures,
             presences=presences,
             listener=listener,
             port=server.addresses[0][1],

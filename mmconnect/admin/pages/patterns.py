@@ -6,11 +6,23 @@ from aiohttp import web
 
 from mmconnect.admin.context import desk
 from mmconnect.admin.render import page
+from mmconnect.desk.trends import Bar
+from mmconnect.domain.days import DAY, day_of
 
 
 async def _patterns(request: web.Request) -> web.Response:
     now = desk(request).clock.now()
-    return page(request, "patterns.html", area="help", some=now - 185_000)
+    days = [day_of(now - back * DAY) for back in range(29, -1, -1)]
+    return page(
+        request,
+        "patterns.html",
+        area="help",
+        some=now - 185_000,
+        text_bars=[Bar(day=day, texts=n * n % 47 * 3) for n, day in enumerate(days)],
+        attempt_bars=[
+            Bar(day=day, delivered=n * n % 43, failed=n % 7 // 5 * 9) for n, day in enumerate(days)
+        ],
+    )
 
 
 ROUTES = (web.get("/patterns", _patterns),)
