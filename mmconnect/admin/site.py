@@ -38,11 +38,11 @@ def make_site(
     desk: Desk,
     scrape: Callable[[], Awaitable[bytes]],
     secure: Secure | None = None,
-    api: web.Application | None = None,
+    more: Callable[[web.Application], None] = lambda site: None,
 ) -> web.Application:
     """The application behind the admin address.
 
-    `scrape` gives the metrics as text; `api` is what answers below /v1, with its own keys.
+    `scrape` gives the metrics as text; `more` adds what is no page: the API, with its own keys.
     """
     app = web.Application(middlewares=[told_errors, lead_to_https], client_max_size=LARGEST_FORM)
     app[SECURE] = secure or Secure()
@@ -52,8 +52,7 @@ def make_site(
     app[TEMPLATES] = environment()
     app.add_routes(ROUTES)
     app.router.add_static("/static", paths.resource_root() / "static")
-    if api is not None:
-        app.add_subapp("/v1", api)
+    more(app)
     app.on_response_prepare.append(_secure)
     return app
 

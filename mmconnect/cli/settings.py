@@ -8,6 +8,7 @@ from typing import Any
 from mmconnect.cli import open as opening
 from mmconnect.cli import output, reach
 from mmconnect.desk import settings
+from mmconnect.desk.actor import CLI
 from mmconnect.desk.settings import ALERT_URL, KNOWN, Sort
 from mmconnect.domain.errors import UsageError
 from mmconnect.store.settings import COUNTRY, SITE_NAME
@@ -72,7 +73,7 @@ def _set(args: argparse.Namespace) -> int:
     if _is_duration(name, value) and given.strip().isdigit() and value:
         raise UsageError(f"{name} {given!r}: of what? Write {given.strip()}d for days, or s, m, h")
     with opening.opened(args, write=True) as store:
-        made = settings.put(store.db, name, given, ids=store.ids, now=store.clock.now())
+        made = settings.put(store.db, name, given, ids=store.ids, now=store.clock.now(), by=CLI)
         if name == ALERT_URL and value is not None:
             reach.warn(store, value)
     return _tell(args, name, value, masked=True, secret=made.secret)
@@ -81,7 +82,7 @@ def _set(args: argparse.Namespace) -> int:
 def _unset(args: argparse.Namespace) -> int:
     name = _name(args.name)
     with opening.opened(args, write=True) as store:
-        settings.unset(store.db, [name], ids=store.ids, now=store.clock.now())
+        settings.change(store.db, {name: None}, ids=store.ids, now=store.clock.now(), by=CLI)
     return _tell(args, name, KNOWN[name].default, masked=True)
 
 

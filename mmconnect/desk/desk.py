@@ -15,6 +15,7 @@ from mmconnect.delivery.trials import Trials
 from mmconnect.desk.actor import Actor as Actor
 from mmconnect.desk.around import Around
 from mmconnect.desk.figures import Figures
+from mmconnect.desk.keys import KeyRing
 from mmconnect.desk.status import Status
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
@@ -49,6 +50,8 @@ class Desk:
     ids: Ids
     directory: Path
     status: Status
+    keys: KeyRing
+    """Tells good API keys from bad ones."""
     trials: Trials
     """Sends test texts."""
     figures: Figures

@@ -16,6 +16,11 @@ from mmconnect.domain.numbers import is_country
 from mmconnect.phones.apps import APPS
 from mmconnect.phones.apps.names import FIELDS, field_of
 
+APP_NAMES = tuple(APPS)
+"""What can push."""
+FIELD_NAMES = tuple(FIELDS)
+"""What can have a path of its own."""
+
 LONGEST_WINDOW = 90 * 86_400
 """Seconds that keys are certain to be remembered."""
 SHORTEST_SILENCE, LONGEST_SILENCE = 60, 365 * 86_400

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any, get_type_hints
 
 from mmconnect.desk import shown
+from mmconnect.desk.actor import Actor
 from mmconnect.domain.ids import Ids
 from mmconnect.domain.numbers import is_country
 from mmconnect.store import alerts, preferences
@@ -154,15 +155,35 @@ class Made:
     """Of an alert URL that was just made: to be shown this once."""
 
 
-def put(db: sqlite3.Connection, name: str, text: str, *, ids: Ids, now: int) -> Made:
+def put(db: sqlite3.Connection, name: str, text: str, *, ids: Ids, now: int, by: Actor) -> Made:
     """Set one, as it is written; `now` is UTC ms. Raises ValueError, OverflowError."""
-    read = KNOWN[name].parse(text)
-    kept.put(db, name, read if name in (kept.SITE_NAME, kept.COUNTRY) else text.strip())
-    return Made(value=read, secret=alerts.sync(db, ids, now))
+    secret = change(db, {name: text}, ids=ids, now=now, by=by)
+    return Made(value=value(db, name), secret=secret)
 
 
-def unset(db: sqlite3.Connection, names: Sequence[str], *, ids: Ids, now: int) -> None:
-    """Let these have their defaults again."""
-    for name in names:
-        kept.remove(db, name)
-    alerts.sync(db, ids, now)
+def change(
+    db: sqlite3.Connection, texts: Mapping[str, str | None], *, ids: Ids, now: int, by: Actor
+) -> str | None:
+    """Set several, each as it is written; None lets one have its default again.
+
+    Returns the signing secret of an alert URL that was just made: to be shown this once. Raises
+    ValueError, OverflowError.
+    """
+    for name, text in texts.items():
+        before = kept.value(db, name)
+        if text is None:
+            kept.remove(db, name)
+        else:
+            read = KNOWN[name].parse(text)
+            kept.put(db, name, read if name in (kept.SITE_NAME, kept.COUNTRY) else text.strip())
+        after = kept.value(db, name)
+        if after != before:
+            by.note(db, now, "settings.changed", None, _told(name, before, after))
+    return alerts.sync(db, ids, now)
+
+
+def _told(name: str, before: str | None, after: str | None) -> str:
+    """A change for the audit list; of a URL only that it has changed, as it may hold a secret."""
+    if name == ALERT_URL:
+        return name
+    return f"{name}: {before or 'default'} → {after or 'default'}"

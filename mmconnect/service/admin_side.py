@@ -12,11 +12,13 @@ from aiohttp import web
 
 from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
+from mmconnect.api.mount import mount
 from mmconnect.delivery.dispatcher import Dispatcher
 from mmconnect.delivery.sender import Sender
 from mmconnect.delivery.trials import Trials
 from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk, Listeners
+from mmconnect.desk.keys import KeyRing
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
 from mmconnect.phones.presence import Presences
@@ -67,6 +69,7 @@ def admin_side(
         ids=ids,
         directory=directory,
         status=oversight.status,
+        keys=KeyRing(database, clock),
         trials=Trials(database.write, sender, clock, ids),
         figures=oversight.figures,
         presences=presences,
@@ -79,4 +82,4 @@ def admin_side(
         listeners=listeners,
         authority=secure.authority,
     )
-    return make_site(desk, oversight.metrics.scrape, secure)
+    return make_site(desk, oversight.metrics.scrape, secure, more=lambda site: mount(site, desk))

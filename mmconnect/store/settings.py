@@ -9,6 +9,8 @@ from mmconnect.domain.ids import TENANT, Ids
 from mmconnect.webhook.payload import Tenant
 
 TENANT_ID, SITE_NAME, COUNTRY = "tenant_id", "site_name", "country"
+WEBHOOK = "webhook"
+"""The endpoint that `/v1/webhooks` stands for."""
 
 
 def value(db: sqlite3.Connection, name: str) -> str | None:

@@ -14,6 +14,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.delivery.trials import Trials
 from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk
+from mmconnect.desk.keys import KeyRing
 from mmconnect.desk.status import Status, Vitals
 from mmconnect.phones.pairing import Pairings
 from mmconnect.phones.sightings import Sightings
@@ -38,6 +39,7 @@ def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Des
         "ids": box.ids,
         "directory": box.directory,
         "status": Status(box.database, vitals, box.watch.look, box.clock, box.directory),
+        "keys": KeyRing(box.database, box.clock),
         "trials": Trials(box.database.write, box.sender, box.clock, box.ids),
         "figures": box.figures,
         "presences": box.presences,

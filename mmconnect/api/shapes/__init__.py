@@ -1,0 +1,1 @@
+"""What answers look like: one schema for each thing, by the name that the document gives it."""

@@ -1,0 +1,160 @@
+"""The API as an application: who asks, may they, is the request as documented, and what came of it.
+
+Everything that is answered below /v1 goes through here, mistakes of ours included, so that it has
+one shape. Invariants: without a good key nothing is read, looked up or changed; no key, text or
+other part of a request gets into the log.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from mmconnect.api import problems, reading
+from mmconnect.api.limits import Limits
+from mmconnect.api.operation import Call, Operation, Reply
+from mmconnect.api.problems import Problem
+from mmconnect.api.schema import Schema
+from mmconnect.desk.desk import Desk
+from mmconnect.desk.keys import Scope, bearer
+from mmconnect.domain.errors import Invalid, NotFound, Refused, StoreUnavailable, UsageError
+from mmconnect.store.api_keys import ApiKey
+
+log = logging.getLogger(__name__)
+
+AFTER_TROUBLE = "5"
+"""Seconds after which to try again while the database cannot commit."""
+
+
+class Reception:
+    """Lets requests in: a good key, not too often, with the scope that is needed."""
+
+    def __init__(self, desk: Desk, limits: Limits) -> None:
+        self._clock, self._keys, self._limits = desk.clock, desk.keys, limits
+
+    async def admit(self, request: web.Request, scope: Scope, address: str) -> ApiKey:
+        """The key of a request that may have what needs `scope`. Raises Problem."""
+        secret = bearer(request.headers.get("Authorization"))
+        if secret is None:
+            raise Problem(problems.UNAUTHORIZED, headers={"WWW-Authenticate": "Bearer"})
+        told = await self._keys.show(secret, address)
+        if told.key is None:
+            if told.wait:
+                raise _later(told.wait, "Too many wrong API keys came from this address")
+            challenge = 'Bearer error="invalid_token"'
+            raise Problem(problems.INVALID_KEY, headers={"WWW-Authenticate": challenge})
+        if wait := self._limits.take(told.key.id, self._clock.monotonic()):
+            raise _later(wait, "This API key asks too often")
+        if scope not in told.key.scopes:
+            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+            raise Problem(
+                problems.FORBIDDEN,
+                f"This API key may not do that: it lacks the scope `{scope}`.",
+                headers={"WWW-Authenticate": challenge},
+            )
+        return told.key
+
+
+def make_api(
+    desk: Desk,
+    operations: Sequence[Operation],
+    components: Mapping[str, Schema],
+    *,
+    limits: Limits | None = None,
+    address: Callable[[web.Request], str] = lambda request: request.remote or "",
+    base: Callable[[web.Request], str] = lambda request: "",
+) -> web.Application:
+    """The application to be put below /v1; `address` and `base` see through a trusted proxy."""
+    reception = Reception(desk, limits or Limits())
+    app = web.Application(middlewares=[_told_problems])
+
+    def served(operation: Operation) -> Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            whence, key = address(request), None
+            if operation.scope is not None:
+                key = await reception.admit(request, operation.scope, whence)
+            query = reading.parameters(request, operation.query, components)
+            body = {}
+            if operation.method != "GET":
+                wanted = operation.body
+                body = await reading.body(
+                    request,
+                    None if wanted is None else wanted.schema,
+                    components,
+                    required=wanted is not None and wanted.required,
+                )
+            call = Call(
+                desk=desk,
+                key=key,
+                address=whence,
+                base=base(request),
+                id=request.match_info.get("id", ""),
+                query=query,
+                body=body,
+            )
+            return _answered(call, await _obeyed(operation.handler, call))
+
+        return handle
+
+    for operation in operations:
+        app.router.add_route(
+            operation.method, operation.path, served(operation), expect_handler=_expected
+        )
+    return app
+
+
+async def _obeyed(handler: Callable[[Call], Awaitable[Reply]], call: Call) -> Reply:
+    try:
+        return await handler(call)
+    except Invalid as error:
+        raise problems.invalid(*error.issues) from None
+    except NotFound as error:
+        raise Problem(problems.NOT_FOUND, _sentence(error)) from None
+    except Refused as error:
+        raise Problem(problems.CONFLICT, _sentence(error)) from None
+    except UsageError as error:
+        raise Problem(problems.INVALID, _sentence(error)) from None
+
+
+def _answered(call: Call, reply: Reply) -> web.Response:
+    headers = {}
+    if reply.location is not None:
+        headers["Location"] = f"{call.base}/v1{reply.location}"
+    return problems.answer(reply.status, reply.body, headers)
+
+
+@web.middleware
+async def _told_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whatever goes wrong is answered in the API's own shape."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except StoreUnavailable as error:
+        log.warning("The API could not reach the database: %s", error)
+        return Problem(problems.UNAVAILABLE, headers={"Retry-After": AFTER_TROUBLE}).response()
+    except web.HTTPMethodNotAllowed as error:
+        allow = ", ".join(sorted(error.allowed_methods))
+        return Problem(problems.METHOD, headers={"Allow": allow}).response()
+    except web.HTTPNotFound:
+        there = "There is nothing at this path: `GET /v1/openapi.json` and /docs say what there is."
+        return Problem(problems.NOT_FOUND, there).response()
+    except Exception:
+        log.exception("The API failed")
+        return Problem(problems.INTERNAL).response()
+
+
+async def _expected(request: web.Request) -> None:
+    """`Expect: 100-continue` is answered when the body is wanted, which is after the key."""
+
+
+def _later(seconds: float, why: str) -> Problem:
+    wait = max(1, int(seconds + 0.999))
+    return Problem(problems.RATE, f"{why}: wait {wait} s.", headers={"Retry-After": str(wait)})
+
+
+def _sentence(error: Exception) -> str:
+    return f"{str(error).rstrip('.')}."
