@@ -15,8 +15,3 @@ def actor(request: web.Request) -> Actor:
 def inside(request: web.Request) -> bool:
     """Whether the page is for somebody who is logged in: only then it has a navigation."""
     return True
-
-
-def theme(request: web.Request) -> str:
-    """`light`, `dark`, or `system`."""
-    return "system"

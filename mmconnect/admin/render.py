@@ -75,7 +75,7 @@ def page(
                 "said": said,
                 "now": now,
                 "site": desk(request).look().tenant.name,
-                "theme": entrance.theme(request),
+                "theme": desk(request).look().preferences.appearance,
                 "inside": entrance.inside(request),
                 "here": request.path_qs,
                 "url": lambda path, **query: url(request, path, **query),

@@ -16,6 +16,7 @@ from mmconnect.desk.actor import Actor as Actor
 from mmconnect.desk.around import Around
 from mmconnect.desk.figures import Figures
 from mmconnect.desk.keys import KeyRing
+from mmconnect.desk.machine import Machine
 from mmconnect.desk.status import Status
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
@@ -69,6 +70,8 @@ class Desk:
     """Reads the configuration anew."""
     wake: Callable[[], None]
     """Lets the dispatcher look for work."""
+    machine: Machine
+    """Certificates, copies, a new start."""
     listeners: Callable[[], Listeners] = field(default=Listeners)
     authority: Callable[[], bytes | None] = lambda: None
     """The certificate (PEM) of the local CA; None when there is none."""

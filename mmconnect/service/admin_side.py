@@ -19,6 +19,7 @@ from mmconnect.delivery.trials import Trials
 from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk, Listeners
 from mmconnect.desk.keys import KeyRing
+from mmconnect.desk.machine import Machine
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import Ids
 from mmconnect.phones.presence import Presences
@@ -48,6 +49,7 @@ def admin_side(
     rule: Callable[[], AddressRule],
     listeners: Callable[[], Listeners],
     secure: Secure,
+    machine: Machine,
 ) -> web.Application:
     """Wire it."""
 
@@ -81,5 +83,6 @@ def admin_side(
         wake=dispatcher.wake,
         listeners=listeners,
         authority=secure.authority,
+        machine=machine,
     )
     return make_site(desk, oversight.metrics.scrape, secure, more=lambda site: mount(site, desk))

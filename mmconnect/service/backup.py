@@ -68,6 +68,14 @@ def restore(directory: Path, file: Path, clock: Clock) -> Restored:
     """
     lock = Lock(directory)
     try:
+        return restore_held(directory, file, clock)
+    finally:
+        lock.release()
+
+
+def restore_held(directory: Path, file: Path, clock: Clock) -> Restored:
+    """restore() for whoever holds the directory's lock, with the database closed."""
+    try:
         if not file.is_file():
             raise NotFound(f"There is no file {file}")
         _keep_off(directory, file)
@@ -76,8 +84,6 @@ def restore(directory: Path, file: Path, clock: Clock) -> Restored:
         raise StoreError(
             f"{file} could not be restored: {error.strerror or error} ({error.filename})"
         ) from error
-    finally:
-        lock.release()
 
 
 def _restore(directory: Path, file: Path, clock: Clock) -> Restored:

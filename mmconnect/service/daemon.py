@@ -37,6 +37,7 @@ from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
 from mmconnect.service.admin_side import admin_side
 from mmconnect.service.lock import Lock
+from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.phone_side import phone_side
 from mmconnect.service.ports import opening
@@ -80,20 +81,22 @@ class Started:
 
 async def serve(options: Settings, directory: Path, started: Callable[[Started], None]) -> None:
     """Run until SIGTERM or SIGINT. Raises an MmconnectError when it cannot start."""
-    stop = asyncio.Event()
+    ending = Ending(asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)  # a second one changes nothing
+        loop.add_signal_handler(number, ending.stop_for_good)  # a second one changes nothing
     raise_file_limit()
     small_tls_buffers()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lock = Lock(directory)
     try:
-        database = Database.open(directory)
-        try:
-            await _run(options, directory, database, lock, stop, started)
-        finally:
-            await database.close()
+        while not ending.over:
+            database = Database.open(directory)
+            try:
+                await _run(options, directory, database, lock, ending, started)
+            finally:
+                await database.close()
+            ending.settle(directory)
     finally:
         lock.release()
 
@@ -103,7 +106,7 @@ async def _run(
     directory: Path,
     database: Database,
     lock: Lock,
-    stop: asyncio.Event,
+    ending: Ending,
     started: Callable[[Started], None],
 ) -> None:
     ids = Ids(SystemClock())
@@ -212,6 +215,14 @@ async def _run(
             rule=egress.rule,
             listeners=lambda: https.listeners,
             secure=Secure(port=lambda: https.admin_port, authority=lambda: keeper.authority),
+            machine=RunningMachine(
+                directory=directory,
+                keeper=keeper,
+                look=watch.look,
+                clock=clock,
+                ending=ending,
+                poke=lambda: https.ask(),
+            ),
         )
         admin = web.AppRunner(
             site,
@@ -267,7 +278,7 @@ async def _run(
                 base_path=now.preferences.base_path or "",
             )
         )
-        await stop.wait()
+        await ending.stop.wait()
         log.info("Stopping: no new texts are taken, what is in flight finishes")
 
 

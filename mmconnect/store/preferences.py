@@ -40,6 +40,8 @@ class Preferences:
     """Networks that webhooks may not go to."""
     clock_trusted: bool = False
     """The machine's clock is kept right by something that the kernel does not tell of."""
+    appearance: str = "system"
+    """`light`, `dark`, or as the reader's machine has it."""
     replay_rate: int = 20
     """Deliveries a second that a replay of many offers."""
     trusted_proxies: tuple[str, ...] = ()
@@ -104,6 +106,13 @@ def _is_public(host: str) -> bool:
         return not addresses.is_private(host)
     except ValueError:
         return False
+
+
+def _appearance(text: str) -> str:
+    word = text.strip().lower()
+    if word not in ("system", "light", "dark"):
+        raise ValueError("write system, light or dark")
+    return word
 
 
 def _rate(text: str) -> int:
@@ -190,6 +199,11 @@ SETTINGS = (
         parse=_switch,
         help="on when this machine's clock is right although its kernel cannot tell (a virtual"
         " machine's, say; default off)",
+    ),
+    Setting(
+        name="appearance",
+        parse=_appearance,
+        help="how the pages look: light, dark, or system (default)",
     ),
     Setting(
         name="replay_rate",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -19,6 +20,8 @@ from mmconnect.desk.status import Status, Vitals
 from mmconnect.phones.pairing import Pairings
 from mmconnect.phones.sightings import Sightings
 from mmconnect.phones.urls import Bases
+from mmconnect.service.machine import Ending, RunningMachine
+from mmconnect.service.tls.keeper import Keeper
 from mmconnect.webhook.addresses import AddressRule
 from tests.support.inprocess import Appliance
 
@@ -26,6 +29,32 @@ from tests.support.inprocess import Appliance
 async def scraped() -> bytes:
     """What a test says of the metrics."""
     return b"mmconnect_pending 0\n"
+
+
+def machine_of(box: Appliance) -> RunningMachine:
+    """What the process can do, where there is none: all but the new start, which nobody makes."""
+    keeper = Keeper(box.directory, None, Warnings(), box.clock, lambda: True)
+    return RunningMachine(
+        directory=box.directory,
+        keeper=keeper,
+        look=box.watch.look,
+        clock=box.clock,
+        ending=Ending(asyncio.Event()),
+        poke=keeper.reload,
+    )
+
+
+class Warnings:
+    """What the keeper of certificates complains to."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, str] = {}
+
+    def begin(self, code: str, sentence: str, remedy: str) -> None:
+        self.told[code] = sentence
+
+    def end(self, code: str) -> None:
+        self.told.pop(code, None)
 
 
 def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Desk:
@@ -55,6 +84,7 @@ def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Des
         "rule": AddressRule,
         "refresh": box.watch.refresh,
         "wake": box.dispatcher.wake,
+        "machine": machine_of(box),
     }
     return Desk(**(parts | more))
 

@@ -132,6 +132,10 @@ class Https:
                 log.exception("Looking after the certificate failed; it is tried again")
                 await asyncio.sleep(AGAIN)
 
+    def ask(self) -> None:
+        """Somebody has made a certificate: look soon."""
+        self._asked.set()
+
     async def close(self) -> None:
         """Take no more connections; those for phones and the admin side end with their servers."""
         if self._door is not None:

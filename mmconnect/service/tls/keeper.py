@@ -95,6 +95,11 @@ class Keeper:
         else:
             self._load()
 
+    @property
+    def brought(self) -> bool:
+        """Whether the certificate was brought along."""
+        return self._brought is not None
+
     async def look(self) -> None:
         """See whether anything has to be done."""
         at = self._clock.monotonic()

@@ -1,0 +1,69 @@
+"""What only the process that runs can do for its owner: certificates, copies, a new start.
+
+The service hands in how; pages and API know what can be asked for, and what may come of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mmconnect.store.backups import Contents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """The facts of one certificate."""
+
+    subject: str
+    fingerprint: str
+    """SHA-256, as people compare it: `AB:CD:…`."""
+    not_before: int
+    """UTC ms, as `not_after`."""
+    not_after: int
+    hosts: tuple[str, ...] = ()
+    """Addresses and names that it is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """HTTPS as it stands."""
+
+    authority: Paper | None = None
+    """The local CA; None when there is none of ours in use."""
+    server: Paper | None = None
+    brought: bool = False
+    """Whether the certificate was brought along (--tls-cert)."""
+    can_make: bool = True
+    """Whether this installation has what making certificates takes."""
+
+
+class Machine(Protocol):
+    """The running service, as far as its owner may ask it for something."""
+
+    def tls(self) -> Tls:
+        """HTTPS as it stands."""
+        ...
+
+    async def create_authority(self) -> None:
+        """Make the local CA and a certificate; HTTPS is served within a second.
+
+        Raises Refused when there is one already, or what makes it is missing.
+        """
+        ...
+
+    async def back_up(self, file: Path) -> Contents:
+        """Copy everything into `file`, which must not be there. Raises Refused, StoreError."""
+        ...
+
+    async def look_into(self, file: Path) -> Contents:
+        """What a backup holds. Raises Refused, NewerSchema, StoreError when it is of no use."""
+        ...
+
+    def restore(self, file: Path) -> None:
+        """Stop, put this backup in the database's place, and start again.
+
+        `file` is removed afterwards. What was there is kept beside it (backups/before-restore-…).
+        """
+        ...
