@@ -5,12 +5,14 @@ from __future__ import annotations
 from aiohttp import web
 
 from mmconnect.admin import probes
-from mmconnect.admin.pages import patterns, status
+from mmconnect.admin.pages import changes, patterns, settings, status
 from mmconnect.admin.secure import certificate
 
 ROUTES: tuple[web.RouteDef, ...] = (
     *probes.ROUTES,
     web.get("/ca.crt", certificate),
     *status.ROUTES,
+    *settings.ROUTES,
+    *changes.ROUTES,
     *patterns.ROUTES,
 )
