@@ -36,6 +36,8 @@ from mmconnect.phones.presence import Presences
 from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
 from mmconnect.service.admin_side import admin_side
+from mmconnect.service.indexer import TURN as INDEXING
+from mmconnect.service.indexer import Indexer
 from mmconnect.service.lock import Lock
 from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.oversight import oversee, save_presences
@@ -259,7 +261,9 @@ async def _run(
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
         loops(_release_announcements(side.intake, clock))
-        loops(Janitor(database, watch.look, clock, may_prune=clock.may_prune).run())
+        janitor = Janitor(database, watch.look, clock, may_prune=clock.may_prune)
+        loops(janitor.run())
+        loops(for_ever(INDEXING, Indexer(database, clock, janitor.step).turn, "Indexing texts"))
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
         tell()

@@ -58,6 +58,7 @@ class Dropped:
 
     range: Range
     changes: int
+    """How often it has changed; 0: it has not, but mmconnect ended while it was being built."""
 
 
 def next_range(db: sqlite3.Connection) -> Range | None:
@@ -136,7 +137,9 @@ def strays(db: sqlite3.Connection, after_row: int) -> tuple[list[str], int]:
         return [], after_row
     begin_at = after_row or seen - UNLOOKED
     rows = db.execute(
-        "SELECT id FROM messages WHERE rowid > ? AND id > ? AND id <= ?", (begin_at, MESSAGE, top)
+        "SELECT m.id FROM messages m WHERE m.rowid > ? AND m.id > ? AND m.id <= ? AND m.rowid >"
+        " (SELECT seen FROM search_segments WHERE to_id >= m.id ORDER BY to_id LIMIT 1)",
+        (begin_at, MESSAGE, top),
     )
     return [row[0] for row in rows], int(last)
 
@@ -158,7 +161,8 @@ def begin(db: sqlite3.Connection, wanted: Range) -> Draft | None:
         "INSERT INTO search_segments (to_id, from_id, state, number, seen)"
         " SELECT ?, ?, 'building', ?, (SELECT max(rowid) FROM messages) WHERE true"
         " ON CONFLICT (to_id) DO UPDATE SET state = excluded.state, number = excluded.number,"
-        " seen = excluded.seen, rows = NULL WHERE state = 'dropped' AND number IS NULL",
+        " changes = 0, seen = excluded.seen, rows = NULL"
+        " WHERE state = 'dropped' AND number IS NULL",
         (wanted.to_id, wanted.from_id, number),
     ).rowcount
     return Draft(number=number, range=wanted, after=wanted.from_id) if made else None

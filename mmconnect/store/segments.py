@@ -102,7 +102,7 @@ def look(db: sqlite3.Connection, numbers: Sequence[int], wanted: Plan) -> dict[i
     for number, known in postings.items():
         if bits := _combine(known, wanted):
             rows = _rows(db, number)
-            found[number] = [rows[i] for i in _ordinals(bits)]
+            found[number] = [rows[i] for i in ordinals_of(bits)]
     return found
 
 
@@ -115,7 +115,7 @@ def _combine(known: dict[int, bytes], wanted: Plan) -> int:
             if all(one in known for one in pieces):
                 all_of = -1
                 for one in pieces:
-                    all_of &= _bitmap(known[one])
+                    all_of &= bitmap(known[one])
                 any_of |= all_of
         result &= any_of
         if not result:
@@ -154,7 +154,7 @@ def posting(ordinals: array[int]) -> bytes:
     return bytes(bits)
 
 
-def _bitmap(stored: bytes) -> int:
+def bitmap(stored: bytes) -> int:
     if len(stored) == BITMAP:
         return int.from_bytes(stored, "little")
     bits = bytearray(BITMAP)
@@ -163,7 +163,7 @@ def _bitmap(stored: bytes) -> int:
     return int.from_bytes(bits, "little")
 
 
-def _ordinals(bits: int) -> list[int]:
+def ordinals_of(bits: int) -> list[int]:
     found = []
     while bits:
         lowest = bits & -bits

@@ -163,6 +163,19 @@ def test_every_query_finds_what_a_look_at_everything_finds(house: House, small: 
     check()
 
 
+def test_nothing_is_left_out_wherever_a_budget_ends(house: House, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(segment_building, "SIZE", 10)
+    monkeypatch.setattr(segment_building, "FRESH", 5)
+    monkeypatch.setattr(message_sources, "GROUP", 2)
+    filled(house, 2, 120)
+    assert build_all(house.db) == 12
+    for query in (MessageQuery(search="code"), MessageQuery(device_id=house.device.id)):
+        wanted = naive(house.db, query)
+        for budget in range(1, 60, 2):
+            monkeypatch.setattr(message_list, "BUDGET", budget)
+            assert all_pages(house.db, query, 7) == wanted
+
+
 def shown(page: message_list.Page) -> list[str]:
     return [one.stored.message.id for one in page.items]
 
