@@ -18,7 +18,7 @@ from mmconnect.api.resources import (
     webhooks,
 )
 from mmconnect.api.schema import Schema, check
-from mmconnect.api.shapes import delivery, message
+from mmconnect.api.shapes import delivery
 
 
 async def _openapi(call: Call) -> Reply:
@@ -58,12 +58,7 @@ OPERATIONS: tuple[Operation, ...] = (
 
 COMPONENTS: Mapping[str, Schema] = {
     **endpoints.SCHEMAS,
-    "Message": message.MESSAGE,
-    "MessageWhole": message.WHOLE,
-    "Delivery": delivery.DELIVERY,
-    "DeliveryWhole": delivery.WHOLE,
     "Attempt": delivery.ATTEMPT,
-    "Replay": delivery.REPLAY,
     **devices.SCHEMAS,
     **settings.SCHEMAS,
 }

@@ -79,7 +79,9 @@ def page(document: Mapping[str, Any], *, origin: str, base: str) -> str:
             version=document["info"]["version"],
             introduction=document["info"]["description"].split("\n\n"),
             entries={tag: some for tag, some in entries.items() if some},
-            schemas={name: fields(held) for name, held in components.items()},
+            schemas=[
+                (name, fields(held), name in sent(document)) for name, held in components.items()
+            ],
             first=_curl("GET", f"{origin}{base}/v1/status", None, open_to_all=False),
         )
     )
@@ -135,15 +137,25 @@ def _entry(method: str, path: str, one: Mapping[str, Any], origin: str) -> Entry
 
 
 def _curl(method: str, url: str, held: Mapping[str, Any] | None, *, open_to_all: bool) -> str:
-    words = ["curl"]
-    if not open_to_all:
-        words.append('-H "Authorization: Bearer $KEY"')
+    words = ["curl" if open_to_all else 'curl -H "Authorization: Bearer $KEY"']
     if method != "GET":
         words.append(f"-X {method}")
     if held is not None:
         sent = json.dumps(held["example"], ensure_ascii=False)
         words += ['-H "Content-Type: application/json"', f"-d {shlex.quote(sent)}"]
-    return " \\\n  ".join([*words, shlex.quote(url.replace("{id}", "ID"))])
+    words.append(shlex.quote(url.replace("{id}", "ID")))
+    return (" " if len(words) == 2 else " \\\n  ").join(words)
+
+
+def sent(document: Mapping[str, Any]) -> set[str]:
+    """The components that requests are made of."""
+    bodies = (
+        one["requestBody"]["content"]["application/json"]["schema"]
+        for methods in document["paths"].values()
+        for one in methods.values()
+        if "requestBody" in one
+    )
+    return {link for held in bodies if (link := _link(held)) is not None}
 
 
 def fields(held: Schema, before: str = "", depth: int = 0) -> list[Field]:
@@ -197,9 +209,9 @@ def _described(held: Schema) -> Iterator[str]:
     if "description" in held:
         yield held["description"]
     inner = held.get("items", held)
-    if "enum" in inner:
-        words = ", ".join(f"`{one}`" for one in inner["enum"] if one is not None)
-        yield f"One of {words}."
+    words = [f"`{one}`" for one in inner.get("enum", ()) if one is not None]
+    if not all(word in held.get("description", "") for word in words):
+        yield f"One of {', '.join(words)}."
     for least, most, unit in (
         ("minimum", "maximum", ""),
         ("minLength", "maxLength", " characters"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -57,6 +58,21 @@ def cut(
     end = start + query.get("limit", DEFAULT)
     more = end < len(items)
     return items[start:end], _written(end - 1, name(items[end - 1])) if more else None
+
+
+def behind(last: str) -> str:
+    """The cursor of what lies behind an id in a list that is ordered by ids."""
+    return _written(0, last)
+
+
+def place(query: Mapping[str, Any], prefix: str) -> str | None:
+    """The id that a cursor of behind() stands for; None for the first page. Raises Invalid."""
+    if "cursor" not in query:
+        return None
+    _, last = _read(query["cursor"])
+    if not re.fullmatch(prefix + "[0-9A-Z]{26}", last):
+        raise _unknown()
+    return last
 
 
 def _written(place: int, last: str) -> str:

@@ -8,18 +8,27 @@ the phone would bring the texts back.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Protocol, TypeVar
 
 from mmconnect.desk.actor import Actor
 from mmconnect.desk.endpoints import Writer
 from mmconnect.domain.clock import Clock
-from mmconnect.domain.errors import NotFound
+from mmconnect.domain.errors import Invalid, Issue, NotFound
 from mmconnect.store import erasure, sends
 from mmconnect.store.erasure import Deleted
 
 CHUNK = 20
 """Messages of one write, so that no push waits long."""
+
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """Runs a function on one snapshot of the database: Database.read(), say."""
+
+    async def __call__(self, function: Callable[[sqlite3.Connection], T], /) -> T: ...
 
 
 async def delete(write: Writer, message_ids: Sequence[str], *, clock: Clock, by: Actor) -> Deleted:
@@ -43,15 +52,20 @@ async def delete(write: Writer, message_ids: Sequence[str], *, clock: Clock, by:
     return done
 
 
-async def purge(write: Writer, number: str, *, clock: Clock, by: Actor) -> Deleted:
-    """Delete every text that came from a number, and what else knows of it."""
+async def purge(read: Reader, write: Writer, number: str, *, clock: Clock, by: Actor) -> Deleted:
+    """Delete every text that came from a number, and what else knows of it. Raises Invalid.
 
-    def begin(db: sqlite3.Connection) -> tuple[set[str], list[str]]:
-        erasure.begin(db, clock.now())
+    Looks through all messages first: `read` must not be in a write's way.
+    """
+    if not number.strip():
+        raise Invalid(Issue(path="from", message="Name the sender"))
+    await write(partial(erasure.begin, now=clock.now()))
+
+    def look(db: sqlite3.Connection) -> tuple[set[str], list[str]]:
         names = erasure.written(db, number)
         return names, erasure.from_number(db, names)
 
-    names, ids = await write(begin)
+    names, ids = await read(look)
     done = Deleted()
     for at in range(0, len(ids), CHUNK):
         done += await write(partial(erasure.delete, message_ids=ids[at : at + CHUNK]))

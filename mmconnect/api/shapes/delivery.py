@@ -61,7 +61,7 @@ REPLAY = schema.record(
         "skipped": schema.integer("Could not be, as their texts were wiped or they had changed."),
         "filter": schema.record(
             {
-                "state": schema.nullable(schema.choice(*STATES)),
+                "state": schema.nullable(schema.text("Several are joined by commas.")),
                 "endpointId": schema.nullable(schema.text()),
                 "since": schema.nullable(schema.moment()),
                 "until": schema.nullable(schema.moment()),

@@ -7,6 +7,7 @@ from typing import Any
 from mmconnect.api import schema
 from mmconnect.api.shapes import delivery
 from mmconnect.domain.models import Kind
+from mmconnect.store.message_query import MessageState
 
 ID = "msg_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"
 
@@ -43,7 +44,11 @@ _FACTS = {
     ),
 }
 _MMS = ("subject", "attachments")
-MESSAGE = schema.record(_FACTS, optional=_MMS)
+_STATE = schema.choice(
+    *(state.value for state in MessageState if state is not MessageState.TEST),
+    description="What became of it, over all its deliveries.",
+)
+MESSAGE = schema.record({**_FACTS, "state": _STATE}, optional=_MMS)
 WHOLE = schema.record(
     {
         **_FACTS,
@@ -74,6 +79,7 @@ EXAMPLE: dict[str, Any] = {
     "wipedAt": None,
     "deliveryCount": 1,
 }
+LISTED_EXAMPLE = {**EXAMPLE, "state": "delivered"}
 WHOLE_EXAMPLE = {
     **EXAMPLE,
     "raw": '{"from":"81230000","text":"balance"}',
