@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from mmconnect.admin import probes
-from mmconnect.admin.pages import changes, patterns, settings, status
+from mmconnect.admin.pages import changes, patterns, phones, settings, status
 from mmconnect.admin.secure import certificate
 
 ROUTES: tuple[web.RouteDef, ...] = (
@@ -14,5 +14,6 @@ ROUTES: tuple[web.RouteDef, ...] = (
     *status.ROUTES,
     *settings.ROUTES,
     *changes.ROUTES,
+    *phones.ROUTES,
     *patterns.ROUTES,
 )

@@ -10,6 +10,7 @@ from mmconnect import paths
 from mmconnect.admin.context import DESK
 from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
+from mmconnect.admin.pages.phones.pairing import INVITATIONS, Invitations
 from mmconnect.admin.probes import SCRAPE
 from mmconnect.admin.render import TEMPLATES, environment
 from mmconnect.admin.routes import ROUTES
@@ -49,6 +50,7 @@ def make_site(
     app[DESK] = desk
     app[SCRAPE] = scrape
     app[FLASHES] = Flashes()
+    app[INVITATIONS] = Invitations()
     app[TEMPLATES] = environment()
     app.add_routes(ROUTES)
     app.router.add_static("/static", paths.resource_root() / "static")

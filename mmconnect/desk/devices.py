@@ -116,11 +116,11 @@ def fresh(name: str, app: str = "auto") -> Device:
 
 def with_values(device: Device, values: Mapping[str, Any]) -> Device:
     """A device with these values, as device_values.checked() gives them."""
-    named = {_FIELDS[name]: value for name, value in values.items()}
+    named = {FIELDS[name]: value for name, value in values.items()}
     return replace(device, **named)
 
 
-_FIELDS = {
+FIELDS = {
     "name": "name",
     "app": "app",
     "country": "country",
@@ -129,6 +129,7 @@ _FIELDS = {
     "dedupeWindow": "dedupe_window",
     "silentAfter": "silent_after",
 }
+"""What can be set, by its name in the API: the attribute of Device."""
 
 
 def change(db: sqlite3.Connection, device_id: str, values: Mapping[str, Any]) -> Device:

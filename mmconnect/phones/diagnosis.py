@@ -48,12 +48,12 @@ class Circumstances:
 _SEEN: Mapping[Mistake, tuple[str, str]] = {
     Mistake.UNKNOWN_TOKEN: (
         "A push came with a wrong token",
-        "Copy the push URL from this page once more, whole, and paste it over the one in the app."
-        " Often its end is missing, or a blank came along.",
+        "Copy the push URL from the pairing page once more, whole, and paste it over the one in the"
+        " app. Often its end is missing, or a blank came along.",
     ),
     Mistake.REMOVED: (
         "A push came with the token of a device that was removed",
-        "The app still has an older push URL. Paste the one from this page over it.",
+        "The app still has an older push URL. Paste the one from the pairing page over it.",
     ),
     Mistake.WRONG_PATH: (
         "A push came to a wrong path",
@@ -74,12 +74,14 @@ _SEEN: Mapping[Mistake, tuple[str, str]] = {
     ),
     Mistake.BAD_SIGNATURE: (
         "A push came with a wrong signature",
-        "The app's secret is not this device's signing key. Copy it from this page once more.",
+        "The app's secret is not this device's signing key. Copy it from the pairing page once"
+        " more.",
     ),
     Mistake.NOT_UNDERSTOOD: (
         "A push came, but it could not be read",
-        "The address is right. Compare the template (or body, headers and content type) with this"
-        " page. What came is kept: `mmconnect message list` shows it, with the reason.",
+        "The address is right. Compare the template (or body, headers and content type) with those"
+        " of the pairing page. What came is kept: `mmconnect message list` shows it, with the"
+        " reason.",
     ),
     Mistake.METHOD: (
         "Something came with GET where a push is a POST",

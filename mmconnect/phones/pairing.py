@@ -130,6 +130,10 @@ class Pairings:
         self._waiting[pairing.device_id] = _Waiting(since=self._clock.monotonic())
         return cookie
 
+    def expect(self, device_id: str) -> None:
+        """A code was made for a device: what is no good counts from now on."""
+        self._waiting[device_id] = _Waiting(since=self._clock.monotonic())
+
     async def choose(self, device_id: str, *, app: str | None, push_base: str | None) -> None:
         """Write down a device's app, or the base of the push URL that was shown.
 

@@ -53,6 +53,18 @@ def taken_since(db: sqlite3.Connection, device_id: str, since: int) -> int:
     return int(count)
 
 
+def taken_by_device(db: sqlite3.Connection, since: int) -> dict[str, int]:
+    """The same for every device that texts came from."""
+    rows = db.execute(
+        "SELECT device_id, count(*) FROM messages WHERE id >= ? AND id < ? AND device_id NOT NULL"
+        " AND kind IN ('sms', 'mms', 'data')"
+        " AND NOT EXISTS (SELECT 1 FROM kept_back WHERE message_id = messages.id)"
+        " GROUP BY device_id",
+        (first_at(MESSAGE, since), MESSAGE + "~"),
+    )
+    return {device_id: int(count) for device_id, count in rows}
+
+
 def unrecognised(db: sqlite3.Connection) -> dict[str, int]:
     """How many pushes are kept that were not understood, by device."""
     rows = db.execute(

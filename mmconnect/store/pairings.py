@@ -61,6 +61,15 @@ def find(db: sqlite3.Connection, code_hash: bytes) -> Pairing | None:
     return None if row is None else _pairing(row)
 
 
+def of_device(db: sqlite3.Connection, device_id: str) -> Pairing | None:
+    """The newest pairing of a device, however it ended; None when there is none."""
+    row = db.execute(
+        f"SELECT {_COLUMNS} FROM pairings WHERE device_id = ? ORDER BY created_at DESC LIMIT 1",
+        (device_id,),
+    ).fetchone()
+    return None if row is None else _pairing(row)
+
+
 def bind(db: sqlite3.Connection, code_hash: bytes, cookie_hash: bytes, now: int) -> bool:
     """Bind an open pairing to a browser, if it is bound to none; whether it is now."""
     bound = db.execute(

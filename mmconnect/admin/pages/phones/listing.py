@@ -1,0 +1,44 @@
+"""Every phone, and how it is."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from aiohttp import web
+
+from mmconnect.admin.context import desk
+from mmconnect.admin.pages.phones import words
+from mmconnect.admin.render import page
+from mmconnect.desk.device_page import Page, pages
+from mmconnect.desk.wording import midnight
+from mmconnect.store import device_watch, devices
+
+
+async def _list(request: web.Request) -> web.Response:
+    at = desk(request)
+    around = at.around()
+
+    def look(db: sqlite3.Connection) -> tuple[list[Page], dict[str, int]]:
+        known = pages(db, around, devices.known(db))
+        return known, device_watch.taken_by_device(db, midnight(around.now))
+
+    known, today = await at.database.read(look)
+    return page(
+        request,
+        "phones/list.html",
+        area="phones",
+        rows=[
+            {
+                "page": one,
+                "app": words.app_of(one.device),
+                "state": words.state(one),
+                "battery": words.battery(one),
+                "today": today.get(one.device.id, 0),
+            }
+            for one in known
+        ],
+        moves=[one.move for one in known if one.move is not None],
+    )
+
+
+ROUTES = (web.get("/phones", _list),)
