@@ -79,8 +79,8 @@ GENERAL = Group(
         Field(
             name="country",
             label="Country of phone numbers",
-            note="Two letters, like SG or DE: how a new phone's numbers without + are read. Without one"
-            " they stay as the phone gives them.",
+            note="Two letters, like SG or DE: how a new phone's numbers without + are read. Without"
+            " one they stay as the phone gives them.",
             placeholder="none",
         ),
         Field(
