@@ -70,6 +70,24 @@ class Page:
         return loss_label(self.device.app, pulled=self.pulled)
 
     @property
+    def battery(self) -> int | None:
+        """Percent, as it last told."""
+        level = self.presence.facts.get(BATTERY)
+        return level if isinstance(level, int) else None
+
+    @property
+    def charging(self) -> bool | None:
+        """Whether it charges; None when it did not say."""
+        told = self.presence.facts.get(CHARGING)
+        return told if isinstance(told, bool) else None
+
+    @property
+    def network(self) -> str | None:
+        """`Wi-Fi`, `mobile data`, `none`; None when it did not say."""
+        told = self.presence.facts.get(NETWORK)
+        return told if isinstance(told, str) else None
+
+    @property
     def state(self) -> State:
         """How it is: the worst that is true of it."""
         seen = self.presence
@@ -90,9 +108,9 @@ class Page:
             "way": "pull" if self.pulled else "push",
             "pushBase": self.base,
             "appVersion": self.version,
-            "battery": seen.facts.get(BATTERY),
-            "charging": seen.facts.get(CHARGING),
-            "network": seen.facts.get(NETWORK),
+            "battery": self.battery,
+            "charging": self.charging,
+            "network": self.network,
             "lastBeatAt": None if seen.beat_at is None else iso(seen.beat_at),
             "silentAfter": self.silent_after,
             "silentSince": None if seen.silent_at is None else iso(seen.silent_at),

@@ -72,6 +72,31 @@ class Given:
         }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """What a phone pushes to, with its token."""
+
+    token: str = field(repr=False)
+    base: str
+
+    @property
+    def push_url(self) -> str:
+        """Where its texts go."""
+        return push_url(self.base, self.token)
+
+    @property
+    def beat_url(self) -> str:
+        """Where its heartbeat goes."""
+        return f"{self.base}/beat/{self.token}"
+
+
+def connection(db: sqlite3.Connection, around: Around, device: Device) -> Connection:
+    """What a phone pushes to: by the address that this machine has now."""
+    here = around.base_for(device.app)
+    base = device.push_base if device.push_base in around.bases.every else here
+    return Connection(token=devices.current_token(db, device.id), base=base or here)
+
+
 def find(db: sqlite3.Connection, device_id: str) -> Device:
     """A device by its id. Raises NotFound."""
     device = devices.get(db, device_id)

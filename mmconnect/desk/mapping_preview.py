@@ -16,12 +16,19 @@ from multidict import CIMultiDict, MultiDict
 from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Device, Message
 from mmconnect.phones import tracing
-from mmconnect.phones.apps import APPS, read
+from mmconnect.phones.apps import read
+from mmconnect.phones.apps.names import FIELDS, field_of
 from mmconnect.phones.arrived import message_of
 from mmconnect.phones.push import DeviceEvent, IncomingText, NotUnderstood, Push, Texts
+from mmconnect.phones.reread import push_of
 from mmconnect.web.http import media_type
 from mmconnect.webhook.payload import Tenant, message_received
 
+__all__ = ["EXAMPLE_ID", "LARGEST", "PATHS", "Part", "Preview", "Push"]
+__all__ += ["own_paths", "preview", "push_of", "sample"]
+
+PATHS = FIELDS
+"""The fields that own paths can say, and the usual names of each."""
 EXAMPLE_ID = "msg_00000000000000000000000000"
 """Stands for the id that the message would get."""
 LARGEST = tracing.LARGEST
@@ -157,9 +164,9 @@ def preview(device: Device, push: Push, tenant: Tenant, now: int) -> Preview:
             )
 
 
-def label_of(app: str) -> str:
-    """An app as people know it."""
-    return APPS[app].label if app in APPS else app
+def own_paths(device: Device) -> dict[str, str]:
+    """The device's own paths by field, whatever name of the field they were given with."""
+    return {field: path for name, path in device.mapping.items() if (field := field_of(name))}
 
 
 def _parts(

@@ -14,29 +14,21 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.phones import pairing, words
-from mmconnect.admin.pages.phones.signing import Access, accessed
 from mmconnect.admin.render import page
-from mmconnect.desk import device_links, device_values, devices
+from mmconnect.desk import apps, device_links, device_values, devices
+from mmconnect.desk.phone_access import Access, accessed
 from mmconnect.domain.errors import Invalid, Issue, Refused
-from mmconnect.phones.guides import GUIDES, by_phone
-from mmconnect.phones.guides.guide import Guide
 from mmconnect.store import settings
 
 
 async def _form(request: web.Request) -> web.Response:
     app = request.query.get("app", "")
-    begun = forms.filled(
-        app=app if app in GUIDES else next(iter(GUIDES)), phoneUser=device_links.USER
-    )
+    begun = forms.filled(app=app if apps.guide(app) else apps.FIRST, phoneUser=device_links.USER)
     return await _page(request, begun)
 
 
 async def _page(request: web.Request, form: Form, error: Invalid | None = None) -> web.Response:
     at = desk(request)
-    groups = [
-        (phone, [(guide.name, guide.label, _about(guide)) for guide in guides])
-        for phone, guides in by_phone().items()
-    ]
     return page(
         request,
         "phones/new.html",
@@ -44,15 +36,10 @@ async def _page(request: web.Request, form: Form, error: Invalid | None = None) 
         status=200 if error is None else 400,
         form=form,
         wrong={} if error is None else forms.wrong(error),
-        groups=groups,
+        groups=apps.choices(),
         country=await at.database.read(lambda db: settings.value(db, settings.COUNTRY)),
         first=not any(one.removed_at is None for one in at.look().devices.values()),
     )
-
-
-def _about(guide: Guide) -> str:
-    more = " Pushes need HTTPS." if guide.needs_https else ""
-    return f"{guide.summary} {guide.effort.capitalize()}; {guide.best.label}.{more}"
 
 
 async def _add(request: web.Request) -> web.StreamResponse:
@@ -66,7 +53,14 @@ async def _add(request: web.Request) -> web.StreamResponse:
                 "country": form.get("country") or None,
             }
         )
-        access = await accessed(request, form, values["app"])
+        access = await accessed(
+            values["app"],
+            form.get("phoneUrl"),
+            form.get("phoneUser"),
+            form.get("phonePassword"),
+            at.clock,
+            at.rule,
+        )
     except Invalid as error:
         return await _page(request, form, error)
     around, ids = at.around(), at.ids

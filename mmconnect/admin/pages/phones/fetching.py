@@ -13,10 +13,10 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.phones import words
-from mmconnect.admin.pages.phones.signing import accessed
 from mmconnect.admin.words import many
-from mmconnect.desk import device_history, device_link_page, device_links
+from mmconnect.desk import apps, device_history, device_link_page, device_links
 from mmconnect.desk.device_links import LONGEST, SHORTEST
+from mmconnect.desk.phone_access import accessed
 from mmconnect.domain.clock import parse_duration, short_duration
 from mmconnect.domain.errors import Invalid, Issue, Refused
 from mmconnect.domain.models import Device
@@ -56,7 +56,7 @@ async def _page(
         notes=[] if known is None else known.notes(at.clock.now()),
         kept=0 if known is None else sum(known.kept.values()),
         app=device_links.fetchable(device.app),
-        app_label=words.app_of(device),
+        app_label=apps.label(device.app),
     )
 
 
@@ -71,7 +71,14 @@ async def _sign_in(request: web.Request) -> web.StreamResponse:
             and not form.get("phonePassword")
         ):
             return await _look_every(request, device, every)
-        access = await accessed(request, form, device.app)
+        access = await accessed(
+            device.app,
+            form.get("phoneUrl"),
+            form.get("phoneUser"),
+            form.get("phonePassword"),
+            at.clock,
+            at.rule,
+        )
         if access is None:
             raise Invalid(
                 Issue(path="phoneUrl", message="Name the phone's address: http://192.168.1.31:8080")

@@ -9,6 +9,7 @@ from aiohttp import web
 from mmconnect.admin.context import desk
 from mmconnect.admin.pages.phones import words
 from mmconnect.admin.render import page
+from mmconnect.desk import apps
 from mmconnect.desk.device_page import Page, pages
 from mmconnect.desk.wording import midnight
 from mmconnect.store import device_watch, devices
@@ -30,7 +31,7 @@ async def _list(request: web.Request) -> web.Response:
         rows=[
             {
                 "page": one,
-                "app": words.app_of(one.device),
+                "app": apps.label(one.device.app),
                 "state": words.state(one),
                 "battery": words.battery(one),
                 "today": today.get(one.device.id, 0),

@@ -15,13 +15,19 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.phones import words
-from mmconnect.desk import device_values, devices
-from mmconnect.desk.mapping_preview import LARGEST, Preview, label_of, preview, sample
+from mmconnect.desk import apps, device_values, devices
+from mmconnect.desk.mapping_preview import (
+    LARGEST,
+    PATHS,
+    Preview,
+    Push,
+    own_paths,
+    preview,
+    push_of,
+    sample,
+)
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Device, Kind
-from mmconnect.phones.apps.names import FIELDS, field_of
-from mmconnect.phones.push import Push
-from mmconnect.phones.reread import push_of
 from mmconnect.store import messages
 from mmconnect.store.messages import StoredMessage
 
@@ -53,8 +59,7 @@ async def _show(request: web.Request) -> web.Response:
 
 
 def _filled(device: Device) -> Form:
-    paths = {field_of(name): path for name, path in device.mapping.items()}
-    return forms.filled(**{f"path-{field}": paths.get(field) for field in FIELDS})
+    return forms.filled(**{f"path-{field}": path for field, path in own_paths(device).items()})
 
 
 def _preview(request: web.Request, device: Device, push: Push) -> Preview:
@@ -84,10 +89,10 @@ def _page(
         form=form,
         wrong=bad,
         found=found,
-        looks_like=None if found is None else label_of(found.app),
+        looks_like=None if found is None else apps.label(found.app),
         payload=payload,
         labels=LABELS,
-        usual={field: ", ".join(names[:4]) for field, names in FIELDS.items()},
+        usual={field: ", ".join(names[:4]) for field, names in PATHS.items()},
         suggested={} if found is None else found.suggested,
         message=None if stored is None else stored.message.id,
         unread=stored is not None and stored.message.kind is Kind.UNRECOGNISED,
@@ -135,7 +140,7 @@ def _pasted(form: Form) -> Push:
 
 def _paths(form: Form) -> dict[str, str]:
     """Own paths by field. Raises Invalid by the names of the form."""
-    given = {field: form.get(f"path-{field}") for field in FIELDS}
+    given = {field: form.get(f"path-{field}") for field in PATHS}
     issues = []
     good: dict[str, str] = {}
     for field, path in given.items():

@@ -13,13 +13,12 @@ from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.phones import words
 from mmconnect.admin.pages.phones.certificate import certificate
-from mmconnect.desk import devices, simulating, trends
+from mmconnect.desk import apps, devices, simulating, trends
 from mmconnect.desk.device_notes import About
 from mmconnect.desk.device_page import State, whole
 from mmconnect.domain.clock import short_duration
 from mmconnect.domain.errors import Invalid, Issue, Refused
 from mmconnect.domain.models import Device
-from mmconnect.phones.facts import NETWORK
 from mmconnect.store import kept_back
 
 SENDER, TEXT = "+15550100", "Hello from mmconnect"
@@ -53,9 +52,9 @@ async def _page(
         seen=seen,
         sentence=words.sentence(found, known.today, around.now),
         state=words.state(found),
-        app=words.app_of(device),
+        app=apps.label(device.app),
         battery=words.battery(found),
-        network=seen.facts.get(NETWORK),
+        network=found.network,
         refused=_refused(found.state, seen.rejected_reason),
         about=About,
         trend=trend,

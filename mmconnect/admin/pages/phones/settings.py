@@ -13,11 +13,10 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.phones import words
-from mmconnect.desk import device_values, devices
+from mmconnect.desk import apps, device_values, devices
 from mmconnect.domain.clock import short_duration
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Device
-from mmconnect.phones.apps import APPS
 
 _NAMES = {
     "name": "name",
@@ -56,8 +55,8 @@ def _page(
         status=200 if error is None else 400,
         form=form,
         wrong={} if error is None else forms.wrong(error),
-        apps=[(app.name, f"{app.label[:1].upper()}{app.label[1:]}") for app in APPS.values()],
-        retries=APPS[device.app].retries if device.app in APPS else False,
+        apps=apps.every(),
+        repeats=apps.repeats(device.app),
     )
 
 

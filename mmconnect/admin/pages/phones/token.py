@@ -9,23 +9,20 @@ from aiohttp import web
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.pages.phones import pairing, words
+from mmconnect.desk import apps
 from mmconnect.desk import devices as desk_devices
-from mmconnect.phones.urls import push_url
-from mmconnect.store import devices
 
 
 async def _show(request: web.Request) -> web.StreamResponse:
     device, at = words.found(request), desk(request)
-    token = await at.database.read(lambda db: devices.current_token(db, device.id))
-    base = device.push_base or at.around().pages
+    around = at.around()
+    known = await at.database.read(lambda db: desk_devices.connection(db, around, device))
     return words.shown(
         request,
         "token",
         device,
-        token=token,
-        push=push_url(base, token),
-        beat=f"{base}/beat/{token}",
-        app=words.app_of(device),
+        known=known,
+        app=apps.label(device.app),
     )
 
 

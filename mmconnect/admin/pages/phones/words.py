@@ -14,8 +14,6 @@ from mmconnect.desk import device_links
 from mmconnect.desk.device_page import Page, State
 from mmconnect.domain.errors import NotFound
 from mmconnect.domain.models import Device
-from mmconnect.phones.apps import APPS
-from mmconnect.phones.facts import BATTERY, CHARGING, NETWORK
 
 STATES: dict[State, tuple[str, str]] = {
     State.FINE: ("good", "fine"),
@@ -54,8 +52,8 @@ def sentence(found: Page, today: int, now: int) -> str:
         told = "Not heard by itself yet"
     else:
         told = f"Last heard {ago(seen.last_heard_at, now)}"
-        if (network := seen.facts.get(NETWORK)) not in (None, "none"):
-            told += f" by {network}"
+        if found.network not in (None, "none"):
+            told += f" by {found.network}"
         if seen.last_address:
             told += f" at {seen.last_address}"
     return f"{told}; {texts}."
@@ -63,17 +61,10 @@ def sentence(found: Page, today: int, now: int) -> str:
 
 def battery(found: Page) -> str | None:
     """`80 %, charging`."""
-    facts = found.presence.facts
-    level, charging = facts.get(BATTERY), facts.get(CHARGING)
+    level, charging = found.battery, found.charging
     if level is None:
         return "charging" if charging else None
     return f"{level} %{', charging' if charging else ''}"
-
-
-def app_of(device: Device) -> str:
-    """The device's app as people know it."""
-    label = APPS[device.app].label if device.app in APPS else device.app
-    return f"{label[:1].upper()}{label[1:]}"
 
 
 def found(request: web.Request) -> Device:
