@@ -3,24 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Sequence
+import asyncio
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output, replay
 from mmconnect.cli.instants import instant
-from mmconnect.desk import shown
-from mmconnect.domain.errors import NotFound, UsageError
+from mmconnect.desk import actor, shown
+from mmconnect.desk import deliveries as desk
+from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Delivery, DeliveryState, EndpointState
 from mmconnect.store import deliveries, endpoints
-from mmconnect.store.connection import transaction
-
-CHUNK = 1000
-"""Deliveries that one transaction cancels: some milliseconds, so that a phone never waits long."""
-PAUSE = 0.01
-"""Seconds between two of them."""
-FOUND_AT_ONCE = 50_000
-"""Ids that are held in memory."""
 
 
 def add_parser(
@@ -88,9 +80,7 @@ def _list(args: argparse.Namespace) -> int:
 
 def _show(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
-        delivery = deliveries.get(store.db, args.id)
-        if delivery is None:
-            raise NotFound(f"There is no delivery {args.id}. `mmconnect delivery list` shows them")
+        delivery = replay.named(store, args.id)
         attempts = deliveries.attempts(store.db, args.id)
     facts = shown.delivery(delivery)
     if args.json:
@@ -115,43 +105,31 @@ def _cancel(args: argparse.Namespace) -> int:
     if args.ids and args.before is not None:
         raise UsageError("--before goes with --endpoint, not with ids")
     with opening.opened(args) as store:
-        flying = 0
-        if args.ids:
-            for delivery_id in args.ids:
-                if deliveries.get(store.db, delivery_id) is None:
-                    raise NotFound(f"There is no delivery {delivery_id}")
-            count = _cancel_in_chunks(store, args.ids)
-            left = [deliveries.get(store.db, delivery_id) for delivery_id in args.ids]
-            flying = sum(d is not None and d.state is DeliveryState.IN_FLIGHT for d in left)
-        else:
-            opening.endpoint(store, args.endpoint)
-            now = store.clock.now()
-            before = None if args.before is None else instant("--before", args.before, now)
-            count = 0
-            while found := deliveries.waiting(
-                store.db, args.endpoint, before=before, limit=FOUND_AT_ONCE
-            ):
-                cancelled = _cancel_in_chunks(store, found)
-                count += cancelled
-                if not cancelled:  # all of them took off meanwhile
-                    break
+        done = asyncio.run(_cancelled(args, store))
     if args.json:
-        output.document({"cancelled": count})
+        output.document({"cancelled": done.count})
     else:
-        done = output.many(count, "waiting delivery was", "waiting deliveries were")
-        print(f"{done} cancelled, and can be sent again.")
-        if flying:
-            print(f"{output.many(flying, 'is', 'are')} in flight just now, and may yet arrive.")
+        said = output.many(done.count, "waiting delivery was", "waiting deliveries were")
+        print(f"{said} cancelled, and can be sent again.")
+        if done.flying:
+            print(
+                f"{output.many(done.flying, 'is', 'are')} in flight just now, and may yet arrive."
+            )
     return 0
 
 
-def _cancel_in_chunks(store: opening.Store, ids: Sequence[str]) -> int:
-    """Cancel these in short transactions, with room between them for the service's own."""
-    count = 0
-    for start in range(0, len(ids), CHUNK):
-        if start:
-            time.sleep(PAUSE)
-        with transaction(store.db):
-            chunk = ids[start : start + CHUNK]
-            count += deliveries.cancel(store.db, chunk, store.clock.now())
-    return count
+async def _cancelled(args: argparse.Namespace, store: opening.Store) -> desk.Cancelled:
+    write, clock, now = opening.writer(store), store.clock, store.clock.now()
+    if args.ids:
+        return await desk.cancel(
+            write, args.ids, clock=clock, by=actor.CLI, between=opening.give_way
+        )
+    opening.endpoint(store, args.endpoint)
+    return await desk.cancel_waiting(
+        write,
+        args.endpoint,
+        before=None if args.before is None else instant("--before", args.before, now),
+        clock=clock,
+        by=actor.CLI,
+        between=opening.give_way,
+    )

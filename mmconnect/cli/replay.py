@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.cli.instants import instant
-from mmconnect.domain.clock import iso
+from mmconnect.desk import actor, shown
+from mmconnect.desk import deliveries as desk
 from mmconnect.domain.errors import NotFound, Refused, UsageError
-from mmconnect.domain.ids import REPLAY
-from mmconnect.domain.models import DeliveryState
+from mmconnect.domain.models import Delivery, DeliveryState
 from mmconnect.service.lock import poke, running
-from mmconnect.store import deliveries, endpoints, preferences, replays
+from mmconnect.store import delivery_counts, preferences, replays
 from mmconnect.store.connection import transaction
-from mmconnect.store.replays import Filter, Replay, ReplayState
+from mmconnect.store.delivery_lists import Wanted
+from mmconnect.store.replays import ReplayState
 
 
 def add_verbs(
@@ -60,13 +60,14 @@ def _retry(args: argparse.Namespace) -> int:
     ids = list(dict.fromkeys(args.ids))
     with opening.opened(args, write=True) as store:
         for delivery_id in ids:
-            _check(store, delivery_id)
-        count = deliveries.retry(store.db, ids, store.clock.now())
+            named(store, delivery_id)
+        done = desk.retry(store.db, ids, now=store.clock.now(), by=actor.CLI)
+    count = done.count
     sent = f"{output.many(count, 'delivery is', 'deliveries are')} sent again"
     if args.json:
         output.document({"retried": count, "matching": len(ids), "wiped": 0, "replay": None})
-    elif count < len(ids):
-        flying = output.many(len(ids) - count, "is", "are")
+    elif done.flying:
+        flying = output.many(done.flying, "is", "are")
         print(f"{sent}; {flying} in flight just now.")
     else:
         print(f"{sent}, as soon as the service runs.")
@@ -78,14 +79,14 @@ def _matching(args: argparse.Namespace) -> int:
         now = store.clock.now()
         if args.endpoint is not None:
             opening.endpoint(store, args.endpoint)
-        wanted = Filter(
-            state=DeliveryState(args.state),
+        wanted = Wanted(
+            states=frozenset({DeliveryState(args.state)}),
             endpoint_id=args.endpoint,
             since=None if args.since is None else instant("--since", args.since, now),
             until=None if args.until is None else instant("--until", args.until, now),
         )
-        total, wiped, last = replays.count(store.db, wanted)
-        there = total - wiped
+        counted = delivery_counts.exact(store.db, wanted)
+        total, wiped, there = counted.total, counted.wiped, counted.there
         but = f", of which {wiped} cannot be sent, as their texts were wiped" if wiped else ""
         matching = f"{output.many(total, 'delivery matches', 'deliveries match')}{but}"
         if args.dry_run or not total:
@@ -96,16 +97,10 @@ def _matching(args: argparse.Namespace) -> int:
             question = f"{matching}. Send {there} again?"
             if not opening.confirm(question, yes=False):
                 raise Refused("Nothing was changed")
-        replay = Replay(
-            id=store.ids.new(REPLAY),
-            created_at=now,
-            filter=wanted,
-            cursor="",
-            last=last,
-            total=total,
-        )
         with transaction(store.db):
-            replays.add(store.db, replay)
+            replay = desk.order(
+                store.db, wanted, counted, ids=store.ids, now=store.clock.now(), by=actor.CLI
+            )
         poke(store.directory)
         rate = preferences.load(store.db).replay_rate
         if running(store.directory) is None:
@@ -140,7 +135,7 @@ def _replays(args: argparse.Namespace) -> int:
         found = replays.latest(store.db, 50)
         up = running(store.directory) is not None
     if args.json:
-        output.document([_shown(one) for one in found])
+        output.document([shown.replay(one) for one in found])
         return 0
     output.table(
         ("ID", "STATE", "DONE", "SKIPPED", "OF", "ORDERED"),
@@ -159,13 +154,12 @@ def _cancel(args: argparse.Namespace) -> int:
     if args.id is None:
         raise UsageError("Name the replay to cancel: `mmconnect delivery replays` shows them")
     with opening.opened(args, write=True) as store:
-        if replays.get(store.db, args.id) is None:
-            raise NotFound(f"There is no replay {args.id}. `mmconnect delivery replays` shows them")
-        replays.cancel(store.db, args.id, store.clock.now())
-        after = replays.get(store.db, args.id)
-        assert after is not None  # noqa: S101 (it was there two lines above)
+        try:
+            after = desk.stop(store.db, args.id, now=store.clock.now(), by=actor.CLI)
+        except NotFound as error:
+            raise NotFound(f"{error}. `mmconnect delivery replays` shows them") from error
     if args.json:
-        output.document([_shown(after)])
+        output.document([shown.replay(after)])
     elif after.state is ReplayState.CANCELLED:
         print(f"{after.id} offers no more; {after.done} of {after.total} were offered before.")
     else:
@@ -173,36 +167,9 @@ def _cancel(args: argparse.Namespace) -> int:
     return 0
 
 
-def _shown(replay: Replay) -> dict[str, Any]:
-    f = replay.filter
-    return {
-        "id": replay.id,
-        "state": replay.state.value,
-        "total": replay.total,
-        "done": replay.done,
-        "skipped": replay.skipped,
-        "filter": {
-            "state": None if f.state is None else f.state.value,
-            "endpointId": f.endpoint_id,
-            "since": None if f.since is None else iso(f.since),
-            "until": None if f.until is None else iso(f.until),
-        },
-        "createdAt": iso(replay.created_at),
-        "finishedAt": None if replay.finished_at is None else iso(replay.finished_at),
-    }
-
-
-def _check(store: opening.Store, delivery_id: str) -> None:
-    """Refuse what cannot be sent again, with the reason."""
-    delivery = deliveries.get(store.db, delivery_id)
-    if delivery is None:
-        raise NotFound(f"There is no delivery {delivery_id}. `mmconnect delivery list` shows them")
-    if delivery.trigger == "test":
-        raise Refused(f"{delivery_id} was a test. Make another: mmconnect endpoint test")
-    if endpoints.get(store.db, delivery.endpoint_id) is None:
-        raise Refused(f"The endpoint of {delivery_id} was removed")
-    wiped_at = deliveries.wiped_at(store.db, delivery_id)
-    if wiped_at is not None:
-        raise Refused(
-            f"The text of {delivery_id} was wiped at {iso(wiped_at)}: there is nothing to send"
-        )
+def named(store: opening.Store, delivery_id: str) -> Delivery:
+    """A delivery that a command names. Raises NotFound."""
+    try:
+        return desk.found(store.db, delivery_id)
+    except NotFound as error:
+        raise NotFound(f"{error}. `mmconnect delivery list` shows them") from error

@@ -10,6 +10,7 @@ from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Attempt, Condition, Delivery, Device, Endpoint, Routing
 from mmconnect.store.devices import Presence
 from mmconnect.store.messages import StoredMessage
+from mmconnect.store.replays import Replay
 from mmconnect.webhook import headers, schedule, trust
 
 MASKED = headers.MASKED
@@ -156,6 +157,26 @@ def attempt(value: Attempt) -> dict[str, Any]:
         "address": value.address,
         "responseHeaders": value.response_headers,
         "responseBody": value.response_body,
+    }
+
+
+def replay(value: Replay) -> dict[str, Any]:
+    """An order to send many deliveries again; several states are joined by commas."""
+    f = value.filter
+    return {
+        "id": value.id,
+        "state": value.state.value,
+        "total": value.total,
+        "done": value.done,
+        "skipped": value.skipped,
+        "filter": {
+            "state": ",".join(sorted(f.states)) or None,
+            "endpointId": f.endpoint_id,
+            "since": _time(f.since),
+            "until": _time(f.until),
+        },
+        "createdAt": iso(value.created_at),
+        "finishedAt": _time(value.finished_at),
     }
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mmconnect.domain.models import Attempt, Delivery, DeliveryState, Trigger
 from mmconnect.store import endpoints
 from mmconnect.store.connection import Row
 from mmconnect.store.parking import WAITING
 
-_COLUMNS = (
+COLUMNS = (
     "id, message_id, endpoint_id, state, trigger, sender, attempts, spent, due_at, started_at,"
     " created_at, renewed_at, finished_at, note"
 )
@@ -24,19 +24,19 @@ _OF_ATTEMPT = (
 def get(db: sqlite3.Connection, delivery_id: str) -> Delivery | None:
     """One delivery, or None."""
     row = db.execute(
-        f"SELECT {_COLUMNS} FROM deliveries WHERE id = ?",
+        f"SELECT {COLUMNS} FROM deliveries WHERE id = ?",
         (delivery_id,),
     ).fetchone()
-    return None if row is None else _delivery(row)
+    return None if row is None else of_row(row)
 
 
 def of_message(db: sqlite3.Connection, message_id: str) -> list[Delivery]:
     """The deliveries of a message, oldest first."""
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM deliveries WHERE message_id = ? ORDER BY id",
+        f"SELECT {COLUMNS} FROM deliveries WHERE message_id = ? ORDER BY id",
         (message_id,),
     )
-    return [_delivery(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 def count_of(db: sqlite3.Connection, message_id: str) -> int:
@@ -58,10 +58,10 @@ def latest(
     """The newest deliveries that match, newest first; `since` is a creation time, UTC ms."""
     where, values = _filter(state, endpoint_id, since)
     rows = db.execute(
-        f"SELECT {_COLUMNS} FROM deliveries WHERE {where} ORDER BY id DESC LIMIT ?",
+        f"SELECT {COLUMNS} FROM deliveries WHERE {where} ORDER BY id DESC LIMIT ?",
         (*values, limit),
     )
-    return [_delivery(row) for row in rows]
+    return [of_row(row) for row in rows]
 
 
 def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
@@ -109,24 +109,29 @@ def retry(db: sqlite3.Connection, delivery_ids: Sequence[str], now: int) -> int:
 
 
 def offer(
-    db: sqlite3.Connection, delivery_id: str, now: int, *, only: DeliveryState | None = None
+    db: sqlite3.Connection,
+    delivery_id: str,
+    now: int,
+    *,
+    only: Collection[DeliveryState] = frozenset(),
 ) -> bool:
-    """retry() for one delivery, and only in that state; False when it was left as it is.
+    """retry() for one delivery, if any in one of those states; False when it was left as it is.
 
     Tells nobody: whoever calls this wakes the dispatcher.
     """
+    wanted = f" AND state IN ({', '.join('?' * len(only))})" if only else ""
     changed = db.execute(
         "UPDATE deliveries SET due_at = ?1, state = 'pending', parked = 0, finished_at = NULL,"
         " note = NULL,"
         " trigger = iif(state = 'pending', trigger, 'replay'),"
         " spent = iif(state = 'pending', spent, 0),"
         " renewed_at = iif(state = 'pending', renewed_at, ?1)"
-        " WHERE id = ?2 AND state <> 'in_flight' AND state = coalesce(?3, state)"
+        " WHERE id = ?2 AND state <> 'in_flight'"
         " AND trigger <> 'test'"
         " AND endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)"
         " AND NOT EXISTS"
-        " (SELECT 1 FROM messages m WHERE m.id = message_id AND m.wiped_at IS NOT NULL)",
-        (now, delivery_id, None if only is None else only.value),
+        " (SELECT 1 FROM messages m WHERE m.id = message_id AND m.wiped_at IS NOT NULL)" + wanted,
+        (now, delivery_id, *[state.value for state in only]),
     ).rowcount
     return changed == 1
 
@@ -214,7 +219,8 @@ def _filter(
     return where, values
 
 
-def _delivery(row: Row) -> Delivery:
+def of_row(row: Row) -> Delivery:
+    """A delivery from a row of COLUMNS."""
     return Delivery(
         id=row[0],
         message_id=row[1],

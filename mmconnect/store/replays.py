@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from mmconnect.domain.models import DeliveryState, Trigger
+from mmconnect.domain.models import DeliveryState
 from mmconnect.store import deliveries, endpoints
 from mmconnect.store.connection import Row
+from mmconnect.store.delivery_counts import sendable
+from mmconnect.store.delivery_lists import Wanted
 
 SPAN = 5000
 """Rows that one look goes over at the most: some milliseconds, also on a Raspberry Pi."""
@@ -30,27 +32,14 @@ class ReplayState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which deliveries: those that fit everything that is set.
-
-    Never tests, what is in flight, or what was meant for an endpoint that was removed.
-    """
-
-    state: DeliveryState | None = None
-    endpoint_id: str | None = None
-    since: int | None = None
-    """Made at that time or later (UTC ms)."""
-    until: int | None = None
-    """Made before that time (UTC ms)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """One order to send many deliveries again."""
 
     id: str
     created_at: int
-    filter: Filter
+    filter: Wanted
+    """No message is named in it; tests, what is in flight, and what was meant for an endpoint that
+    was removed never match."""
     cursor: str
     """The id up to which everything has been dealt with."""
     last: str
@@ -82,21 +71,6 @@ class Found:
     """Whether nothing is left behind the cursor."""
 
 
-def count(db: sqlite3.Connection, wanted: Filter) -> tuple[int, int, str]:
-    """(how many match, how many of them have no text any more, the newest one's id).
-
-    Goes over all deliveries: not inside a write.
-    """
-    where, values = _where(wanted)
-    total, wiped, last = db.execute(
-        "SELECT count(*), sum(EXISTS (SELECT 1 FROM messages m"
-        " WHERE m.id = message_id AND m.wiped_at IS NOT NULL)), max(id)"
-        f" FROM deliveries WHERE {where}",
-        values,
-    ).fetchone()
-    return int(total), int(wiped or 0), str(last or "")
-
-
 def add(db: sqlite3.Connection, replay: Replay) -> None:
     """Order a replay; the service begins with it within a second of looking."""
     f = replay.filter
@@ -106,7 +80,7 @@ def add(db: sqlite3.Connection, replay: Replay) -> None:
         (
             replay.id,
             replay.created_at,
-            None if f.state is None else f.state.value,
+            ",".join(sorted(f.states)) or None,
             f.endpoint_id,
             f.since,
             f.until,
@@ -159,7 +133,7 @@ def look(db: sqlite3.Connection, replay: Replay, cursor: str, limit: int) -> Fou
         (cursor, replay.last, SPAN - 1),
     ).fetchone()
     bound = replay.last if row is None else row[0]
-    where, values = _where(replay.filter)
+    where, values = sendable(replay.filter)
     rows = db.execute(
         f"SELECT id FROM deliveries WHERE id > ? AND id <= ? AND {where} ORDER BY id LIMIT ?",
         (cursor, bound, *values, limit),
@@ -180,31 +154,13 @@ def advance(db: sqlite3.Connection, replay: Replay, found: Found, now: int) -> i
     ).rowcount
     if not moved:
         return 0
-    only = replay.filter.state
+    only = replay.filter.states
     offered = sum(deliveries.offer(db, one, now, only=only) for one in found.ids)
     db.execute(
         "UPDATE replays SET done = done + ?, skipped = skipped + ?, finished_at = ? WHERE id = ?",
         (offered, len(found.ids) - offered, now if found.end else None, replay.id),
     )
     return offered
-
-
-def _where(wanted: Filter) -> tuple[str, list[object]]:
-    """The plus signs keep SQLite to the order of ids, whatever index would seem to fit."""
-    conditions: list[tuple[str, object]] = [
-        ("trigger <> ?", Trigger.TEST.value),
-        ("+state <> ?", DeliveryState.IN_FLIGHT.value),
-    ]
-    if wanted.state is not None:
-        conditions.append(("+state = ?", wanted.state.value))
-    if wanted.endpoint_id is not None:
-        conditions.append(("+endpoint_id = ?", wanted.endpoint_id))
-    if wanted.since is not None:
-        conditions.append(("created_at >= ?", wanted.since))
-    if wanted.until is not None:
-        conditions.append(("created_at < ?", wanted.until))
-    there = "+endpoint_id IN (SELECT id FROM endpoints WHERE removed_at IS NULL)"
-    return " AND ".join([there, *[c for c, _ in conditions]]), [v for _, v in conditions]
 
 
 _COLUMNS = (
@@ -217,8 +173,8 @@ def _replay(row: Row) -> Replay:
     return Replay(
         id=row[0],
         created_at=row[1],
-        filter=Filter(
-            state=None if row[2] is None else DeliveryState(row[2]),
+        filter=Wanted(
+            states=frozenset(DeliveryState(state) for state in (row[2] or "").split(",") if state),
             endpoint_id=row[3],
             since=row[4],
             until=row[5],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmconnect.cli import delivery as delivery_cli
+from mmconnect.desk import deliveries as deliveries_desk
 from mmconnect.store import deliveries, messages
 from mmconnect.store.connection import FILE, connect, transaction
 from tests.cli.conftest import Desk
@@ -181,12 +181,12 @@ def test_cancelling_many_takes_several_short_writes(
     sizes: list[int] = []
     real = deliveries.cancel
 
-    def counting(db, ids, now):
-        sizes.append(len(ids))
-        return real(db, ids, now)
+    def counting(db, delivery_ids, now):
+        sizes.append(len(delivery_ids))
+        return real(db, delivery_ids, now)
 
-    monkeypatch.setattr(delivery_cli, "CHUNK", 4)
-    monkeypatch.setattr(delivery_cli, "FOUND_AT_ONCE", 10)
+    monkeypatch.setattr(deliveries_desk, "CHUNK", 4)
+    monkeypatch.setattr(deliveries_desk, "FOUND_AT_ONCE", 10)
     monkeypatch.setattr(deliveries, "cancel", counting)
     told = desk("delivery", "cancel", "--endpoint", endpoint, "--json").json
     assert told == {"cancelled": 25}

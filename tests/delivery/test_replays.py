@@ -9,16 +9,18 @@ from pathlib import Path
 import pytest
 
 from mmconnect.delivery.replays import Replays
+from mmconnect.desk import deliveries as desk
+from mmconnect.desk.actor import Actor
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.domain.ids import DELIVERY, REPLAY
+from mmconnect.domain.ids import DELIVERY
 from mmconnect.domain.models import DeliveryState, EndpointState, Trigger
-from mmconnect.store import endpoints, replays, settings
+from mmconnect.store import delivery_counts, endpoints, replays, settings
+from mmconnect.store.delivery_lists import Wanted
 from mmconnect.store.outbox import NewDelivery, add
-from mmconnect.store.replays import Filter, Replay
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import answer, receiver
 
-FAILED = Filter(state=DeliveryState.FAILED)
+FAILED = Wanted(states=frozenset({DeliveryState.FAILED}))
 
 
 def loop(box: Appliance) -> Replays:
@@ -51,18 +53,11 @@ async def failed(box: Appliance, endpoint_id: str, count: int) -> list[str]:
     return made
 
 
-async def order(box: Appliance, wanted: Filter = FAILED) -> str:
+async def order(box: Appliance, wanted: Wanted = FAILED) -> str:
     def write(db):
-        total, _, last = replays.count(db, wanted)
-        replay = Replay(
-            id=box.ids.new(REPLAY),
-            created_at=box.clock.now(),
-            filter=wanted,
-            cursor="",
-            last=last,
-            total=total,
-        )
-        replays.add(db, replay)
+        counted = delivery_counts.exact(db, wanted)
+        now, by = box.clock.now(), Actor(name="cli")
+        replay = desk.order(db, wanted, counted, ids=box.ids, now=now, by=by)
         return replay.id
 
     replay_id = box.change(write)
@@ -122,7 +117,7 @@ async def test_a_dead_one_has_its_whole_schedule_again(tmp_path: Path):
     async with appliance(tmp_path, clock=clock) as box, receiver(default=answer(500)) as there:
         endpoint_id = await box.endpoint(there.url, state=EndpointState.PAUSED)
         (one,) = await failed(box, endpoint_id, 1)
-        await order(box, Filter(state=DeliveryState.FAILED, endpoint_id=endpoint_id))
+        await order(box, Wanted(states=frozenset({DeliveryState.FAILED}), endpoint_id=endpoint_id))
         await loop(box).turn()
         box.change(lambda db: endpoints.resume(db, endpoint_id, clock.now()))
         await box.watch.refresh()

@@ -13,15 +13,16 @@ from mmconnect.store import (
     backlog,
     claims,
     deliveries,
+    delivery_counts,
     endpoints,
     expiry,
     jumps,
     migrate,
     outbox,
     parking,
-    replays,
 )
 from mmconnect.store.connection import FILE, connect, transaction
+from mmconnect.store.delivery_lists import Wanted
 from mmconnect.store.jumps import Jump
 from mmconnect.store.messages import take
 from tests.store.conftest import House
@@ -95,8 +96,8 @@ def test_whoever_asks_what_waits_is_told(house: House) -> None:
         assert [(d.id, d.due_at) for d in listed] == [(new, NOW), (old, NOW - DAY)]
     aged = expiry.find(house.db, here, NOW - MINUTE, 5)
     assert (aged.ids, aged.oldest) == ([old], NOW)
-    total, _, _ = replays.count(house.db, replays.Filter(state=DeliveryState.PENDING))
-    assert total == 2
+    counted = delivery_counts.exact(house.db, Wanted(states=frozenset({DeliveryState.PENDING})))
+    assert counted.total == 2
 
 
 def test_it_is_cancelled_like_any_other_and_can_be_sent_again(house: House) -> None:

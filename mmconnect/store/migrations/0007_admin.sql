@@ -110,3 +110,7 @@ CREATE TABLE search_postings (
 -- What failed is found without a walk through the history. A text that is delivered never passes through here.
 CREATE INDEX deliveries_ended ON deliveries (message_id)
     WHERE state = 'failed' OR state = 'expired' OR state = 'cancelled';
+
+-- The same by state and endpoint, for lists and counts.
+CREATE INDEX deliveries_undelivered ON deliveries (state, endpoint_id, id, created_at, trigger)
+    WHERE state = 'failed' OR state = 'expired' OR state = 'cancelled';
