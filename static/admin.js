@@ -128,6 +128,38 @@ document.addEventListener("click", (event) => {
   inDialog(link).catch(() => { location.href = link.href; });
 });
 
+// -- a field that is looked at while it is typed: `<input data-look=URL data-into=ID>`; the part may propose a name -----
+const looking = (field) => {
+  let timer = 0, asked = 0;
+  const look = async () => {
+    const number = ++asked;
+    const into = document.getElementById(field.dataset.into);
+    const ticked = new Set([...into.querySelectorAll("input:checked")].map((one) => one.id));
+    const answer = await fetch(`${field.dataset.look}?${new URLSearchParams({ [field.name]: field.value })}`);
+    if (!answer.ok || number !== asked) return;
+    const part = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(into.id);
+    for (const one of part.querySelectorAll("input")) if (ticked.has(one.id)) one.checked = true;
+    into.replaceChildren(...part.childNodes);
+    const name = document.getElementById("name");
+    if (name && !name.required) name.placeholder = part.dataset.name;
+  };
+  field.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(() => look().catch(() => {}), 400); });
+  if (field.value && !document.getElementById(field.dataset.into).children.length) look().catch(() => {});
+};
+for (const field of document.querySelectorAll("[data-look]")) looking(field);
+
+// -- a choice that this browser remembers: `<div data-remember=NAME>` around links with ?NAME=… -------------------------
+for (const group of document.querySelectorAll("[data-remember]")) {
+  const name = group.dataset.remember, links = [...group.querySelectorAll("a")];
+  const value = (link) => new URL(link.href).searchParams.get(name);
+  try {
+    const was = localStorage.getItem(name), here = new URLSearchParams(location.search).get(name);
+    if (here) localStorage.setItem(name, here);
+    const link = !here && links.find((one) => value(one) === was);
+    if (link && !link.hasAttribute("aria-current")) location.replace(link.href);
+  } catch { /* a browser that remembers nothing */ }
+}
+
 // -- keys: `/` to search, and a form that is sent is sent once ------------------------------------------------------------
 document.addEventListener("keydown", (event) => {
   if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;

@@ -26,6 +26,9 @@ def url(request: web.Request, path: str, **query: Any) -> str:
     return f"{request.get(BASE, '')}{path}{asked}"
 
 
-def see(request: web.Request, path: str, **query: Any) -> web.HTTPSeeOther:
-    """The answer to a form that was obeyed: `return see(request, "/endpoints")`."""
-    return web.HTTPSeeOther(url(request, path, **query))
+def see(request: web.Request, path: str, **query: Any) -> web.Response:
+    """The answer to a form that was obeyed: `return see(request, "/endpoints")`.
+
+    No exception of aiohttp's, which may only be raised.
+    """
+    return web.Response(status=303, headers={"Location": url(request, path, **query)})

@@ -49,12 +49,12 @@ FLASHES = web.AppKey("flashes", Flashes)
 
 def say(
     request: web.Request,
-    answer: web.HTTPSeeOther,
+    answer: web.Response,
     sentence: str,
     *,
     kind: str = "good",
     link: tuple[str, str] | None = None,
-) -> web.HTTPSeeOther:
+) -> web.Response:
     """Let the page that `answer` leads to say it: `return say(request, see(…), "Paused.")`."""
     name = request.app[FLASHES].say(Said(kind=kind, sentence=sentence, link=link))
     answer.set_cookie(COOKIE, name, max_age=60, httponly=True, samesite="Strict", path="/")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from mmconnect.admin import probes
-from mmconnect.admin.pages import changes, patterns, phones, settings, status
+from mmconnect.admin.pages import changes, endpoints, patterns, phones, settings, status
 from mmconnect.admin.secure import certificate
 
 ROUTES: tuple[web.RouteDef, ...] = (
@@ -16,4 +16,5 @@ ROUTES: tuple[web.RouteDef, ...] = (
     *changes.ROUTES,
     *phones.ROUTES,
     *patterns.ROUTES,
+    *endpoints.ROUTES,
 )

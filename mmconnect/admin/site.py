@@ -10,11 +10,14 @@ from mmconnect import paths
 from mmconnect.admin.context import DESK
 from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
+from mmconnect.admin.once import ONCE, Once
+from mmconnect.admin.pages.endpoints.check import REPORTS
 from mmconnect.admin.pages.phones.pairing import INVITATIONS, Invitations
 from mmconnect.admin.probes import SCRAPE
 from mmconnect.admin.render import TEMPLATES, environment
 from mmconnect.admin.routes import ROUTES
 from mmconnect.admin.secure import SECURE, Secure, lead_to_https
+from mmconnect.desk.checkups import Reports
 from mmconnect.desk.desk import Desk
 
 LARGEST_FORM = 256 * 1024
@@ -51,6 +54,8 @@ def make_site(
     app[SCRAPE] = scrape
     app[FLASHES] = Flashes()
     app[INVITATIONS] = Invitations()
+    app[ONCE] = Once(desk.clock)
+    app[REPORTS] = Reports()
     app[TEMPLATES] = environment()
     app.add_routes(ROUTES)
     app.router.add_static("/static", paths.resource_root() / "static")

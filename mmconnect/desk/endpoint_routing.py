@@ -119,6 +119,33 @@ def words(wanted: Routing, names: dict[str, str]) -> str:
     return "; ".join(parts) or "everything"
 
 
+_SENDERS = {
+    Match.EXACT: "{}",
+    Match.PREFIX: "numbers and names that begin with {}",
+    Match.PATTERN: "senders that match {}",
+}
+_TEXTS = {
+    Match.CONTAINS: "contain “{}”",
+    Match.EXACT: "read “{}”",
+    Match.PATTERN: "match {}",
+}
+
+
+def sentence(wanted: Routing, names: dict[str, str]) -> str:
+    """Which texts, as a page says it: `texts of Reception that contain “code”`."""
+    parts = []
+    if wanted.devices:
+        parts.append("of " + " or ".join(sorted(names.get(d, d) for d in wanted.devices)))
+    if wanted.sims:
+        parts.append("to SIM " + " or ".join(str(sim) for sim in sorted(wanted.sims)))
+    if wanted.senders:
+        told = [_SENDERS[c.match].format(c.value) for c in wanted.senders]
+        parts.append("from " + " or ".join(told))
+    if wanted.texts:
+        parts.append("that " + " or ".join(_TEXTS[c.match].format(c.value) for c in wanted.texts))
+    return " ".join(["texts", *parts]) if parts else "every text"
+
+
 def _parted(text: str, matches: tuple[Match, ...], default: Match) -> tuple[Match, str]:
     """`pattern:x` is a pattern, `x` the default."""
     kind, colon, value = text.partition(":")

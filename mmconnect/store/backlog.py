@@ -40,6 +40,16 @@ def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
     return int(count)
 
 
+def waiting_since(db: sqlite3.Connection, endpoint_id: str, since: int) -> int:
+    """How many of those that wait were made at `since` (UTC ms) or later, of the first MOST."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM (SELECT id FROM waiting WHERE endpoint_id = ? LIMIT ?) CROSS JOIN"
+        " deliveries USING (id) WHERE created_at >= ?",
+        (endpoint_id, MOST, since),
+    ).fetchone()
+    return int(count)
+
+
 def _walk(db: sqlite3.Connection, endpoint_id: str) -> tuple[int, int | None]:
     """How many wait, up to MOST, and since when the oldest of them does."""
     count, first = db.execute(

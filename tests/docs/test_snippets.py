@@ -30,6 +30,7 @@ from mmconnect.webhook import signing
 from tests.docs.drivers import DRIVERS
 
 DOCS = Path(__file__).parents[2] / "docs"
+TEMPLATES = DOCS.parent / "templates"
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
 PREVIOUS = "whsec_bW1jb25uZWN0LWVhcmxpZXItc2VjcmV0LTMyYnl0ZXM="
 ID = "msg_01JD0000000000000000000001"
@@ -123,6 +124,12 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_the_pages_hold_the_snippets_this_file_runs():
     run_here = {*DRIVERS, "receive.php", "verify.sh", "customer.py"}
     assert set(SNIPPETS) == run_here
+
+
+def test_the_admin_pages_show_the_very_same():
+    """What the page of a new endpoint shows is what was run here."""
+    shown = {path.name: path.read_text("utf-8") for path in (TEMPLATES / "snippets").iterdir()}
+    assert shown == {name: code for name, code in SNIPPETS.items() if name != "customer.py"}
 
 
 @pytest.mark.apt

@@ -80,7 +80,7 @@ async def _add(request: web.Request) -> web.StreamResponse:
     return _added(request, given, access)
 
 
-def _added(request: web.Request, given: devices.Given, access: Access | None) -> web.HTTPSeeOther:
+def _added(request: web.Request, given: devices.Given, access: Access | None) -> web.Response:
     there = see(request, words.path(given.device, "pair"))
     if access is None:
         return there
