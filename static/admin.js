@@ -140,6 +140,8 @@ const looking = (field) => {
     const part = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(into.id);
     for (const one of part.querySelectorAll("input")) if (ticked.has(one.id)) one.checked = true;
     into.replaceChildren(...part.childNodes);
+    document.getElementById(`${field.id}-wrong`)?.remove();  // what was said of what stood there before
+    field.removeAttribute("aria-invalid");
     const name = document.getElementById("name");
     if (name && !name.required) name.placeholder = part.dataset.name;
   };

@@ -10,7 +10,7 @@ from mmconnect import paths
 from mmconnect.admin.context import DESK
 from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
-from mmconnect.admin.once import ONCE, Once
+from mmconnect.admin.just_made import JUST_MADE, JustMade
 from mmconnect.admin.pages.endpoints.check import REPORTS
 from mmconnect.admin.pages.phones.pairing import INVITATIONS, Invitations
 from mmconnect.admin.probes import SCRAPE
@@ -54,7 +54,7 @@ def make_site(
     app[SCRAPE] = scrape
     app[FLASHES] = Flashes()
     app[INVITATIONS] = Invitations()
-    app[ONCE] = Once(desk.clock)
+    app[JUST_MADE] = JustMade(desk.clock)
     app[REPORTS] = Reports()
     app[TEMPLATES] = environment()
     app.add_routes(ROUTES)

@@ -302,6 +302,37 @@ async def test_the_last_text_is_sent_to_a_new_endpoint(tmp_path: Path):
         )
 
 
+async def test_what_was_given_up_is_told_with_the_reason(tmp_path: Path):
+    async with (
+        receiver(default=answer(400, EVIL.encode())) as target,
+        with_endpoint(tmp_path, target, schedule=(0,)) as (visitor, path),
+    ):
+        await visitor.box.settled(await visitor.box.text(sender=EVIL), "failed")
+        page = await visitor.get(path)
+        assert "Given up lately" in page
+        assert EVIL in html.unescape(page)
+        assert "<script>alert" not in page
+        assert f"/deliveries/{visitor.box.deliveries()[0].id}" in page
+        assert "state=failed&amp;state=expired" in page
+        other = await visitor.box.endpoint(target.url)
+        assert "Given up lately" not in await visitor.get(f"/endpoints/{other}")
+
+
+async def test_figures_of_the_last_day_are_there_at_once(tmp_path: Path):
+    async with (
+        receiver(answer(200), answer(500)) as target,
+        with_endpoint(tmp_path, target) as (visitor, path),
+    ):
+        await visitor.box.settled(await visitor.box.text("one"))
+        await visitor.box.text("two", sender="+6599990000")
+        await target.until(2)
+        await eventually(lambda: len(visitor.box.rows("SELECT 1 FROM attempts")) == 2 or None)
+        for page in (await visitor.get("/endpoints"), await visitor.get(path)):
+            assert re.search(r"Success, 24 h.*50 %", words(page))
+            assert re.search(r"Answers in.*\d ms", words(page))
+        assert "trouble" in words(await visitor.get(path))
+
+
 async def test_pausing_and_resuming_with_a_choice(tmp_path: Path):
     async with receiver() as target, with_endpoint(tmp_path, target) as (visitor, path):
         box = visitor.box

@@ -7,7 +7,7 @@ from aiohttp import web
 from mmconnect.admin import entrance
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.forms import Form, filled, read, wrong
-from mmconnect.admin.once import ONCE
+from mmconnect.admin.just_made import JUST_MADE
 from mmconnect.admin.pages.endpoints.settings import may_be
 from mmconnect.admin.pages.endpoints.views import at
 from mmconnect.admin.render import page
@@ -71,7 +71,7 @@ async def _add(request: web.Request) -> web.StreamResponse:
     except Invalid as error:
         return _page(request, form, place if form.get("url") else None, error)
     answer = see(request, at(made.id, "secret"), first="1")
-    return request.app[ONCE].keep(answer, made.id, made.secrets[0].value)
+    return request.app[JUST_MADE].keep(answer, made.id, made.secrets[0].value)
 
 
 ROUTES = (

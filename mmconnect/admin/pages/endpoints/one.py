@@ -12,7 +12,11 @@ from mmconnect.admin.flash import say
 from mmconnect.admin.pages.endpoints.views import ID, asked, at, looked, show
 from mmconnect.desk import endpoint_sends, endpoints, trends
 from mmconnect.domain.models import Attempt, Delivery, Message, Trigger
-from mmconnect.store import deliveries
+from mmconnect.store import deliveries, delivery_lists
+from mmconnect.store.delivery_lists import ATTENTION, Wanted
+
+FAILURES = 5
+"""Of those that were given up, so many are shown."""
 
 Tested = tuple[Delivery, Attempt]
 
@@ -20,16 +24,39 @@ Tested = tuple[Delivery, Attempt]
 async def _page(request: web.Request) -> web.Response:
     seen, delivery_id = await looked(request), request.query.get("tested", "")
 
-    def read(db: sqlite3.Connection) -> tuple[Tested | None, Message | None]:
+    def read(
+        db: sqlite3.Connection,
+    ) -> tuple[Tested | None, Message | None, list[tuple[Delivery, str]]]:
         endpoint = seen.endpoint
         last = None if endpoint.alert else endpoint_sends.last_unsent(db, endpoint.id)
-        return _tested(db, endpoint.id, delivery_id), last
+        return _tested(db, endpoint.id, delivery_id), last, _failures(db, endpoint.id)
 
-    tested, last = await desk(request).database.read(read)
+    tested, last, failures = await desk(request).database.read(read)
     trend = await desk(request).figures.read(
         lambda db, new: trends.endpoint(db, new, seen.endpoint.id)
     )
-    return show(request, "page.html", seen, "", tested=tested, last=last, trend=trend)
+    return show(
+        request,
+        "page.html",
+        seen,
+        "",
+        tested=tested,
+        last=last,
+        trend=trend,
+        failures=failures,
+    )
+
+
+def _failures(db: sqlite3.Connection, endpoint_id: str) -> list[tuple[Delivery, str]]:
+    """What was last given up, and why."""
+    wanted = Wanted(states=ATTENTION, endpoint_id=endpoint_id)
+    found = delivery_lists.page(db, wanted, limit=FAILURES).items
+    return [(one, _why(db, one)) for one in found if one.trigger is not Trigger.TEST]
+
+
+def _why(db: sqlite3.Connection, delivery: Delivery) -> str:
+    tries = deliveries.attempts(db, delivery.id)
+    return delivery.note or (tries[-1].error if tries else None) or delivery.state.value
 
 
 def _tested(db: sqlite3.Connection, endpoint_id: str, delivery_id: str) -> Tested | None:

@@ -12,7 +12,7 @@ from mmconnect.admin import entrance
 from mmconnect.admin.context import desk, see, url
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form, filled, read, wrong
-from mmconnect.admin.once import ONCE
+from mmconnect.admin.just_made import JUST_MADE
 from mmconnect.admin.pages.endpoints.check import REPORTS
 from mmconnect.admin.pages.endpoints.views import ID, View, asked, at, looked, show
 from mmconnect.desk import endpoints, snippets
@@ -84,7 +84,7 @@ async def _page(request: web.Request) -> web.Response:
 async def _secret(request: web.Request) -> web.StreamResponse:
     """The secret that was just made, with what the receiver needs."""
     seen = await looked(request)
-    made = request.app[ONCE].shown(request, seen.endpoint.id)
+    made = request.app[JUST_MADE].shown(request, seen.endpoint.id)
     if made is None:
         return see(request, at(seen.endpoint.id, "signing"))
     return show(
@@ -101,7 +101,7 @@ async def _secret(request: web.Request) -> web.StreamResponse:
 
 
 async def _hide(request: web.Request) -> web.StreamResponse:
-    request.app[ONCE].forget(request)
+    request.app[JUST_MADE].forget(request)
     return see(request, at(asked(request)))
 
 
@@ -125,7 +125,7 @@ async def _rotate(request: web.Request) -> web.StreamResponse:
         issue = Issue(path="secret", message=str(error))
         return await _signing(request, seen, form, Invalid(issue))
     answer = see(request, at(seen.endpoint.id, "secret"))
-    return request.app[ONCE].keep(answer, seen.endpoint.id, done.secret)
+    return request.app[JUST_MADE].keep(answer, seen.endpoint.id, done.secret)
 
 
 def _overlap(text: str) -> int:

@@ -41,7 +41,7 @@ class Lately:
         if not self.tried:
             return "–"
         share = 100 * (self.tried - self.failed) / self.tried
-        return f"{share:.1f} %".replace("100.0", "100")
+        return f"{share:.1f} %".replace(".0 ", " ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ class Made:
     """Monotonic seconds."""
 
 
-class Once:
+class JustMade:
     """What is still shown."""
 
     def __init__(self, clock: Clock) -> None:
@@ -62,4 +62,4 @@ class Once:
         self._made.pop(request.cookies.get(COOKIE, ""), None)
 
 
-ONCE = web.AppKey("once", Once)
+JUST_MADE = web.AppKey("just_made", JustMade)
