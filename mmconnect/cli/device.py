@@ -15,6 +15,7 @@ from mmconnect.cli import (
     reached,
 )
 from mmconnect.cli import open as opening
+from mmconnect.cli.device_options import noted
 from mmconnect.desk import device_links
 from mmconnect.desk import devices as desk
 from mmconnect.desk.around import Around
@@ -69,6 +70,7 @@ def _add(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         around = reached.around(args, store)
         given = desk.add(store.db, around, store.ids, device, phone, every)
+        noted(store, "device.added", given.device)
     if phone is not None and not args.json:
         device = given.device
         print(f"{device.name} is fetched from {phone.url}{device_links.from_now_on(device.app)}\n")
@@ -79,6 +81,7 @@ def _add(args: argparse.Namespace) -> int:
 def _remove(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         device = desk.remove(store.db, args.id, store.clock.now())
+        noted(store, "device.removed", device)
     if args.json:
         output.document({"id": device.id, "removed": True})
     else:
@@ -90,6 +93,7 @@ def _new_token(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         around = reached.around(args, store)
         given = desk.renew_token(store.db, around, args.id)
+        noted(store, "device.token_renewed", given.device)
     _show_token(args, given, around, store.directory)
     if not args.json:
         print("The old token works until this one is used, 7 days at most.")
@@ -100,6 +104,7 @@ def _pair_again(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         device, around = desk.find(store.db, args.id), reached.around(args, store)
         invitation = desk.invite(store.db, device.id, around.now)
+        noted(store, "device.invited", device)
     if args.json:
         output.document({"id": device.id, **invitation.as_json(around)})
     else:

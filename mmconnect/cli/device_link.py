@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
+from mmconnect.cli.device_options import noted
 from mmconnect.desk import device_links
 from mmconnect.desk.device_history import WHY, send_some
 from mmconnect.desk.device_links import LONGEST, SHORTEST, USER
@@ -114,6 +115,7 @@ def _link(args: argparse.Namespace) -> int:
             raise UsageError("Nothing to change: --phone-url, --phone-password or --poll")
         with opening.opened(args, write=True) as store:
             links.put(store.db, replace(before, interval=every))
+            noted(store, "device.changed", device, "how often it is looked at")
         url = before.url
     else:
         phone = signed_in(args, app, args.phone_url or (before.url if before else None))
@@ -121,6 +123,7 @@ def _link(args: argparse.Namespace) -> int:
         with opening.opened(args, write=True) as store:
             device = find(store.db, device.id)
             device_links.link(store.db, device, app, phone, every, store.clock.now())
+            noted(store, "device.linked", device, phone.url)
     if args.json:
         output.document({"id": device.id, "phoneUrl": url, "poll": every and every // 1000})
     else:
@@ -134,6 +137,7 @@ def _unlink(args: argparse.Namespace) -> int:
     with opening.opened(args, write=True) as store:
         device = find(store.db, args.id)
         device_links.unlink(store.db, device)
+        noted(store, "device.unlinked", device)
     if args.json:
         output.document({"id": device.id, "linked": False})
     else:
@@ -152,6 +156,7 @@ def _history(args: argparse.Namespace) -> int:
     elif args.leave:
         with opening.opened(args, write=True) as store:
             left = kept_back.leave(store.db, device.id)
+            noted(store, "device.history_left", device, output.many(left, "text", "texts"))
     if args.json:
         output.document(
             {
@@ -187,6 +192,9 @@ def _send(args: argparse.Namespace, device: Device) -> tuple[int, int]:
             with transaction(store.db):
                 some, new = send_some(store.db, device.id, now, store.ids, store.clock.now())
             if not some:
+                total = output.many(sent, "text", "texts")
+                with transaction(store.db):
+                    noted(store, "device.history_sent", device, total)
                 poke(store.directory)
                 return sent, made
             sent, made = sent + some, made + new

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from mmconnect.cli import open as opening
 from mmconnect.desk import device_values
+from mmconnect.desk.actor import CLI
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Device
 
@@ -65,6 +66,12 @@ def settled(args: argparse.Namespace, device: Device) -> Device:
         paths = [_read(f"--map {one!r}: ", device_values.path_of, one) for one in args.map]
         device = replace(device, mapping=device.mapping | dict(paths))
     return device
+
+
+def noted(store: opening.Store, action: str, device: Device, detail: str = "") -> None:
+    """Write down what was done to a device, in the write that does it."""
+    told = f"{device.name}: {detail}" if detail else device.name
+    CLI.note(store.db, store.clock.now(), action, device.id, told)
 
 
 def _read(before: str, of: Callable[[str], T], text: str) -> T:

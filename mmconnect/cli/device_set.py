@@ -54,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
         if args.told:
             device = replace(device, push_base=around.pages)
         devices.change(store.db, device)
+        device_options.noted(store, "device.changed", device)
         (page,) = pages(store.db, around, [device])
     if args.json:
         output.document(page.as_json())

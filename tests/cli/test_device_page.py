@@ -248,3 +248,16 @@ def test_a_push_tells_nothing_that_drives_a_terminal(service: Service):
     assert service.stop() == 0
     assert "\x1b" not in desk("device", "show", made["id"]).out
     assert "\x1b" not in desk("device", "list").out
+
+
+def test_what_is_done_to_a_phone_is_written_down(desk: Desk):
+    made = desk("device", "add", "--name", "Reception", "--json").json
+    desk("device", "set", made["id"], "--country", "SG")
+    desk("device", "pair", made["id"])
+    desk("device", "new-token", made["id"])
+    desk("device", "history", made["id"], "--leave")
+    desk("device", "remove", made["id"])
+    with contextlib.closing(sqlite3.connect(desk.directory / "mmconnect.db")) as db:
+        noted = db.execute("SELECT actor, action, subject FROM audit ORDER BY number").fetchall()
+    actions = ("added", "changed", "invited", "token_renewed", "history_left", "removed")
+    assert noted == [("cli", f"device.{action}", made["id"]) for action in actions]
