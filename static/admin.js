@@ -56,7 +56,11 @@ const tellTimes = (root) => {
 
 // -- parts that renew themselves: elements with an id and `data-live` -----------------------------------------------
 const QUICK = 3000, SLOW = 30000;
-let wait = QUICK, timer = 0, away = 0;
+let wait = QUICK, timer = 0, away = 0, renewed = Date.now();
+const tellRenewed = () => {
+  const seconds = Math.round((Date.now() - renewed) / 1000);
+  for (const at of document.querySelectorAll("[data-updated]")) at.textContent = seconds < 2 ? "Up to date" : `Updated ${near.format(-seconds, "second")}`;
+};
 const busy = (part) => part.contains(document.activeElement) && document.activeElement !== document.body
   && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
 const same = (a, b) => a.innerHTML.replace(/<time[^]*?<\/time>/g, "") === b.innerHTML.replace(/<time[^]*?<\/time>/g, "");
@@ -68,6 +72,7 @@ const renew = async () => {
     const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "manual", cache: "no-store" });
     if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
     if (!answer.ok) throw new Error(answer.status);
+    renewed = Date.now();
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of parts) {
       const other = fresh.getElementById(part.id);
@@ -91,7 +96,7 @@ const renew = async () => {
       const told = document.createElement("p");
       told.id = "away";
       told.className = "notice warn";
-      told.textContent = "mmconnect does not answer at the moment. This page shows how it was, and goes on when it is back.";
+      told.textContent = `mmconnect is not reachable since ${new Intl.DateTimeFormat(undefined, { timeStyle: "medium" }).format(away)}. This page shows how it was, and goes on when it is back.`;
       document.getElementById("main").prepend(told);
       announce(told.textContent);
     }
@@ -182,3 +187,4 @@ offerCopying(document);
 tellTimes(document);
 setInterval(() => tellTimes(document), 15000);
 if (document.querySelector("[data-live][id]")) schedule();
+if (document.querySelector("[data-updated]")) { tellRenewed(); setInterval(() => { if (!document.hidden) tellRenewed(); }, 1000); }

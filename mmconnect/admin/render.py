@@ -23,6 +23,7 @@ from aiohttp import web
 
 from mmconnect import __version__, paths
 from mmconnect.admin import entrance
+from mmconnect.admin.charts import columns
 from mmconnect.admin.context import desk, url
 from mmconnect.admin.flash import COOKIE, FLASHES
 from mmconnect.admin.forms import Form
@@ -50,7 +51,7 @@ def environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {**FILTERS, "with_code": with_code, "prose": prose}
+    made.filters |= {**FILTERS, "columns": columns, "with_code": with_code, "prose": prose}
     made.globals |= {
         "version": __version__,
         "areas": AREAS,

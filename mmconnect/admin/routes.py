@@ -5,13 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from mmconnect.admin import probes
-from mmconnect.admin.pages import changes, endpoints, patterns, phones, settings, status
+from mmconnect.admin.pages import changes, endpoints, overview, patterns, phones, settings
 from mmconnect.admin.secure import certificate
 
 ROUTES: tuple[web.RouteDef, ...] = (
     *probes.ROUTES,
     web.get("/ca.crt", certificate),
-    *status.ROUTES,
+    *overview.ROUTES,
     *settings.ROUTES,
     *changes.ROUTES,
     *phones.ROUTES,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any
@@ -63,6 +64,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def share(value: float) -> str:
+    """A share (0 to 1): `99.2 %`, rounded down, so that 100 % means all."""
+    return f"{math.floor(value * 1000 + 1e-9) / 10:.4g} %"
+
+
 def day(value: date) -> str:
     """A day in a chart: `3 Jun`."""
     return f"{value.day} {_MONTHS[value.month - 1]}"
@@ -92,6 +98,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "size": size,
     "number": number,
     "day": day,
+    "share": share,
     "line": line,
     "visible": visible,
 }

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import sqlite3
 from pathlib import Path
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.service.backup import back_up
+from mmconnect.store import backups
+from mmconnect.store.connection import transaction
 
 
 def add_parser(
@@ -26,6 +30,8 @@ def run(args: argparse.Namespace) -> int:
     file = Path(args.file).expanduser()
     with opening.opened(args) as store:
         contents = back_up(store.directory, file, force=args.force)
+        with contextlib.suppress(sqlite3.Error), transaction(store.db):
+            backups.note_made(store.db, store.clock.now())
     size = file.stat().st_size
     if args.json:
         output.document(

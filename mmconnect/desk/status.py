@@ -17,6 +17,7 @@ from mmconnect.domain.clock import Clock
 from mmconnect.domain.models import EndpointState
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
+from mmconnect.webhook.events import SystemWarning
 
 LOOP_MAY_REST = 90.0
 """Seconds without a turn after which the delivery loop counts as stuck; it rests 60 at most."""
@@ -52,6 +53,8 @@ class Vitals:
     """Whether nothing is reached because this machine has no network."""
     warnings: Callable[[], list[str]] = list
     """What is wrong but not yet in the way, in sentences."""
+    machine: Callable[[], list[SystemWarning]] = list
+    """Of that, what is not about a phone, for its owner."""
 
 
 class Status:
@@ -91,6 +94,16 @@ class Status:
     def warnings(self) -> list[str]:
         """What is wrong but not yet in the way."""
         return self._vitals.warnings()
+
+    @property
+    def machine(self) -> list[SystemWarning]:
+        """What is wrong with the machine or the appliance, as its owner may read it."""
+        return self._vitals.machine()
+
+    @property
+    def offline(self) -> bool:
+        """Whether nothing is reached because this machine has no network."""
+        return self._vitals.offline()
 
     @property
     def devices(self) -> int:

@@ -114,7 +114,7 @@ def _past(db: sqlite3.Connection, new: Unwritten, device_id: str) -> list[float]
 def endpoint(db: sqlite3.Connection, new: Unwritten, endpoint_id: str) -> EndpointTrend:
     """The attempts to an endpoint."""
     bounds = days.days(new.now, SHOWN, new.zone)
-    by_day = tallies.attempts_between(db, endpoint_id, bounds, new.attempts)
+    by_day = tallies.attempts_between(db, endpoint_id, bounds, new.attempts, latencies=False)
     lately = lately_of(db, new, endpoint_id)
     p95 = percentile(lately.latencies, 0.95)
     return EndpointTrend(

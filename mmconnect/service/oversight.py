@@ -26,11 +26,12 @@ from mmconnect.service.clock_sync import ClockState
 from mmconnect.service.heartbeat import Heartbeat
 from mmconnect.service.metrics import Metrics, Sources
 from mmconnect.service.phone_metrics import PhoneMetrics
-from mmconnect.service.phone_watch import PhoneWatch
+from mmconnect.service.phone_watch import ADDRESS, VERSION, PhoneWatch
 from mmconnect.service.warnings import Warnings
 from mmconnect.store import events
 from mmconnect.store.configuration import Look
 from mmconnect.store.database import Database
+from mmconnect.webhook.events import SystemWarning
 
 _SYNCHRONISED = {ClockState.WRONG: False, ClockState.UNKNOWN: None}
 """Whether the clock is right, where that is not simply so."""
@@ -84,6 +85,13 @@ def oversee(
         doubt = belief.standing.sentence
         return told if doubt is None or doubt in told else [*told, doubt]
 
+    def machine() -> list[SystemWarning]:
+        told = [one for one in warnings.now if one.code not in (ADDRESS, VERSION)]
+        doubt = belief.standing.sentence
+        if doubt is None or any(one.sentence == doubt for one in told):
+            return told
+        return [*told, SystemWarning(code="clock", sentence=doubt, remedy="")]
+
     belief.on_warning = clock_is_wrong
     sources = Sources(
         last_turn=lambda: dispatcher.last_turn,
@@ -107,6 +115,7 @@ def oversee(
         stalled=lambda: heartbeat.worst(STALL_COUNTS),
         offline=lambda: dispatcher.offline,
         warnings=standing,
+        machine=machine,
     )
     status = Status(database, vitals, look, clock, directory)
     return Oversight(

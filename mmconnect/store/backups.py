@@ -14,12 +14,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmconnect.domain.errors import NewerSchema, Refused, StoreError
-from mmconnect.store import accounts, links, migrate, pairings
+from mmconnect.store import accounts, links, migrate, pairings, settings
 from mmconnect.store.connection import connect, unavailable
 
 _OURS = ("devices", "device_tokens", "endpoints", "messages", "deliveries", "settings", "revision")
 _MAGIC = b"SQLite format 3\0"
 """How every database begins (sqlite.org/fileformat.html)."""
+MADE = "backup_made_at"
+"""The setting that says when the last copy was made."""
 _FULL_OR_BROKEN = "Free some space, or choose another place"
 
 
@@ -181,3 +183,14 @@ def _unreadable(path: Path, error: sqlite3.Error) -> Refused:
 def _unwritable(path: Path, error: sqlite3.Error) -> StoreError:
     why = unavailable(error) or error
     return StoreError(f"{path} could not be written: {why}. {_FULL_OR_BROKEN}")
+
+
+def note_made(db: sqlite3.Connection, now: int) -> None:
+    """Remember that a copy was made and handed over (UTC ms), so that nobody has to be reminded."""
+    settings.put(db, MADE, str(now))
+
+
+def last_made(db: sqlite3.Connection) -> int | None:
+    """When the last one was (UTC ms); None: never."""
+    at = settings.value(db, MADE)
+    return None if at is None else int(at)

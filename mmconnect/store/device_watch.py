@@ -85,3 +85,21 @@ def set_silent(db: sqlite3.Connection, device_id: str, since: int | None) -> Non
 def set_push_base(db: sqlite3.Connection, device_id: str, base: str | None) -> None:
     """Write down where a phone pushes to: what it was told, or what its last push says."""
     db.execute("UPDATE devices SET push_base = ? WHERE id = ?", (base, device_id))
+
+
+def last_text(db: sqlite3.Connection) -> str | None:
+    """The newest text of a phone that could be sent, among the last few messages."""
+    rows = db.execute(
+        "SELECT id, kind IN ('sms', 'mms', 'data') AND NOT test AND wiped_at IS NULL"
+        " FROM messages WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 100",
+        (MESSAGE, MESSAGE + "~"),
+    )
+    return next((str(message_id) for message_id, is_text in rows if is_text), None)
+
+
+def ever_a_text(db: sqlite3.Connection) -> bool:
+    """Whether a text of a phone ever came, as far as figures go back."""
+    (found,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM text_hours WHERE device_id = '')"
+    ).fetchone()
+    return bool(found)

@@ -133,3 +133,21 @@ def _unfit(db: sqlite3.Connection, message: Message) -> Skip | None:
         return Skip.TEST
     (wiped_at,) = db.execute("SELECT wiped_at FROM messages WHERE id = ?", (message.id,)).fetchone()
     return None if wiped_at is None else Skip.WIPED
+
+
+def has_gone(db: sqlite3.Connection, message_id: str, endpoint_id: str) -> bool:
+    """Whether a message has a delivery for an endpoint, whatever became of it."""
+    (found,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE message_id = ? AND endpoint_id = ?)",
+        (message_id, endpoint_id),
+    ).fetchone()
+    return bool(found)
+
+
+def ever_delivered(db: sqlite3.Connection, endpoint_id: str) -> bool:
+    """Whether anything but tests has arrived at an endpoint, as far as figures go back."""
+    (found,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM endpoint_hours WHERE endpoint_id = ? AND delivered > 0)",
+        (endpoint_id,),
+    ).fetchone()
+    return bool(found)

@@ -132,11 +132,17 @@ def attempts_between(
     endpoint_id: str,
     bounds: Sequence[int],
     new: AttemptHours,
+    *,
+    latencies: bool = True,
 ) -> list[Tally]:
-    """What came of the attempts to an endpoint from each of `bounds` (UTC ms) to the next."""
+    """What came of the attempts to an endpoint from each of `bounds` (UTC ms) to the next.
+
+    To read the latencies is most of the work: without them none are told of what is written.
+    """
     found = [Tally() for _ in bounds[1:]]
+    columns = _TALLIES if latencies else _TALLIES.replace("latencies", "'{}'")
     for row in db.execute(
-        f"{_TALLIES} AND hour >= ?2 AND hour < ?3", (endpoint_id, bounds[0], bounds[-1])
+        f"{columns} AND hour >= ?2 AND hour < ?3", (endpoint_id, bounds[0], bounds[-1])
     ):
         found[bisect_right(bounds, row[0]) - 1].add(_tally(row))
     for (owner, hour), tally in new.items():
