@@ -107,7 +107,7 @@ async def _raw(request: web.Request) -> bytes:
                 parts.append(chunk)
     except TimeoutError:
         raise Problem(problems.SLOW) from None
-    except (HttpProcessingError, web.RequestPayloadError, ClientPayloadError):
+    except (HttpProcessingError, web.RequestPayloadError, ClientPayloadError, ConnectionError):
         raise invalid(Issue(path="", message="The body is not what its headers say")) from None
     return b"".join(parts)
 
