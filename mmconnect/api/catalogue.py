@@ -9,16 +9,18 @@ from mmconnect.api.document import document
 from mmconnect.api.operation import Answer, Call, Operation, Reply, Tag
 from mmconnect.api.resources import (
     appliance,
+    deliveries,
     devices,
     endpoint_secrets,
     endpoint_verbs,
     endpoints,
+    messages,
+    replays,
     routing,
     settings,
     webhooks,
 )
 from mmconnect.api.schema import Schema, check
-from mmconnect.api.shapes import delivery
 
 
 async def _openapi(call: Call) -> Reply:
@@ -30,6 +32,9 @@ OPERATIONS: tuple[Operation, ...] = (
     *endpoint_verbs.OPERATIONS,
     *endpoint_secrets.OPERATIONS,
     *routing.OPERATIONS,
+    *messages.OPERATIONS,
+    *deliveries.OPERATIONS,
+    *replays.OPERATIONS,
     *devices.OPERATIONS,
     *webhooks.OPERATIONS,
     *settings.OPERATIONS,
@@ -58,7 +63,9 @@ OPERATIONS: tuple[Operation, ...] = (
 
 COMPONENTS: Mapping[str, Schema] = {
     **endpoints.SCHEMAS,
-    "Attempt": delivery.ATTEMPT,
+    **messages.SCHEMAS,
+    **deliveries.SCHEMAS,
+    **replays.SCHEMAS,
     **devices.SCHEMAS,
     **settings.SCHEMAS,
 }

@@ -99,9 +99,12 @@ def get(db: sqlite3.Connection, replay_id: str) -> Replay | None:
     return None if row is None else _replay(row)
 
 
-def latest(db: sqlite3.Connection, limit: int) -> list[Replay]:
-    """The newest replays, newest first."""
-    rows = db.execute(f"SELECT {_COLUMNS} FROM replays ORDER BY id DESC LIMIT ?", (limit,))
+def latest(db: sqlite3.Connection, limit: int, *, before: str | None = None) -> list[Replay]:
+    """The newest replays, newest first; or the newest of those that are older than an id."""
+    rows = db.execute(
+        f"SELECT {_COLUMNS} FROM replays WHERE id < ? ORDER BY id DESC LIMIT ?",
+        ("~" if before is None else before, limit),
+    )
     return [_replay(row) for row in rows]
 
 

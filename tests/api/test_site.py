@@ -141,6 +141,7 @@ async def test_an_address_with_too_many_bad_keys_waits_and_a_good_key_does_not(t
         ("POST", "/endpoints/%00/pause", 404, "not_found"),
         ("GET", "/endpoints/%ED%A0%80", 404, "not_found"),
         ("GET", "/endpoints/" + "x" * 4000, 404, "not_found"),
+        ("POST", "/messages", 405, "method_not_allowed"),
         ("PUT", "/endpoints", 405, "method_not_allowed"),
         ("HEAD", "/endpoints", 405, "method_not_allowed"),
         ("PROPFIND", "/endpoints", 405, "method_not_allowed"),
