@@ -73,8 +73,9 @@ crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing
 long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a long history
 	$(PY) -m pytest -m long --ignore tests/e2e/test_crash.py $(ARGS)
 
-docs: $(TEST_READY) ## docs/phones, made from the guides of the apps
+docs: $(TEST_READY) ## docs/phones and recipes, made from what the program says of them
 	$(PY) -m scripts.phone_pages
+	$(PY) -m scripts.recipes
 
 screenshots: $(TEST_READY) ## the pictures of the pairing pages (needs Chromium and playwright)
 	$(PY) -m scripts.screenshots $(ARGS)

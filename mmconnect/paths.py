@@ -21,7 +21,7 @@ class DataDir:
 
 
 def resource_root() -> Path:
-    """The folder that holds templates/ and static/."""
+    """The folder that holds templates/, static/ and recipes/."""
     frozen = getattr(sys, "_MEIPASS", None)
     if frozen is not None:
         return Path(frozen)

@@ -23,6 +23,8 @@ SECRET = "whsec_bW1jb25uZWN0LXJlY2lwZXMtMzItYnl0ZXMtc2VjcmV0IQ=="
 class Recipe:
     """One receiver; may be started again and again on the same state."""
 
+    path = "/"
+
     def __init__(self, name: str, directory: Path, other: Other, **settings: str) -> None:
         self.name = name
         self.state = directory / "state"
@@ -51,17 +53,22 @@ class Recipe:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        return f"http://127.0.0.1:{self.port}{self.path}"
+
+    @property
+    def command(self) -> list[str]:
+        """With nothing but the standard library."""
+        return [sys.executable, "-I", "-S", str(RECIPES / self.name / "receive.py")]
 
     @property
     def log(self) -> str:
         return self._log.read_text(encoding="utf-8")
 
     def start(self) -> None:
-        """Run it with nothing but the standard library, until it listens."""
+        """Run it, until it listens."""
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(RECIPES / self.name / "receive.py")],
+                self.command,
                 env={**self.env, **getattr(self._other, "env", {})},
                 stdout=log,
                 stderr=log,
@@ -98,7 +105,7 @@ class Recipe:
         """POST a body, signed as mmconnect signs unless told otherwise; the status."""
         if headers is None:
             headers = signed(body)
-        return ask(self.address, "POST", "/", body, headers)[0]
+        return ask(self.address, "POST", self.path, body, headers)[0]
 
 
 def signed(body: bytes, at: float | None = None, *secrets: str) -> dict[str, str]:

@@ -58,7 +58,7 @@ def tracked(folder: str) -> list[Path]:
     return [p.relative_to(ROOT) for p in found if p.suffix != ".pyc" and not p.name.endswith("~")]
 
 
-@pytest.mark.parametrize("folder", ["templates", "static", "mmconnect"])
+@pytest.mark.parametrize("folder", ["templates", "static", "recipes", "mmconnect"])
 def test_the_wheel_holds_every_file(wheel: dict[str, bytes], folder: str) -> None:
     for path in tracked(folder):
         inside = path if folder == "mmconnect" else Path("mmconnect") / path
@@ -85,6 +85,7 @@ def test_the_sdist_can_build_it_all_again(built: Path) -> None:
     wanted = [
         *tracked("templates"),
         *tracked("static"),
+        *tracked("recipes"),
         *tracked("mmconnect"),
         *tracked("requirements"),
     ]
