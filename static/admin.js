@@ -183,6 +183,14 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
 
+// -- a code that came in the link's fragment, which no server sees: into its field, and out of the address ---------------
+const fromHash = document.querySelector("[data-from-hash]");
+if (fromHash && location.hash.length > 1) {
+  if (!fromHash.value) fromHash.value = decodeURIComponent(location.hash.slice(1));
+  history.replaceState(null, "", location.pathname + location.search);
+  document.querySelector("input[type=password]")?.focus();
+}
+
 offerCopying(document);
 tellTimes(document);
 setInterval(() => tellTimes(document), 15000);

@@ -16,10 +16,17 @@ class Form:
     """What was typed; names as in the page, each value as text without blanks around it."""
 
     values: MultiDictProxy[str] = field(default_factory=lambda: MultiDictProxy(MultiDict()))
+    typed: MultiDictProxy[str] = field(
+        default_factory=lambda: MultiDictProxy(MultiDict()), repr=False
+    )
 
     def get(self, name: str, default: str = "") -> str:
         """One value."""
         return self.values.get(name, default)
+
+    def exactly(self, name: str) -> str:
+        """One value with the blanks around it, which belong to a password."""
+        return self.typed.get(name, "")
 
     def all(self, name: str) -> list[str]:
         """Every value of that name: of checkboxes, and of rows."""
@@ -40,11 +47,13 @@ async def read(request: web.Request) -> Form:
     except ValueError as error:
         raise Invalid(Issue(path="", message="This form could not be read")) from error
     values: MultiDict[str] = MultiDict()
+    typed: MultiDict[str] = MultiDict()
     for name, value in posted.items():
         if not isinstance(value, str):
             raise Invalid(Issue(path=name, message="A file is not wanted here"))
         values.add(name, value.replace("\r\n", "\n").strip())
-    return Form(MultiDictProxy(values))
+        typed.add(name, value)
+    return Form(MultiDictProxy(values), MultiDictProxy(typed))
 
 
 def wrong(error: Invalid) -> dict[str, str]:

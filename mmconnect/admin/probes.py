@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from mmconnect.admin.context import desk
+from mmconnect.desk import keys
+from mmconnect.desk.keys import Scope
+from mmconnect.web.asked import client_of
 from mmconnect.web.forwarded import asked_from_here
 
 SCRAPE: web.AppKey[Callable[[], Awaitable[bytes]]] = web.AppKey("scrape")
@@ -28,14 +31,32 @@ async def _ready(request: web.Request) -> web.Response:
 
 
 async def _metrics(request: web.Request) -> web.Response:
+    """To this machine itself, or for a key that may read them."""
     if not asked_from_here(request.remote, request.headers):
-        return web.Response(
-            status=401,
-            text="Metrics are told to this machine alone: ask http://127.0.0.1 on it, without a"
-            " proxy in between.\n",
-        )
+        secret = keys.bearer(request.headers.get("Authorization"))
+        if secret is None:
+            return _refused(
+                401,
+                "Metrics are told to this machine itself (http://127.0.0.1, without a proxy in"
+                " between), or for an API key (Authorization: Bearer sk_live_…). Make one with"
+                " `mmconnect api-key create --name Prometheus --scope metrics`.",
+            )
+        shown = await desk(request).keys.show(secret, client_of(request).address)
+        if shown.key is None:
+            if shown.wait:
+                return _refused(429, "Too many keys that are not good. Wait.", shown.wait)
+            return _refused(401, "This API key is not good: unknown, revoked, or ended.")
+        if not shown.key.scopes & {Scope.METRICS, Scope.READ}:
+            return _refused(403, "This API key may neither read nor ask for metrics.")
     body = await request.app[SCRAPE]()
     return web.Response(body=body, headers={"Content-Type": METRICS_TYPE})
+
+
+def _refused(status: int, sentence: str, wait: float = 0.0) -> web.Response:
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    if wait:
+        headers["Retry-After"] = str(round(wait))
+    return web.Response(status=status, text=f"{sentence}\n", headers=headers)
 
 
 ROUTES = (

@@ -5,13 +5,22 @@ from __future__ import annotations
 from aiohttp import web
 
 from mmconnect.admin import probes
-from mmconnect.admin.pages import changes, endpoints, overview, patterns, phones, settings
+from mmconnect.admin.pages import (
+    account,
+    changes,
+    endpoints,
+    overview,
+    patterns,
+    phones,
+    settings,
+)
 from mmconnect.admin.secure import certificate
 
 ROUTES: tuple[web.RouteDef, ...] = (
     *probes.ROUTES,
     web.get("/ca.crt", certificate),
     *overview.ROUTES,
+    *account.ROUTES,
     *settings.ROUTES,
     *changes.ROUTES,
     *phones.ROUTES,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from mmconnect.admin.context import PATH
 from mmconnect.web.forwarded import by_proxy
 from mmconnect.web.https import AUTHORITY_HEADERS, AUTHORITY_TYPE, NO_AUTHORITY, location
 
@@ -40,7 +41,8 @@ async def lead_to_https(request: web.Request, handler: Handler) -> web.StreamRes
     Never for good (301, 308): a browser would remember it when HTTPS is gone.
     """
     port = request.app[SECURE].port()
-    stays = any(request.path == path or request.path.startswith(f"{path}/") for path in _STAYS)
+    asked = request[PATH]
+    stays = any(asked == path or asked.startswith(f"{path}/") for path in _STAYS)
     if port is None or request.secure or stays or by_proxy(request.headers):
         return await handler(request)
     to = location(request.headers.get("Host", ""), port, request.raw_path)

@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from mmconnect import paths
+from mmconnect.admin.arrival import PROXIES, arrive, from_our_pages, meant_for_us
+from mmconnect.admin.base_path import Router
 from mmconnect.admin.context import DESK
+from mmconnect.admin.entrance import let_in
 from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
 from mmconnect.admin.just_made import JUST_MADE, JustMade
@@ -19,6 +22,7 @@ from mmconnect.admin.routes import ROUTES
 from mmconnect.admin.secure import SECURE, Secure, lead_to_https
 from mmconnect.desk.checkups import Reports
 from mmconnect.desk.desk import Desk
+from mmconnect.desk.proxies import UntrustedProxies
 
 LARGEST_FORM = 256 * 1024
 """Bytes that a form may have: a pasted sample of a push is the largest."""
@@ -48,7 +52,13 @@ def make_site(
 
     `scrape` gives the metrics as text; `more` adds what is no page: the API, with its own keys.
     """
-    app = web.Application(middlewares=[told_errors, lead_to_https], client_max_size=LARGEST_FORM)
+    app = web.Application(
+        middlewares=[arrive, told_errors, meant_for_us, lead_to_https, from_our_pages, let_in],
+        client_max_size=LARGEST_FORM,
+    )
+    app._router = Router(lambda: desk.look().preferences.base_path or "")  # no other way since 3.8
+    app[PROXIES] = UntrustedProxies(desk.clock, desk.look)
+    desk.status.also = app[PROXIES].sentences
     app[SECURE] = secure or Secure()
     app[DESK] = desk
     app[SCRAPE] = scrape

@@ -14,6 +14,7 @@ from typing import TypeVar
 from mmconnect.delivery.trials import Trials
 from mmconnect.desk.actor import Actor as Actor
 from mmconnect.desk.around import Around
+from mmconnect.desk.entry import Entry
 from mmconnect.desk.figures import Figures
 from mmconnect.desk.keys import KeyRing
 from mmconnect.desk.machine import Machine
@@ -51,8 +52,6 @@ class Desk:
     ids: Ids
     directory: Path
     status: Status
-    keys: KeyRing
-    """Tells good API keys from bad ones."""
     trials: Trials
     """Sends test texts."""
     figures: Figures
@@ -66,6 +65,10 @@ class Desk:
     """The same and what else pages about phones have to know, as of now."""
     rule: Callable[[], AddressRule]
     """Which addresses webhooks may go to."""
+    entry: Entry
+    """Lets the administrator in."""
+    keys: KeyRing
+    """Tells good API keys from bad ones."""
     refresh: Callable[[], Awaitable[None]]
     """Reads the configuration anew."""
     wake: Callable[[], None]

@@ -69,8 +69,8 @@ class Entry:
         self._noted: dict[str, float] = {}
         """When a session's visit was last written down (monotonic seconds)."""
 
-    async def look(self, cookie: str | None, address: str) -> Standing:
-        """How the browser with that cookie stands; notes its visit. Raises StoreUnavailable."""
+    async def look(self, cookie: str | None, address: str, *, visit: bool = True) -> Standing:
+        """How the browser with that cookie stands; notes its `visit`. Raises StoreUnavailable."""
         now = self._clock.now()
         wanted = digest(cookie or "")
 
@@ -80,7 +80,7 @@ class Entry:
             return Standing(is_set_up=found is not None, session=session)
 
         standing = await self._database.read(read)
-        if standing.session is not None:
+        if standing.session is not None and visit:
             self._note(standing.session, now, address)
         return standing
 

@@ -65,6 +65,8 @@ class Status:
     ) -> None:
         self._database, self._vitals, self._look = database, vitals, look
         self._clock, self._directory = clock, directory
+        self.also: Callable[[], list[str]] = list
+        """What else is wrong, as the sites themselves have noticed."""
         self._probed_at: float | None = None
         self._probe: asyncio.Future[None] | None = None
 
@@ -93,7 +95,7 @@ class Status:
     @property
     def warnings(self) -> list[str]:
         """What is wrong but not yet in the way."""
-        return self._vitals.warnings()
+        return [*self._vitals.warnings(), *self.also()]
 
     @property
     def machine(self) -> list[SystemWarning]:

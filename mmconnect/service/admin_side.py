@@ -10,6 +10,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from mmconnect.admin.context import BASE
 from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
 from mmconnect.api.mount import mount
@@ -18,6 +19,7 @@ from mmconnect.delivery.sender import Sender
 from mmconnect.delivery.trials import Trials
 from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk, Listeners
+from mmconnect.desk.entry import Entry
 from mmconnect.desk.keys import KeyRing
 from mmconnect.desk.machine import Machine
 from mmconnect.domain.clock import Clock
@@ -30,6 +32,7 @@ from mmconnect.service.phone_side import PhoneSide
 from mmconnect.service.watch import Watch
 from mmconnect.store.database import Database
 from mmconnect.store.devices import Presence
+from mmconnect.web.asked import client_of
 from mmconnect.webhook.addresses import AddressRule
 
 
@@ -71,7 +74,6 @@ def admin_side(
         ids=ids,
         directory=directory,
         status=oversight.status,
-        keys=KeyRing(database, clock),
         trials=Trials(database.write, sender, clock, ids),
         figures=oversight.figures,
         presences=presences,
@@ -79,10 +81,28 @@ def admin_side(
         where=where,
         around=around,
         rule=rule,
+        entry=Entry(database, clock, ids),
+        keys=KeyRing(database, clock),
         refresh=watch.refresh,
         wake=dispatcher.wake,
         listeners=listeners,
         authority=secure.authority,
         machine=machine,
     )
-    return make_site(desk, oversight.metrics.scrape, secure, more=lambda site: mount(site, desk))
+    return make_site(desk, oversight.metrics.scrape, secure, more=lambda site: with_api(site, desk))
+
+
+def with_api(site: web.Application, desk: Desk) -> None:
+    """Put the API into the site, and let it see through proxies as the pages do."""
+
+    def origin(request: web.Request) -> str:
+        client = client_of(request)
+        return f"{client.scheme}://{client.host}"
+
+    mount(
+        site,
+        desk,
+        address=lambda request: client_of(request).address,
+        base=lambda request: request.get(BASE, ""),
+        origin=origin,
+    )

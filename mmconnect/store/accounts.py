@@ -11,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass, field
 
 from mmconnect.store.connection import Row
+from mmconnect.store.retention import PLAUSIBLE
 
 IDLE = 7 * 86_400_000
 """Milliseconds after the last visit for which a browser stays logged in."""
@@ -53,8 +54,9 @@ class Session:
     user_agent: str | None
 
     def is_good(self, now: int) -> bool:
-        """Whether it has not ended by itself, at `now` (UTC ms)."""
-        return (
+        """Whether it has not ended by itself, at `now` (UTC ms); by a clock that was never set,
+        none has."""
+        return now < PLAUSIBLE or (
             self.created_at <= now + AHEAD
             and now - self.seen_at < IDLE
             and now - self.created_at < LONGEST
@@ -125,10 +127,11 @@ def is_setup_code(db: sqlite3.Connection, code_hash: bytes) -> bool:
 def add_session(db: sqlite3.Connection, cookie_hash: bytes, session: Session) -> None:
     """A browser has logged in. Those that have ended by themselves go."""
     now = session.created_at
-    db.execute(
-        "DELETE FROM sessions WHERE seen_at <= ? OR created_at <= ? OR created_at > ?",
-        (now - IDLE, now - LONGEST, now + AHEAD),
-    )
+    if now >= PLAUSIBLE:
+        db.execute(
+            "DELETE FROM sessions WHERE seen_at <= ? OR created_at <= ? OR created_at > ?",
+            (now - IDLE, now - LONGEST, now + AHEAD),
+        )
     db.execute(
         "DELETE FROM sessions WHERE id NOT IN"
         " (SELECT id FROM sessions ORDER BY seen_at DESC LIMIT ?)",

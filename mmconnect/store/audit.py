@@ -9,12 +9,12 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from mmconnect.store.retention import PLAUSIBLE
+
 MOST = 10_000
 """Rows that are kept at the most."""
 KEPT = 730 * 86_400_000
 """Milliseconds that a row is kept: two years."""
-PLAUSIBLE = 1_577_836_800_000
-"""2020-01-01, years before mmconnect: an earlier stamp is that of a clock that was never set."""
 
 _BEYOND = 2**62
 

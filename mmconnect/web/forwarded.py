@@ -73,7 +73,7 @@ def client(
     told = any(_joined(headers, name) for name in _TOLD)
     if not told:
         return direct
-    if not _is_trusted(here, trusted):
+    if not is_trusted(here, trusted):
         return Client(address=here, scheme=direct.scheme, host=direct.host, untrusted=here)
     hops = _hops(headers)
     if hops is None:  # two stories that do not agree: one of them was sent by the client
@@ -85,7 +85,7 @@ def client(
         if _parsed(seen) is None:  # `unknown`, or a name in disguise (RFC 7239, 6.2 and 6.3)
             break
         address = seen
-        if not _is_trusted(seen, trusted):
+        if not is_trusted(seen, trusted):
             break
     scheme = hop.scheme if hop is not None else None
     host = hop.host if hop is not None else None
@@ -106,6 +106,12 @@ def is_loopback(address: str | None) -> bool:
     """Whether an address is this machine's own, for itself alone."""
     parsed = _parsed(plain(address or ""))
     return parsed is not None and parsed.is_loopback
+
+
+def is_trusted(address: str, trusted: Sequence[Network]) -> bool:
+    """Whether an address is that of a trusted proxy."""
+    parsed = _parsed(address)
+    return parsed is not None and any(parsed in network for network in trusted)
 
 
 def by_proxy(headers: Mapping[str, str]) -> bool:
@@ -133,11 +139,6 @@ def _parsed(address: str) -> Address | None:
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         return parsed.ipv4_mapped
     return parsed
-
-
-def _is_trusted(address: str, trusted: Sequence[Network]) -> bool:
-    parsed = _parsed(address)
-    return parsed is not None and any(parsed in network for network in trusted)
 
 
 def _joined(headers: Mapping[str, str], name: str) -> str:

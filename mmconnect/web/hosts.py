@@ -6,10 +6,12 @@ Host, which no LAN machine has. Against forgery: a browser tells where a form wa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-_LOCAL = (".local", ".lan", ".home.arpa", ".fritz.box", ".localhost")
+_HOME = (".local", ".lan", ".home.arpa", ".fritz.box")
+_LOCAL = (*_HOME, ".localhost")
 
 
 def is_local(host: str | None) -> bool:
@@ -27,6 +29,45 @@ def is_local(host: str | None) -> bool:
     labels = name.split(".")
     valid = all(label and label.replace("-", "a").replace("_", "a").isalnum() for label in labels)
     return valid and name.isascii() and (len(labels) == 1 or name.endswith(_LOCAL))
+
+
+def is_own(host: str, name: str, more: Collection[str] = ()) -> bool:
+    """Whether a `Host` is an address or one of our names: of this machine, `name`, bare or below
+    what home routers and mDNS put it, or of those in `more`."""
+    asked, _, port = host.strip().lower().rpartition(":")
+    if not asked or not port.isascii() or not port.isdigit():  # without a port, or an IPv6 address
+        asked = host.strip().lower()
+    asked = asked.removesuffix(".")
+    if is_local(asked) and _is_address(asked.strip("[]")):
+        return True
+    whole = name.strip(".").lower()
+    bare = whole.partition(".")[0]
+    return asked in {"localhost", whole, bare, *(f"{bare}{suffix}" for suffix in _HOME), *more}
+
+
+def is_forged(headers: Mapping[str, str], host: str, *, known: bool) -> bool:
+    """Whether a request that changes something may have been sent by another site's page.
+
+    `host`: what the browser has asked for; `known`: it brings our cookie. A browser says where a
+    form was on; who says nothing is no browser, but then has no cookie of ours either.
+    """
+    site = headers.get("Sec-Fetch-Site", "").lower()
+    if site not in ("", "same-origin", "none"):
+        return True
+    for name in ("Origin", "Referer"):
+        if (sent_from := headers.get(name)) is not None:
+            return not _is_at(sent_from, host)
+    return known and not site
+
+
+def _is_at(url: str, host: str) -> bool:
+    """Whether a URL is one of `host`, with the port that is usual where none stands."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or not host:
+        return False
+    usual = {"http": ":80", "https": ":443"}[parts.scheme]
+    at, ours = parts.netloc.lower(), host.strip().lower()
+    return at.removesuffix(usual) == ours.removesuffix(usual)
 
 
 def from_elsewhere(headers: Mapping[str, str]) -> bool:

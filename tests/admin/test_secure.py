@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from mmconnect.admin.site import make_site
 from mmconnect.web.https import location
 from tests.support.desk import desk_of, scraped
 from tests.support.inprocess import Appliance, appliance
+
+BARE = socket.gethostname().partition(".")[0].lower()
 
 
 def site(box: Appliance, secure: Secure | None) -> web.Application:
@@ -38,7 +41,7 @@ async def test_pages_lead_to_https_and_nothing_else_does(tmp_path: Path, path: s
     async with appliance(tmp_path) as box:
         app = site(box, Secure(port=lambda: 8483))
         async with TestClient(TestServer(app)) as client:
-            for host in ("127.0.0.1:8480", "reception.local", "[fd00::20]:8480"):
+            for host in ("127.0.0.1:8480", f"{BARE}.local", "[fd00::20]:8480"):
                 told = await client.get(path, headers={"Host": host}, allow_redirects=False)
                 assert (told.status == 307) is leads
                 if leads:

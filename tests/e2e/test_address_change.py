@@ -40,7 +40,7 @@ def _inside() -> None:
             return ask((address, port), "POST", path, body, headers)[0]
 
         def status() -> str:
-            return ask(service.admin, "GET", "/")[2].decode()
+            return service.page()
 
         def told() -> list[str]:
             found = service.cli("message", "list", "--events")

@@ -96,7 +96,7 @@ def test_a_text_from_a_client_that_trusts_only_the_ca(secure: Secure, host: str 
     assert (status, json.loads(body)["ok"]) == (200, True)
     secure.gateway.wait_delivered(1)
     assert get(secure.phone, path, secure.trust, host)[0] == 200
-    page = get(secure.admin, "/", secure.trust, host)
+    page = get(secure.admin, "/", secure.trust, host, headers=secure.service.cookie())
     assert (page[0], page[1]["content-type"]) == (200, "text/html; charset=utf-8")
     assert get(secure.admin, "/readyz", secure.trust, host)[0] == 200
 
@@ -117,7 +117,7 @@ def test_a_ca_made_while_texts_come_in_is_served_within_a_second(plain: Secure) 
     service = plain.service
     assert ask(service.phone, "GET", "/ca.crt")[0] == 404
     assert ask(service.admin, "GET", "/ca.crt")[0] == 404
-    assert ask(service.admin, "GET", "/")[0] == 200
+    assert ask(service.admin, "GET", "/")[1]["location"] == "/setup"
     kept = http.client.HTTPConnection(*service.phone, timeout=20)
     path, kind = f"/in/{plain.gateway.token}", {"Content-Type": "application/json"}
     kept.request("POST", path, Text("one", "+15550100", "x").body, kind)
@@ -156,7 +156,7 @@ def test_pages_lead_to_https_and_machines_do_not_notice(secure: Secure) -> None:
     assert (status, headers["location"]) == (307, f"https://127.0.0.1:{secure.admin[1]}/?a=b")
     for path in ("/healthz", "/readyz", "/metrics", "/static/style.css", "/ca.crt"):
         assert ask(at, "GET", path)[0] == 200, path
-    assert ask(at, "GET", "/v1/endpoints")[0] == 404
+    assert ask(at, "GET", "/v1/endpoints")[0] == 401
     status, headers, _ = ask(secure.admin, "GET", "/x?y")
     assert (status, headers["location"]) == (307, f"https://127.0.0.1:{secure.admin[1]}/x?y")
 
@@ -243,7 +243,7 @@ def test_without_the_library_what_there_is_is_served_and_the_rest_is_told(still:
     assert get(secure.phone, "/healthz", secure.trust)[0] == 200
     wrong = "The certificate for HTTPS cannot be renewed (the last one ends soon)"
     until(lambda: wrong in service.log_text(), service.log_text)
-    page = get(secure.admin, "/", secure.trust)[2].decode()
+    page = get(secure.admin, "/", secure.trust, headers=service.cookie())[2].decode()
     assert wrong in page
     assert still.text("one") == 200
     still.wait_delivered(1)
@@ -307,7 +307,8 @@ def test_sighup_reads_it_again_and_a_bad_one_changes_nothing(brought: Secure, ow
     says = f"The private key in {own}/key.pem is not that of the certificate in {own}/cert.pem"
     until(lambda: says in brought.service.log_text(), brought.service.log_text)
     assert brought.presents() == first
-    page = get(brought.admin, "/", trusting((own / "ca.pem").read_bytes()))[2].decode()
+    trust, cookie = trusting((own / "ca.pem").read_bytes()), brought.service.cookie()
+    page = get(brought.admin, "/", trust, headers=cookie)[2].decode()
     assert "The new certificate is not used" in page
     shutil.copy(own / "other" / "key.pem", own / "key.pem")
     brought.hang_up()
@@ -368,7 +369,7 @@ def test_switched_off_it_stays_off(still: Gateway) -> None:
     assert shown["phoneUrls"] == []
     assert shown["adminUrls"] == []
     assert time.monotonic() - begun < 10
-    assert ask(still.service.admin, "GET", "/")[0] == 200, "nowhere to be led to"
+    assert ask(still.service.admin, "GET", "/", headers=still.service.cookie())[0] == 200
 
 
 def test_stopping_ends_with_everybody_still_connected(secure: Secure) -> None:

@@ -232,7 +232,7 @@ async def test_only_this_machine_may_ask(tmp_path: Path):
             told = await it.get({header: "10.0.0.1"})
             assert told.status == 401
             assert "mmconnect_" not in told.body.decode()
-            assert told.body.decode().startswith("Metrics are told to this machine alone")
+            assert told.body.decode().startswith("Metrics are told to this machine itself")
         assert (await it.get()).status == 200
 
 

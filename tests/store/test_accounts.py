@@ -81,6 +81,7 @@ def test_a_start_ends_codes_but_for_a_young_one_that_was_asked_for(db: sqlite3.C
         (NOW + LONGEST - 5, NOW + LONGEST, False),
         (NOW, NOW - AHEAD, True),
         (NOW, NOW - AHEAD - 1, False),
+        (NOW, 5_000, True),  # 1970: the clock was never set, so nothing ends by it
     ],
 )
 def test_a_session_ends_by_itself(db: sqlite3.Connection, seen: int, now: int, good: bool) -> None:
@@ -100,6 +101,14 @@ def test_a_login_clears_what_has_ended_and_leaves_a_bounded_number(db: sqlite3.C
         admitted(db, f"ses_{n:03}", NOW + n)
     rows = [name for (name,) in db.execute("SELECT id FROM sessions ORDER BY id")]
     assert rows == [f"ses_{n:03}" for n in range(5, MOST + 5)]
+
+
+def test_a_login_by_a_clock_that_was_never_set_ends_nothing(db: sqlite3.Connection) -> None:
+    cookie = admitted(db, "ses_1")
+    early = admitted(db, "ses_1970", 5_000)
+    assert accounts.session_of(db, early, 6_000) is not None
+    assert accounts.session_of(db, cookie, NOW) is not None
+    assert accounts.session_of(db, early, NOW) is None
 
 
 def test_ending_one_and_the_others(db: sqlite3.Connection) -> None:

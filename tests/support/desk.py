@@ -15,6 +15,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.delivery.trials import Trials
 from mmconnect.desk.around import Around
 from mmconnect.desk.desk import Desk
+from mmconnect.desk.entry import Entry, Standing
 from mmconnect.desk.keys import KeyRing
 from mmconnect.desk.status import Status, Vitals
 from mmconnect.phones.pairing import Pairings
@@ -22,6 +23,7 @@ from mmconnect.phones.sightings import Sightings
 from mmconnect.phones.urls import Bases
 from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.tls.keeper import Keeper
+from mmconnect.store.accounts import Session
 from mmconnect.webhook.addresses import AddressRule
 from tests.support.inprocess import Appliance
 
@@ -57,8 +59,24 @@ class Warnings:
         self.told.pop(code, None)
 
 
+class EverybodyIn(Entry):
+    """Lets everybody in, for tests of what is behind the door."""
+
+    async def look(self, cookie: str | None, address: str, *, visit: bool = True) -> Standing:
+        now = self._clock.now()
+        session = Session(
+            id="ses_test",
+            created_at=now,
+            seen_at=now,
+            confirmed_at=now,
+            address=address,
+            user_agent=None,
+        )
+        return Standing(is_set_up=True, session=session)
+
+
 def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Desk:
-    """The desk as the service makes it; `more` takes the place of parts."""
+    """The desk as the service makes it, but everybody is in; `more` takes the place of parts."""
     vitals = vitals or Vitals(last_turn=lambda: box.dispatcher.last_turn)
     bases = Bases(http=(f"http://127.0.0.1:{box.port}",))
     parts: dict[str, Any] = {
@@ -68,7 +86,6 @@ def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Des
         "ids": box.ids,
         "directory": box.directory,
         "status": Status(box.database, vitals, box.watch.look, box.clock, box.directory),
-        "keys": KeyRing(box.database, box.clock),
         "trials": Trials(box.database.write, box.sender, box.clock, box.ids),
         "figures": box.figures,
         "presences": box.presences,
@@ -82,6 +99,8 @@ def desk_of(box: Appliance, *, vitals: Vitals | None = None, **more: Any) -> Des
             presence=box.presences.of,
         ),
         "rule": AddressRule,
+        "entry": EverybodyIn(box.database, box.clock, box.ids),
+        "keys": KeyRing(box.database, box.clock),
         "refresh": box.watch.refresh,
         "wake": box.dispatcher.wake,
         "machine": machine_of(box),

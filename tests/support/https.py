@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 
 from mmconnect.domain.clock import SystemClock
@@ -43,11 +44,12 @@ def get(
     host: str | None = None,
     method: str = "GET",
     body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
     """One request over HTTPS to `host`, which is at this address; status, headers, body."""
     connection = http.client.HTTPSConnection(host or at[0], at[1], timeout=20, context=trust)
     try:
-        connection.request(method, path, body)
+        connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()
         return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
     finally:

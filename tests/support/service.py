@@ -7,6 +7,7 @@ that nobody empties.
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import json
 import os
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,21 @@ class Service:
     @property
     def admin(self) -> Address:
         return _address(self._note()["admin"][0])
+
+    def cookie(self) -> dict[str, str]:
+        """What a browser sends that is logged in, over HTTP and HTTPS."""
+        now, cookie = time.time_ns() // 1_000_000, "cookie-of-the-tests"
+        values = ("ses_tests", hashlib.sha256(cookie.encode()).digest(), now, now, now)
+        with closing(sqlite3.connect(self.directory / DB, timeout=10)) as db, db:
+            db.execute("INSERT OR IGNORE INTO account VALUES (1, 'none', 0, 0)")
+            db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, NULL, NULL)", values)
+        return {"Cookie": f"mmconnect={cookie}; __Host-mmconnect={cookie}"}
+
+    def page(self, path: str = "/") -> str:
+        """A page of the admin side, as whoever is logged in sees it."""
+        status, _, body = ask(self.admin, "GET", path, headers=self.cookie())
+        assert status == 200, body.decode()
+        return body.decode()
 
     def readyz(self) -> tuple[int, dict[str, str]]:
         """The status of /readyz, and its problems."""
