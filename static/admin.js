@@ -61,8 +61,9 @@ const tellRenewed = () => {
   const seconds = Math.round((Date.now() - renewed) / 1000);
   for (const at of document.querySelectorAll("[data-updated]")) at.textContent = seconds < 2 ? "Up to date" : `Updated ${near.format(-seconds, "second")}`;
 };
-const busy = (part) => part.contains(document.activeElement) && document.activeElement !== document.body
-  && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName);
+const busy = (part) => (part.contains(document.activeElement) && document.activeElement !== document.body
+  && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName))
+  || [...part.querySelectorAll("input[type=checkbox]")].some((one) => one.checked !== one.defaultChecked);
 const same = (a, b) => a.innerHTML.replace(/<time[^]*?<\/time>/g, "") === b.innerHTML.replace(/<time[^]*?<\/time>/g, "");
 const renew = async () => {
   const parts = [...document.querySelectorAll("[data-live][id]")];

@@ -8,6 +8,7 @@ from mmconnect.admin import probes
 from mmconnect.admin.pages import (
     account,
     changes,
+    deliveries,
     endpoints,
     overview,
     patterns,
@@ -23,6 +24,7 @@ ROUTES: tuple[web.RouteDef, ...] = (
     *account.ROUTES,
     *settings.ROUTES,
     *changes.ROUTES,
+    *deliveries.ROUTES,
     *phones.ROUTES,
     *patterns.ROUTES,
     *endpoints.ROUTES,

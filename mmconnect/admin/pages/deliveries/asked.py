@@ -1,0 +1,75 @@
+"""Which deliveries the address of a page, or a form, asks for; and links that ask the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from mmconnect.domain.errors import Invalid, Issue
+from mmconnect.domain.models import DeliveryState
+from mmconnect.store.delivery_lists import ATTENTION, Wanted
+
+MINUTE = 60_000
+NAMES = ("state", "endpoint", "message", "since", "until")
+STATES: dict[str, tuple[str, frozenset[DeliveryState]]] = {
+    "": ("any", frozenset()),
+    "attention": ("needs attention", ATTENTION),
+    "pending": ("waiting", frozenset({DeliveryState.PENDING})),
+    "in_flight": ("being sent", frozenset({DeliveryState.IN_FLIGHT})),
+    "delivered": ("delivered", frozenset({DeliveryState.DELIVERED})),
+    "failed": ("failed", frozenset({DeliveryState.FAILED})),
+    "expired": ("expired", frozenset({DeliveryState.EXPIRED})),
+    "cancelled": ("cancelled", frozenset({DeliveryState.CANCELLED})),
+}
+"""What can be chosen: words, and the states that it means."""
+SHOWN = {
+    DeliveryState.PENDING: ("wait", "waiting"),
+    DeliveryState.IN_FLIGHT: ("wait", "being sent"),
+    DeliveryState.DELIVERED: ("good", "delivered"),
+    DeliveryState.FAILED: ("bad", "failed"),
+    DeliveryState.EXPIRED: ("bad", "expired"),
+    DeliveryState.CANCELLED: ("off", "cancelled"),
+}
+"""Each state as a colour with a shape, and as words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked for."""
+
+    wanted: Wanted
+    given: dict[str, str]
+    """The same as it was written, for links and hidden fields."""
+
+
+def asked(values: Mapping[str, str]) -> Asked:
+    """Read it. Raises Invalid."""
+    given = as_given(values)
+    if given.get("state", "") not in STATES:
+        raise Invalid(Issue(path="state", message="Choose one of the list"))
+    wanted = Wanted(
+        states=STATES[given.get("state", "")][1],
+        endpoint_id=given.get("endpoint"),
+        message_id=given.get("message"),
+        since=_moment("since", given),
+        until=_moment("until", given, MINUTE),
+    )
+    return Asked(wanted=wanted, given=given)
+
+
+def as_given(values: Mapping[str, str]) -> dict[str, str]:
+    """What was written, right or wrong."""
+    return {name: text for name in NAMES if (text := values.get(name, "").strip()[:100])}
+
+
+def _moment(name: str, given: dict[str, str], more: int = 0) -> int | None:
+    """A time as browsers send it, in this machine's zone; the last minute counts whole."""
+    if name not in given:
+        return None
+    try:
+        return round(datetime.fromisoformat(given[name]).astimezone().timestamp() * 1000) + more
+    except (ValueError, OverflowError, OSError):
+        raise Invalid(
+            Issue(path=name, message="Write a day and a time like `2026-06-12T14:00`")
+        ) from None
