@@ -23,7 +23,13 @@ DEFAULT, MOST = 50, 200
 
 PARAMETERS: Mapping[str, Schema] = {
     "limit": schema.integer("How many at the most.", least=1, most=MOST, default=DEFAULT),
-    "cursor": schema.text("`nextCursor` of the page before; the first page without.", most=1000),
+    "cursor": schema.text(
+        "`nextCursor` of the page before; the first page without.",
+        least=1,
+        most=200,
+        pattern="^[A-Za-z0-9_-]+$",
+        examples=["WzAsImRsdl8iXQ"],
+    ),
 }
 
 
@@ -73,6 +79,16 @@ def place(query: Mapping[str, Any], prefix: str) -> str | None:
     if not re.fullmatch(prefix + "[0-9A-Z]{26}", last):
         raise _unknown()
     return last
+
+
+def after(number: int) -> str:
+    """The cursor of what lies behind a number in a list that counts down."""
+    return _written(number, "")
+
+
+def number(query: Mapping[str, Any]) -> int | None:
+    """The number that a cursor of after() stands for; None for the first page. Raises Invalid."""
+    return _read(query["cursor"])[0] if "cursor" in query else None
 
 
 def _written(place: int, last: str) -> str:

@@ -94,11 +94,11 @@ async def _raw(request: web.Request) -> bytes:
         return b""
     if (request.content_length or 0) > LIMIT:
         raise Problem(problems.LARGE)
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        request.writer.output_size = 0  # the answer itself has not begun
     parts, size = [], 0
     try:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # the answer itself has not begun
         async with asyncio.timeout(PATIENCE):
             async for chunk in request.content.iter_any():
                 size += len(chunk)

@@ -8,6 +8,7 @@ other part of a request gets into the log.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from aiohttp import web
@@ -101,9 +102,26 @@ def make_api(
 
     for operation in operations:
         app.router.add_route(
-            operation.method, operation.path, served(operation), expect_handler=_expected
+            operation.method,
+            _pattern(operation.path, operations),
+            served(operation),
+            expect_handler=_expected,
         )
     return app
+
+
+def _pattern(path: str, operations: Sequence[Operation]) -> str:
+    """A path for the router, whose `{id}` is none of the words that stand there in other paths:
+    so that what can be done at those is said of them alone."""
+    before, mark, _ = path.partition("{id}")
+    if not mark:
+        return path
+    words = sorted(
+        {re.escape(one.path.removeprefix(before)) for one in operations
+         if one.path.startswith(before) and "/" not in one.path.removeprefix(before)
+         and "{id}" not in one.path}
+    )  # fmt: skip
+    return path.replace("{id}", f"{{id:(?!(?:{'|'.join(words)})$)[^{{}}/]+}}" if words else "{id}")
 
 
 async def _obeyed(handler: Callable[[Call], Awaitable[Reply]], call: Call) -> Reply:

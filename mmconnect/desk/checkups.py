@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from mmconnect.delivery.checkup import Check, check_up
 from mmconnect.desk.desk import Desk
@@ -19,6 +20,24 @@ class Report:
     at: int
     """When it was made (UTC ms)."""
     findings: tuple[Check, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """As the API has it."""
+        return {
+            "ok": all(one.ok is not False for one in self.findings),
+            "checks": [
+                {
+                    "check": one.name,
+                    "ok": one.ok,
+                    "says": one.says,
+                    "remedy": one.remedy,
+                    "status": one.status,
+                    "ms": one.duration_ms,
+                    "deliveryId": one.delivery_id,
+                }
+                for one in self.findings
+            ],
+        }
 
 
 class Reports:

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 URLS = ["http://127.0.0.1:9/hook", "https://127.0.0.1:9/", "http://x.invalid/", "ftp://x", ""]
 """Where nothing answers: what is fuzzed must not reach anybody."""
+ADDRESSES = ("url", "alertUrl", "phoneUrl")
+"""The fields that hold one."""
 _WORDS = [
     *("", " ", "\0", "a\nb", "é", "\N{GRINNING FACE}", "\u202eevil", "<script>", "' OR 1=1 --"),
     *("2026-06-12T14:00:00Z", "2026-02-30T00:00:00Z", "+6581230000", "***", "null", "x" * 3000),
@@ -87,7 +89,7 @@ def _of(kind: str, schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> st.
 
 def _object(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> st.SearchStrategy[Any]:
     known = {
-        name: st.sampled_from(URLS[:3]) if name in ("url", "alertUrl") else values(held, schemas)
+        name: st.sampled_from(URLS[:3]) if name in ADDRESSES else values(held, schemas)
         for name, held in schema.get("properties", {}).items()
     }
     needed = set(schema.get("required", ()))
@@ -116,7 +118,7 @@ def spoilt(draw: st.DrawFn, good: st.SearchStrategy[Any]) -> Any:
     name = draw(st.sampled_from(sorted(value)))
     if how == "out":
         del value[name]
-    elif name in ("url", "alertUrl"):
+    elif name in ADDRESSES:
         value[name] = draw(st.sampled_from(URLS) | st.none() | NUMBERS)
     else:
         value[name] = draw(ANYTHING)

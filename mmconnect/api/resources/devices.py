@@ -42,7 +42,7 @@ async def _add(call: Call) -> Reply:
 
     def add(db: sqlite3.Connection) -> desk.Given:
         given = desk.add(db, around, call.desk.ids, device)
-        _note(call, db, "device.added", given.device)
+        note(call, db, "device.added", given.device)
         return given
 
     given = await call.desk.change(add)
@@ -56,7 +56,7 @@ async def _change(call: Call) -> Reply:
 
     def change(db: sqlite3.Connection) -> dict[str, Any]:
         device = desk.change(db, call.id, values)
-        _note(call, db, "device.changed", device)
+        note(call, db, "device.changed", device, ", ".join(values))
         return device_page.whole(db, around, device).as_json()
 
     return Reply(body=await call.desk.change(change))
@@ -65,36 +65,16 @@ async def _change(call: Call) -> Reply:
 async def _remove(call: Call) -> Reply:
     def remove(db: sqlite3.Connection) -> None:
         device = desk.remove(db, call.id, call.desk.clock.now())
-        _note(call, db, "device.removed", device)
+        note(call, db, "device.removed", device)
 
     await call.desk.change(remove)
     return Reply(body={"id": call.id, "removed": True})
 
 
-async def _new_token(call: Call) -> Reply:
-    around = call.desk.around()
-
-    def renew(db: sqlite3.Connection) -> desk.Given:
-        given = desk.renew_token(db, around, call.id)
-        _note(call, db, "device.token_renewed", given.device)
-        return given
-
-    given = await call.desk.change(renew)
-    return Reply(body=given.as_json(around))
-
-
-async def _pair(call: Call) -> Reply:
-    around = call.desk.around()
-
-    def invite(db: sqlite3.Connection) -> dict[str, Any]:
-        device = desk.find(db, call.id)
-        return {"id": device.id, **desk.invite(db, device.id, around.now).as_json(around)}
-
-    return Reply(body=await call.desk.change(invite))
-
-
-def _note(call: Call, db: sqlite3.Connection, action: str, device: Device) -> None:
-    call.actor.note(db, call.desk.clock.now(), action, device.id, device.name)
+def note(call: Call, db: sqlite3.Connection, action: str, device: Device, detail: str = "") -> None:
+    """Write down what was done to a device."""
+    told = f"{device.name}: {detail}" if detail else device.name
+    call.actor.note(db, call.desk.clock.now(), action, device.id, told)
 
 
 ID = "The device's `dev_…`."
@@ -179,36 +159,6 @@ OPERATIONS = (
                 example={"id": shape.ID, "removed": True},
             )
         },
-    ),
-    Operation(
-        method="POST",
-        path="/devices/{id}/new-token",
-        name="renewToken",
-        tag=Tag.DEVICES,
-        summary="A new token",
-        description="The old one ends when the new one is used, in 7 days at most.",
-        handler=_new_token,
-        scope=Scope.WRITE,
-        id_means=ID,
-        answers={
-            200: Answer(
-                means="What the phone is to be given.",
-                schema=schema.ref("DeviceGiven"),
-                example=shape.GIVEN_EXAMPLE,
-            )
-        },
-    ),
-    Operation(
-        method="POST",
-        path="/devices/{id}/pair",
-        name="pairDevice",
-        tag=Tag.DEVICES,
-        summary="A new pairing code",
-        description="For the page that sets the phone up; older codes end.",
-        handler=_pair,
-        scope=Scope.WRITE,
-        id_means=ID,
-        answers={200: Answer(means="The code.", schema=shape.PAIRED, example=shape.PAIRED_EXAMPLE)},
     ),
 )
 SCHEMAS = {

@@ -10,8 +10,9 @@ from mmconnect.api.operation import Answer, Body, Call, Operation, Reply, Tag
 from mmconnect.api.resources.endpoints import ENDPOINT, ID
 from mmconnect.api.shapes import delivery as delivery_shape
 from mmconnect.api.shapes import endpoint as shape
-from mmconnect.desk import checking, shown
 from mmconnect.desk import endpoints as desk
+from mmconnect.desk import shown
+from mmconnect.desk.checkups import Reports
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Endpoint
@@ -39,9 +40,8 @@ async def _test(call: Call) -> Reply:
 
 
 async def _check(call: Call) -> Reply:
-    found = await checking.checked(call.desk, await _endpoint(call))
-    checks = [checking.finding(one) for one in found]
-    return Reply(body={"ok": checking.passed(found), "checks": checks})
+    report = await Reports().make(call.desk, await _endpoint(call))
+    return Reply(body=report.as_json())
 
 
 async def _pause(call: Call) -> Reply:

@@ -10,9 +10,10 @@ from mmconnect.api import pages, problems, schema
 from mmconnect.api.fit import milliseconds
 from mmconnect.api.operation import Answer, Body, Call, Operation, Reply, Tag
 from mmconnect.api.resources import deliveries as of_deliveries
+from mmconnect.api.resources.device_verbs import REREAD, REREAD_EXAMPLE, turn
 from mmconnect.api.shapes import delivery as delivery_shape
 from mmconnect.api.shapes import message as shape
-from mmconnect.desk import erasing, sending, shown
+from mmconnect.desk import erasing, rereading, sending, shown
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Kind
@@ -102,12 +103,20 @@ async def _purge(call: Call) -> Reply:
     )
 
 
+async def _reread(call: Call) -> Reply:
+    await call.desk.database.read(lambda db: rereading.these(db, [call.id]))
+    made = await turn(call, call.id)
+    if made is None:
+        raise NotFound(f"There is no message {call.id}")
+    return Reply(body=made)
+
+
 ID = "The message's `msg_…`."
 _SEARCH = {
-    "search": schema.text("A number, or words of text or sender, as one types them.", most=500),
-    "from": schema.text("The sender, or a part of it.", most=500),
+    "search": schema.text("A number, or words of text or sender, as one types them.", most=200),
+    "from": schema.text("The sender, or a part of it.", most=200),
     "text": schema.text(
-        'Words that are all in the text; between `"` they stay together.', most=500
+        'Words that are all in the text; between `"` they stay together.', most=200
     ),
     "deviceId": schema.text("Only what this phone pushed.", most=100),
     "since": schema.given_moment("Taken at that time or later."),
@@ -186,6 +195,19 @@ OPERATIONS = (
             )
         },
         errors=(problems.CONFLICT,),
+    ),
+    Operation(
+        method="POST",
+        path="/messages/{id}/reread",
+        name="rereadMessage",
+        tag=Tag.MESSAGES,
+        summary="Read it again",
+        description="After the app or mapping of its phone was mended: once it is understood, it"
+        " is delivered once.",
+        handler=_reread,
+        scope=Scope.WRITE,
+        id_means=ID,
+        answers={200: Answer(means="What became of it.", schema=REREAD, example=REREAD_EXAMPLE)},
     ),
     Operation(
         method="DELETE",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmconnect.api import schema
+from mmconnect.api.schema import Schema
 from mmconnect.desk import device_values as values
 
 ID = "dev_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"
@@ -12,7 +13,9 @@ ID = "dev_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"
 APP = schema.choice(
     *values.APP_NAMES, description="What pushes; `auto` goes by the shape of each push."
 )
-COUNTRY = schema.text("Two letters: how numbers without `+` are read.", least=2, most=2)
+COUNTRY = schema.text(
+    "Two letters: how numbers without `+` are read.", pattern="^[A-Za-z]{2}$", examples=["SG"]
+)
 MAPPING = schema.table(
     schema.text(least=1, most=values.LONGEST_PATH),
     "Where fields are in what it pushes: `from` is `data.sender`.",
@@ -24,11 +27,15 @@ WINDOW = schema.integer(
     least=0,
     most=values.LONGEST_WINDOW,
 )
-SILENCE = schema.integer(
-    "Seconds after which it counts as silent; 0: never; null: as its way of pushing says.",
-    least=0,
-    most=values.LONGEST_SILENCE,
-)
+SILENCE: Schema = {
+    "anyOf": [
+        schema.integer(least=values.SHORTEST_SILENCE, most=values.LONGEST_SILENCE),
+        {"type": "integer", "enum": [0]},
+        {"type": "null"},
+    ],
+    "description": "Seconds after which it counts as silent; 0: never; null: as its way of pushing"
+    " says.",
+}
 
 _FACTS = {
     "id": schema.text("`dev_…`"),
@@ -110,7 +117,7 @@ SETTABLE = {
     ),
     "mapping": MAPPING,
     "dedupeWindow": schema.nullable(WINDOW),
-    "silentAfter": schema.nullable(SILENCE),
+    "silentAfter": SILENCE,
 }
 NAME = schema.text("For people: Reception, Pixel 6, …", least=1, most=values.LONGEST_NAME)
 ADDED = schema.record({"name": NAME, **SETTABLE}, optional=tuple(SETTABLE))

@@ -159,7 +159,14 @@ SETTABLE: dict[str, Schema] = {
         maxProperties=headers.MOST,
     ),
     "routing": schema.nullable(GIVEN_ROUTING),
-    "ca": schema.nullable(schema.text("PEM of a private CA to trust for it.", most=200_000)),
+    "ca": schema.nullable(
+        schema.text(
+            "PEM of a private CA to trust for it.",
+            most=200_000,
+            pattern="-----BEGIN CERTIFICATE-----",
+            examples=["-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----"],
+        )
+    ),
 }
 OWN_SECRET = schema.text(
     "Bring your own signing secret, of 16 bytes or more.", most=500, writeOnly=True

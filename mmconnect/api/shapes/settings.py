@@ -6,12 +6,21 @@ from typing import Any
 
 from mmconnect.api import schema
 from mmconnect.api.schema import Schema
-from mmconnect.desk.settings import ALERT_URL, KNOWN, Known, Sort, as_json
+from mmconnect.desk.settings import KNOWN, Known, Sort, as_json
 
 LONGEST = 2000
 """Characters of a text."""
 MOST = 200
 """Entries of a list."""
+
+
+_TEXTS = {
+    "country": schema.text(pattern="^[A-Za-z]{2}$", examples=["SG"]),
+    "alertUrl": schema.text(
+        most=LONGEST, pattern="^https?://", examples=["https://HOST/…"], writeOnly=True
+    ),
+    "appearance": schema.choice("system", "light", "dark"),
+}
 
 
 def _shown(known: Known) -> Schema:
@@ -35,7 +44,7 @@ def _given(known: Known) -> Schema:
         case Sort.SEVERAL:
             made = schema.array(schema.text(least=1, most=LONGEST), most=MOST)
         case Sort.TEXT:
-            made = schema.text(least=1, most=LONGEST, writeOnly=known.name == ALERT_URL or None)
+            made = _TEXTS.get(known.camel, schema.text(least=1, most=LONGEST))
         case _:
             made = schema.boolean()
     return schema.nullable(made)
