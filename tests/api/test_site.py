@@ -332,3 +332,27 @@ def test_numbers_as_json_writes_them():
         123456789012345678,
     ]
     assert type(read("1.0")) is int
+
+
+async def test_behind_a_proxy_with_a_base_path(tmp_path: Path):
+    async with appliance(tmp_path) as box, api_of(box) as api:
+        told = await api.patch(
+            "/settings", {"basePath": "/sms", "trustedProxies": ["127.0.0.1/32"]}
+        )
+        assert told.status == 200
+        by_proxy = {"X-Forwarded-For": "192.168.7.9", "X-Forwarded-Proto": "https"}
+        headers = {"Authorization": f"Bearer {api.key}", **by_proxy}
+        key = await ask(api.port, request("/sms/v1/key", headers, method="GET"))
+        assert key.status == 200
+        document = await ask(api.port, request("/sms/v1/openapi.json", by_proxy, method="GET"))
+        assert document.json["servers"] == [{"url": "/sms"}]
+        headers["Content-Type"] = "application/json"
+        body = json.dumps({"url": URL}).encode()
+        made = await ask(api.port, request("/sms/v1/endpoints", headers, body))
+        assert made.headers["location"] == f"/sms/v1/endpoints/{made.json['id']}"
+        address = box.one("SELECT address FROM audit WHERE action = 'endpoint.added'")
+        assert address == "192.168.7.9", "who asks, not the proxy"
+        page = await ask(api.port, request("/sms/docs", by_proxy, method="GET"))
+        html = page.body.decode()
+        assert "https://127.0.0.1/sms/v1/status" in html
+        assert 'href="/sms/static/admin.css"' in html

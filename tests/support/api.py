@@ -18,10 +18,10 @@ from aiohttp import web
 
 from mmconnect.admin.site import make_site
 from mmconnect.api.fit import issues
-from mmconnect.api.mount import mount
 from mmconnect.desk import keys
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.keys import Scope
+from mmconnect.service.admin_side import with_api
 from mmconnect.store import api_keys
 from tests.support.desk import desk_of, scraped
 from tests.support.inprocess import Appliance
@@ -158,7 +158,7 @@ async def api_of(
 @asynccontextmanager
 async def site_of(desk: Desk) -> AsyncIterator[int]:
     """The site behind the admin address, as the service makes it."""
-    site = make_site(desk, scraped, more=lambda app: mount(app, desk))
+    site = make_site(desk, scraped, more=lambda app: with_api(app, desk))
     runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
