@@ -54,7 +54,7 @@ const tellTimes = (root) => {
   }
 };
 
-// -- parts that renew themselves: elements with an id and `data-live` -----------------------------------------------
+// -- parts that renew themselves: elements with an id and `data-live`; `data-from`: of another page than this -----------
 const QUICK = 3000, SLOW = 30000;
 let wait = QUICK, timer = 0, away = 0, renewed = Date.now();
 const tellRenewed = () => {
@@ -65,17 +65,24 @@ const busy = (part) => (part.contains(document.activeElement) && document.active
   && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName))
   || [...part.querySelectorAll("input[type=checkbox]")].some((one) => one.checked !== one.defaultChecked);
 const same = (a, b) => a.innerHTML.replace(/<time[^]*?<\/time>/g, "") === b.innerHTML.replace(/<time[^]*?<\/time>/g, "");
+const fetched = async (from) => {
+  const answer = await fetch(from, { headers: { "X-Live": "1" }, redirect: "manual", cache: "no-store" });
+  if (answer.type === "opaqueredirect" || answer.status === 401) return null;
+  if (!answer.ok) throw new Error(answer.status);
+  return new DOMParser().parseFromString(await answer.text(), "text/html");
+};
 const renew = async () => {
   const parts = [...document.querySelectorAll("[data-live][id]")];
   if (!parts.length || document.hidden) return;
   let changed = false;
   try {
-    const answer = await fetch(location.href, { headers: { "X-Live": "1" }, redirect: "manual", cache: "no-store" });
-    if (answer.type === "opaqueredirect" || answer.status === 401) { location.reload(); return; }
-    if (!answer.ok) throw new Error(answer.status);
-    renewed = Date.now();
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const pages = new Map();
     for (const part of parts) {
+      const from = part.dataset.from || location.href;
+      if (!pages.has(from)) pages.set(from, await fetched(from));
+      const fresh = pages.get(from);
+      if (!fresh) { location.reload(); return; }
+      renewed = Date.now();
       const other = fresh.getElementById(part.id);
       if (!other) { if (part.dataset.live === "until-gone") { location.reload(); return; } continue; }
       if (busy(part) || part.dataset.was === other.innerHTML) continue;

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 
-from mmconnect.cli import erase, output, sending
+from mmconnect.cli import erase, finding, output, sending
 from mmconnect.cli import open as opening
 from mmconnect.desk import shown, simulating
 from mmconnect.domain.errors import NotFound
@@ -36,6 +36,7 @@ def add_parser(
     listed.add_argument(
         "--events", action="store_true", help="what mmconnect told of itself, instead of texts"
     )
+    finding.add_options(listed)
     listed.set_defaults(run=_list)
 
     show = verbs.add_parser("show", parents=parents, help="one text and what became of it")
@@ -63,26 +64,28 @@ def add_parser(
 def _list(args: argparse.Namespace) -> int:
     limit = output.limit(args.limit)
     with opening.opened(args) as store:
-        found = messages.latest(store.db, limit, events=args.events)
-        counts = [deliveries.count_of(store.db, m.message.id) for m in found]
-        kept = [kept_back.waits(store.db, m.message.id) for m in found]
+        found = finding.newest(store, finding.query(args, store.clock.now()), limit)
+        kept = [kept_back.waits(store.db, one.stored.message.id) for one in found]
+    counts = [one.deliveries.total() for one in found]
     if args.json:
-        output.document([shown.message(m, n) for m, n in zip(found, counts, strict=True)])
+        output.document(
+            [shown.message(one.stored, n) for one, n in zip(found, counts, strict=True)]
+        )
     else:
         output.table(
             ("ID", "RECEIVED", "FROM", "PHONE", "DELIVERIES", "TEXT"),
             [
                 (
-                    m.message.id,
-                    output.local(m.message.received_at),
-                    m.message.sender,
-                    m.message.device_name,
-                    _where(m, count, kept=waits),
-                    _shortened(m),
+                    one.stored.message.id,
+                    output.local(one.stored.message.received_at),
+                    one.stored.message.sender,
+                    one.stored.message.device_name,
+                    _where(one.stored, count, kept=waits),
+                    _shortened(one.stored),
                 )
-                for m, count, waits in zip(found, counts, kept, strict=True)
+                for one, count, waits in zip(found, counts, kept, strict=True)
             ],
-            NO_EVENT if args.events else _none_yet(args),
+            _none(args),
         )
     return 0
 
@@ -102,7 +105,11 @@ def _shortened(found: messages.StoredMessage) -> str:
     return output.shortened(found.message.text or found.note or f"({found.message.kind.value})")
 
 
-def _none_yet(args: argparse.Namespace) -> str:
+def _none(args: argparse.Namespace) -> str:
+    if args.events:
+        return NO_EVENT
+    if finding.narrowed(args):
+        return "No message is like that."
     simulate = "message simulate --from +15550100 --text hi"
     return f"No text yet. Try one: {output.command(args)} {simulate}"
 

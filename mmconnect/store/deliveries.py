@@ -64,6 +64,12 @@ def latest(
     return [of_row(row) for row in rows]
 
 
+def payload(db: sqlite3.Connection, delivery_id: str) -> bytes | None:
+    """The body of a delivery where it is its own, and not that of its message."""
+    row = db.execute("SELECT payload FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+    return None if row is None else row[0]
+
+
 def attempts(db: sqlite3.Connection, delivery_id: str) -> list[Attempt]:
     """The attempts of a delivery, first to last."""
     rows = db.execute(

@@ -58,6 +58,12 @@ def get(db: sqlite3.Connection, endpoint_id: str) -> Endpoint | None:
     return next((e for e in known(db) if e.id == endpoint_id), None)
 
 
+def name_of(db: sqlite3.Connection, endpoint_id: str) -> str:
+    """What an endpoint is or was called; its id when nothing is known of it."""
+    row = db.execute("SELECT name FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
+    return endpoint_id if row is None else str(row[0])
+
+
 def update(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Write what an owner can set. Its state, its hold and its secrets stay as they are."""
     row = dict(zip(_COLUMNS.split(", "), _row(endpoint), strict=True))

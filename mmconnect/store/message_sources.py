@@ -26,8 +26,8 @@ WAITING = 5000
 """The same of waiting deliveries, which are not found in the order of their messages."""
 FIRST, BLOCK = 64, 1024
 """Messages of the first batch and of the largest."""
-GROUP = 64
-"""Segments whose postings are read at once."""
+GROUP, GROUPS = 2, 64
+"""Segments whose postings are read at once: at first, when few may fill the page, and at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,11 @@ def candidates(
         return
     plan = segments.plan(query, terms)
     for part, group in _parts(db, query, span, planned=bool(plan)):
-        yield from _scan(db, part) if group is None else _indexed(db, group, plan, part)
+        if group is None:
+            yield from _scan(db, part)
+        else:
+            failed = query.state is MessageState.FAILED
+            yield from _indexed(db, group, plan, part, only_ended=failed)
 
 
 # -- by what became of them -----------------------------------------------------------------------
@@ -112,6 +116,15 @@ def _ended(db: sqlite3.Connection, span: Span) -> Iterator[str]:
     return _ids(
         db, f"SELECT DISTINCT message_id FROM deliveries d WHERE {ENDED}", "message_id", span
     )
+
+
+def _ended_rows(db: sqlite3.Connection, segment: Segment) -> set[int]:
+    rows = db.execute(
+        "SELECT m.rowid FROM deliveries d CROSS JOIN messages m ON m.id = d.message_id"
+        f" WHERE {ENDED} AND d.message_id > ? AND d.message_id <= ?",
+        (segment.from_id, segment.to_id),
+    )
+    return {row[0] for row in rows}
 
 
 def _kept_back(db: sqlite3.Connection, span: Span) -> Iterator[str]:
@@ -165,14 +178,15 @@ def _parts(
     if not span.older:
         edges.reverse()
     group: list[Segment] = []
+    size = GROUP
     for part, segment in edges:
         if segment is not None and _other_time(segment, query):
             continue
         if segment is not None and planned:
             group.append(segment)
-            if len(group) == (GROUP if len(edges) > GROUP else 8):
+            if len(group) == size:
                 yield span, group
-                group = []
+                group, size = [], min(2 * size, GROUPS)
             continue
         if group:
             yield span, group
@@ -223,12 +237,20 @@ def _scan(db: sqlite3.Connection, span: Span) -> Iterator[Batch]:
 
 
 def _indexed(
-    db: sqlite3.Connection, group: Sequence[Segment], plan: segments.Plan, span: Span
+    db: sqlite3.Connection,
+    group: Sequence[Segment],
+    plan: segments.Plan,
+    span: Span,
+    *,
+    only_ended: bool,
 ) -> Iterator[Batch]:
     """What the index says of some segments, segment by segment."""
     found = segments.look(db, [segment.number for segment in group], plan)
     for segment in group:
         rows = found.get(segment.number, [])
+        if rows and only_ended:
+            ended = _ended_rows(db, segment)
+            rows = [row for row in rows if row in ended]
         end = segment.from_id + "!" if span.older else segment.to_id
         if span.older:
             rows = rows[::-1]

@@ -67,11 +67,11 @@ class Term:
 
 def of_box(box: str) -> tuple[Term, ...]:
     """The terms of a box that takes a number or words."""
-    if _is_number(box):
+    if is_number(box):
         whole = fold(box)
         return (Term(text=whole, sender=whole, numbers=_written(box)),)
     return tuple(
-        Term(text=word, sender=word, numbers=_written(word) if _is_number(word) else ())
+        Term(text=word, sender=word, numbers=_written(word) if is_number(word) else ())
         for word in _words(box)
     )
 
@@ -86,10 +86,11 @@ def of_number(number: str) -> tuple[Term, ...]:
     whole = fold(number)
     if not whole:
         return ()
-    return (Term(sender=whole, numbers=_written(number) if _is_number(number) else ()),)
+    return (Term(sender=whole, numbers=_written(number) if is_number(number) else ()),)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether somebody who writes this means a number."""
     return _NUMBER.fullmatch(text.strip()) is not None and len(digits(text)) >= _FEWEST
 
 

@@ -15,6 +15,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from mmconnect.domain.models import Kind
 from mmconnect.store.grams import bucket, mark
@@ -24,7 +25,7 @@ from mmconnect.store.search_terms import Term
 SIZE = 2048
 """Messages of a segment; their ordinals are the places in a bitmap of 256 bytes."""
 BITMAP = SIZE // 8
-PIECES = 12
+PIECES = 10
 """Buckets that are looked at for one form of a term; more hardly narrow it down."""
 
 Plan = list[list[frozenset[int]]]
@@ -113,14 +114,31 @@ def _combine(known: dict[int, bytes], wanted: Plan) -> int:
         any_of = 0
         for pieces in alternatives:
             if all(one in known for one in pieces):
-                all_of = -1
-                for one in pieces:
-                    all_of &= bitmap(known[one])
-                any_of |= all_of
+                any_of |= _all_of([known[one] for one in pieces])
         result &= any_of
         if not result:
             return 0
     return result
+
+
+def _all_of(postings: list[bytes]) -> int:
+    """The bitmap of the ordinals that are in all of these: the few of the shortest are tried."""
+    postings.sort(key=len)
+    shortest, *others = postings
+    if len(shortest) == BITMAP:
+        bits = bitmap(shortest)
+        for other in others:
+            bits &= bitmap(other)
+        return bits
+    left = set(array("H", shortest))
+    for other in others:
+        if len(other) == BITMAP:
+            left = {one for one in left if other[one >> 3] >> (one & 7) & 1}
+        else:
+            left.intersection_update(array("H", other))
+        if not left:
+            return 0
+    return sum([1 << one for one in left])
 
 
 def _rows(db: sqlite3.Connection, number: int) -> array[int]:
@@ -138,10 +156,7 @@ def packed_rows(rows: Sequence[int]) -> bytes:
 
 def unpacked(packed: bytes) -> array[int]:
     """The reverse of packed_rows()."""
-    rows = array("q", zlib.decompress(packed))
-    for i in range(1, len(rows)):
-        rows[i] += rows[i - 1]
-    return rows
+    return array("q", accumulate(array("q", zlib.decompress(packed))))
 
 
 def posting(ordinals: array[int]) -> bytes:

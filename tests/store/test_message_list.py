@@ -137,6 +137,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
     monkeypatch.setattr(segment_building, "SIZE", 40)
     monkeypatch.setattr(segment_building, "FRESH", 30)
     monkeypatch.setattr(message_sources, "GROUP", 3)
+    monkeypatch.setattr(message_sources, "FEW", 5)
     monkeypatch.setattr(message_sources, "FIRST", 7)
     if "budget" in request.param:
         monkeypatch.setattr(message_list, "BUDGET", 60)

@@ -1,0 +1,187 @@
+"""The list of messages, and finding some: by number, words, phone, state, kind and time.
+
+The question that people come with is "did it come, and did it get there?": so the newest are there
+at once, each with its state, and one box takes a number or words.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from mmconnect.admin.context import desk, url
+from mmconnect.admin.forms import Form, filled
+from mmconnect.admin.render import page
+from mmconnect.domain.errors import Invalid, Issue
+from mmconnect.domain.models import Kind
+from mmconnect.store import message_list
+from mmconnect.store.message_query import MessageQuery, MessageState, Place
+from mmconnect.store.search_terms import is_number
+
+PAGE = 50
+NEWS = 100
+"""New ones that are counted."""
+MINUTE = 60_000
+
+STATES = (
+    ("", "any"),
+    (MessageState.WAITING, "waiting"),
+    (MessageState.FAILED, "failed"),
+    (MessageState.DELIVERED, "delivered"),
+    (MessageState.UNWANTED, "nobody wanted it"),
+    (MessageState.UNRECOGNISED, "not understood"),
+    (MessageState.KEPT_BACK, "kept back"),
+    (MessageState.TEST, "tests"),
+)
+KINDS = (
+    ("", "any"),
+    (Kind.SMS, "SMS"),
+    (Kind.MMS, "MMS"),
+    (Kind.DATA, "data SMS"),
+    (Kind.UNRECOGNISED, "not understood"),
+)
+SHOWN = {
+    MessageState.WAITING: ("wait", "waiting"),
+    MessageState.FAILED: ("bad", "failed"),
+    MessageState.DELIVERED: ("good", "delivered"),
+    MessageState.UNWANTED: ("none", "nobody wanted it"),
+    MessageState.UNRECOGNISED: ("warn", "not understood"),
+    MessageState.KEPT_BACK: ("warn", "kept back"),
+}
+"""Each state as a colour with a shape, and as words."""
+FILTERS = ("phone", "state", "kind", "since", "until")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the address of the page asks for."""
+
+    query: MessageQuery
+    given: dict[str, str]
+    """The same as it was written, for links; without the place in the list."""
+    cursor: str | None
+
+
+def asked(request: web.Request) -> Asked:
+    """Read it. Raises Invalid."""
+    given = {
+        name: value
+        for name in ("q", *FILTERS)
+        if (value := request.query.get(name, "").strip()[:500])
+    }
+    query = MessageQuery(
+        search=given.get("q"),
+        device_id=given.get("phone"),
+        state=_one_of(MessageState, "state", given),
+        kind=_one_of(Kind, "kind", given),
+        since=_moment("since", given),
+        until=_moment("until", given, MINUTE),
+    )
+    return Asked(query=query, given=given, cursor=request.query.get("cursor") or None)
+
+
+def _one_of(kind: type[Any], name: str, given: dict[str, str]) -> Any:
+    if name not in given:
+        return None
+    try:
+        return kind(given[name])
+    except ValueError:
+        raise Invalid(Issue(path=name, message="Choose one of the list")) from None
+
+
+def _moment(name: str, given: dict[str, str], more: int = 0) -> int | None:
+    """A time as browsers send it, in this machine's zone; the last minute counts whole."""
+    if name not in given:
+        return None
+    try:
+        return round(datetime.fromisoformat(given[name]).astimezone().timestamp() * 1000) + more
+    except (ValueError, OverflowError, OSError):
+        raise Invalid(
+            Issue(path=name, message="Write a day and a time like `2026-06-12T14:00`")
+        ) from None
+
+
+async def _messages(request: web.Request) -> web.Response:
+    wrong: dict[str, str] = {}
+    found = message_list.Page(items=(), older=None, newer=None)
+    try:
+        what = asked(request)
+        found = await desk(request).database.read(
+            lambda db: message_list.find(db, what.query, cursor=what.cursor, limit=PAGE)
+        )
+    except Invalid as error:
+        if any(issue.path == "cursor" for issue in error.issues):
+            raise
+        wrong = {issue.path: issue.message for issue in error.issues}
+        given = {name: request.query.get(name, "") for name in ("q", *FILTERS)}
+        what = Asked(query=MessageQuery(), given=given, cursor=None)
+
+    def at(cursor: str | None) -> str:
+        return url(request, "/messages", **what.given, cursor=cursor)
+
+    newest = at(None)
+    return page(
+        request,
+        "messages/list.html",
+        area="messages",
+        status=400 if wrong else 200,
+        form=_form(what.given),
+        wrong=wrong,
+        given=what.given,
+        narrowed=any(name in what.given for name in FILTERS),
+        number=what.given.get("q", "") if is_number(what.given.get("q", "")) else "",
+        phones=_phones(request),
+        states=STATES,
+        kinds=KINDS,
+        shown=SHOWN,
+        found=found,
+        news=_news_url(request, what, found),
+        older=at(found.older) if found.older else "",
+        newer="" if what.cursor is None else (at(found.newer) if found.newer else newest),
+        at_top=what.cursor is None,
+    )
+
+
+def _form(given: dict[str, str]) -> Form:
+    return filled(**given)
+
+
+def _phones(request: web.Request) -> list[tuple[str, str]]:
+    """The phones to choose from; those that were removed have texts, too."""
+    known = desk(request).look().devices.values()
+    there = sorted(known, key=lambda one: (one.removed_at is not None, one.name.casefold()))
+    named = [
+        (one.id, one.name if one.removed_at is None else f"{one.name} (removed)") for one in there
+    ]
+    return [("", "any"), *named]
+
+
+def _news_url(request: web.Request, what: Asked, found: message_list.Page) -> str:
+    """Where the page asks how many have come since; "" where that is not the question."""
+    if what.cursor is not None:
+        return ""
+    after = found.newer or Place(older=False, message_id="msg_" + "0" * 26).cursor()
+    return url(request, "/messages/news", **what.given, cursor=after)
+
+
+async def _news(request: web.Request) -> web.Response:
+    """How many have come since a page was made: asked by the script, again and again."""
+    what = asked(request)
+    come = await desk(request).database.read(
+        lambda db: message_list.find(db, what.query, cursor=what.cursor, limit=NEWS)
+    )
+    return page(
+        request,
+        "messages/news.html",
+        area="messages",
+        count=len(come.items),
+        most=NEWS,
+        newest=url(request, "/messages", **what.given),
+        news=request.path_qs,
+    )
+
+
+ROUTES = (web.get("/messages", _messages), web.get("/messages/news", _news))
