@@ -42,8 +42,25 @@ def ulid(ms: int, tail: int) -> str:
     return "".join([PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
-def build(path: Path, endpoint_id: str, device_id: str, count: int = MESSAGES) -> float:
-    """Fill a database with history; seconds it took."""
+WORDS = "your code is parcel arrives today between call back meeting moved room please".split()
+
+
+def some_words(rng: random.Random, number: int) -> str:
+    """A text as short texts are: 18 words of few."""
+    return " ".join(rng.choices(WORDS, k=18))
+
+
+Text = Callable[[random.Random, int], str]
+
+
+def build(
+    path: Path,
+    endpoint_id: str,
+    device_id: str,
+    count: int = MESSAGES,
+    text: Text = some_words,
+) -> float:
+    """Fill a database with history; seconds it took. `text` gives each message's."""
     begun = time.monotonic()
     rng = random.Random(1)
     now = int(time.time() * 1000)
@@ -54,7 +71,8 @@ def build(path: Path, endpoint_id: str, device_id: str, count: int = MESSAGES) -
     db.execute("PRAGMA wal_autocheckpoint = 100000")
     names = _into(db)
     for first in range(0, count, CHUNK):
-        rows = list(_rows(rng, range(first, min(count, first + CHUNK)), now, step, count))
+        numbers = range(first, min(count, first + CHUNK))
+        rows = list(_rows(rng, numbers, now, step, count, text))
         db.execute("BEGIN")
         for table, sql in names.items():
             db.executemany(sql, _of(table, rows, endpoint_id, device_id))
@@ -77,12 +95,13 @@ class _Row:
     keys: tuple[bytes, bytes]
 
 
-def _rows(rng: random.Random, numbers: range, now: int, step: int, count: int) -> Iterator[_Row]:
-    words = "your code is parcel arrives today between call back meeting moved room please".split()
+def _rows(
+    rng: random.Random, numbers: range, now: int, step: int, count: int, write: Text
+) -> Iterator[_Row]:
     for number in numbers:
         at = now - (count - number) * step - 60_000
         sender = f"+1555{rng.randrange(10**4):07d}"
-        text = " ".join(rng.choices(words, k=18))
+        text = write(rng, number)
         message = "msg_" + ulid(at, rng.getrandbits(79))
         payload = (
             f'{{"event":"message.received","id":"{message}","kind":"sms","from":"{sender}",'

@@ -13,10 +13,10 @@ from mmconnect.desk import erasing, message_page, rereading
 from mmconnect.desk.message_page import Story
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import DeliveryState
-from mmconnect.phones.reread import Fate
 from mmconnect.store import messages
 from mmconnect.store.erasure import Deleted
 
+_READ = (rereading.Fate.UNDERSTOOD, rereading.Fate.DUPLICATE, rereading.Fate.EVENT)
 _GONE = "Its bytes leave the files of this machine within minutes; backups keep what they hold."
 
 
@@ -110,7 +110,7 @@ async def _reread(request: web.Request) -> web.Response:
     done = await made.change(lambda db: rereading.turn(db, message_id, made.ids, now), heavy=True)
     if done is None:
         return say(request, see(request, "/messages"), "It is gone already.", kind="warn")
-    good = done.read.fate in (Fate.UNDERSTOOD, Fate.DUPLICATE, Fate.EVENT)
+    good = done.read.fate in _READ
     there = done.read.message_ids[0] if done.read.message_ids else message_id
     still = await made.database.read(lambda db: messages.get(db, there))
     answer = see(request, "/messages" if still is None else f"/messages/{there}")
