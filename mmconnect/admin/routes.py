@@ -7,6 +7,7 @@ from aiohttp import web
 from mmconnect.admin import probes
 from mmconnect.admin.pages import (
     account,
+    backup,
     changes,
     deliveries,
     endpoints,
@@ -25,6 +26,7 @@ ROUTES: tuple[web.RouteDef, ...] = (
     *messages.ROUTES,
     *account.ROUTES,
     *settings.ROUTES,
+    *backup.ROUTES,
     *changes.ROUTES,
     *deliveries.ROUTES,
     *phones.ROUTES,

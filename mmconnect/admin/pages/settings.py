@@ -19,6 +19,7 @@ from mmconnect.admin.forms import Form
 from mmconnect.admin.render import page
 from mmconnect.desk import settings
 from mmconnect.desk.desk import Actor, Desk
+from mmconnect.domain import countries
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.store import settings as kept
 
@@ -79,9 +80,8 @@ GENERAL = Group(
         Field(
             name="country",
             label="Country of phone numbers",
-            note="Two letters, like SG or DE: how a new phone's numbers without + are read. Without"
-            " one they stay as the phone gives them.",
-            placeholder="none",
+            note="By it a new phone's numbers without + are read. Each phone can have another.",
+            options=(("", "None: they stay as the phone gives them"), *countries.NAMES.items()),
         ),
         Field(
             name="appearance",

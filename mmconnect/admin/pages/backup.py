@@ -1,0 +1,185 @@
+"""A copy of everything to take away, and one to bring back.
+
+A copy holds texts, tokens and secrets: the password is asked for again before either. What is
+brought is looked into first, and says what it holds, before anything is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+from aiohttp import BodyPartReader, web
+
+from mmconnect.admin import confirm, entrance, forms
+from mmconnect.admin.context import desk
+from mmconnect.admin.pages.settings import TABS
+from mmconnect.admin.render import page
+from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
+from mmconnect.store import backups
+
+CHUNK = 256 * 1024
+SOON = 0.7
+"""Seconds after which the service ends for a restore: the answer has gone out by then."""
+_NAME = re.compile(r"[0-9a-f]{16}")
+_FOLDER = "brought"
+"""Where backups lie that were brought and not confirmed yet; only the last one is kept."""
+
+
+async def _backup(request: web.Request) -> web.StreamResponse:
+    return await _page(request)
+
+
+async def _page(request: web.Request, *, status: int = 200, wrong: str = "") -> web.Response:
+    return page(
+        request,
+        "settings/backup.html",
+        area="settings",
+        status=status,
+        tabs=TABS,
+        tab="backup",
+        lead="One file with everything: take it somewhere else from time to time.",
+        last=await desk(request).database.read(backups.last_made),
+        wrong={"file": wrong} if wrong else {},
+    )
+
+
+async def _download(request: web.Request) -> web.StreamResponse:
+    await confirm.confirmed(request, "/settings/backup")
+    made, who = desk(request), entrance.actor(request)
+    now = made.clock.now()
+    day = datetime.fromtimestamp(now / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
+    async with _passing(made.directory / f"download-{secrets.token_hex(8)}") as file:
+        await made.machine.back_up(file)
+        answer = web.StreamResponse(
+            headers={
+                "Content-Type": "application/octet-stream",
+                "Content-Disposition": f'attachment; filename="mmconnect-{day}.db"',
+                "Content-Length": str(file.stat().st_size),
+            }
+        )
+        await answer.prepare(request)
+        with file.open("rb") as copy:
+            while part := await asyncio.to_thread(copy.read, CHUNK):
+                await answer.write(part)
+        await answer.write_eof()
+
+    def note(db: sqlite3.Connection) -> None:
+        backups.note_made(db, now)
+        who.note(db, now, "backup.downloaded", None, "")
+
+    await made.change(note)
+    return answer
+
+
+async def _bring(request: web.Request) -> web.StreamResponse:
+    """Take a file in, look into it, and say what it holds."""
+    await confirm.confirmed(request, "/settings/backup")
+    made = desk(request)
+    name = secrets.token_hex(8)
+    file = _brought(made.directory, name)
+    try:
+        await _take_in(request, file)
+        contents = await made.machine.look_into(file)
+    except Invalid as error:
+        return await _page(request, status=400, wrong=str(error))
+    except MmconnectError as error:
+        _forget(file)
+        told = str(error).replace(str(file), "This file")
+        return await _page(request, status=400, wrong=told)
+    return page(
+        request,
+        "confirm.html",
+        area="settings",
+        title="Restore this backup?",
+        sentences=[
+            "Everything that is here now is replaced by what the backup holds: messages,"
+            " endpoints, phones, settings, the password. Texts that came after it was made are no"
+            " longer here; what is here now is kept in the data directory, below `backups/`.",
+            f"In the backup, {_waiting(contents.waiting)}. What waits goes out at once.",
+            "mmconnect starts anew, which takes a few seconds; phones send again what they could"
+            " not hand over meanwhile.",
+        ],
+        action="/settings/backup/restore",
+        words="Restore it",
+        back="/settings/backup",
+        fields={"name": name},
+    )
+
+
+async def _restore(request: web.Request) -> web.StreamResponse:
+    await confirm.confirmed(request, "/settings/backup")
+    made, who = desk(request), entrance.actor(request)
+    name = (await forms.read(request)).get("name")
+    file = _brought(made.directory, name) if _NAME.fullmatch(name) else None
+    if file is None or not file.exists():
+        raise Refused("That backup is no longer here. Bring it again")
+    await made.machine.look_into(file)
+    now = made.clock.now()
+    await made.change(lambda db: who.note(db, now, "backup.restored", None, ""))
+    asyncio.get_running_loop().call_later(SOON, made.machine.restore, file)
+    return page(request, "settings/restoring.html", area="settings")
+
+
+async def _take_in(request: web.Request, file: Path) -> None:
+    """The file of the form, onto the disk. Raises Invalid when there is none."""
+    if not request.content_type.startswith("multipart/"):
+        raise Invalid(Issue(path="file", message="Choose the file of a backup"))
+    size = 0
+    async for part in await request.multipart():
+        if not isinstance(part, BodyPartReader) or part.name != "file":
+            continue
+        handle = await asyncio.to_thread(_open, file)
+        try:
+            while chunk := await part.read_chunk(CHUNK):
+                size += len(chunk)
+                await asyncio.to_thread(os.write, handle, chunk)
+        finally:
+            os.close(handle)
+    if not size:
+        _forget(file)
+        raise Invalid(Issue(path="file", message="Choose the file of a backup"))
+
+
+def _open(file: Path) -> int:
+    """A new file for nobody else to read; whatever was brought before goes."""
+    file.parent.mkdir(mode=0o700, exist_ok=True)
+    for other in file.parent.iterdir():
+        other.unlink(missing_ok=True)
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+def _brought(directory: Path, name: str) -> Path:
+    return directory / _FOLDER / f"{name}.db"
+
+
+@asynccontextmanager
+async def _passing(file: Path) -> AsyncIterator[Path]:
+    """A file that is gone afterwards."""
+    try:
+        yield file
+    finally:
+        _forget(file)
+
+
+def _forget(file: Path) -> None:
+    file.unlink(missing_ok=True)
+
+
+def _waiting(count: int) -> str:
+    return "1 delivery waits" if count == 1 else f"{count:,} deliveries wait"
+
+
+ROUTES = (
+    web.get("/settings/backup", _backup),
+    web.post("/settings/backup", _download),
+    web.post("/settings/backup/bring", _bring),
+    web.post("/settings/backup/restore", _restore),
+)
