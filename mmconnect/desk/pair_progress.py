@@ -46,13 +46,13 @@ class Progress:
 
     pairing: Pairing | None
     """The newest; None when there was none."""
-    texts: int
-    """That came since its code was made."""
+    text_came: bool
+    """Since its code was made."""
 
     def stage(self, heard_at: int | None, now: int) -> Stage:
         """How far it is at `now`, with a phone that was heard then (UTC ms)."""
         pairing = self.pairing
-        if self.texts:
+        if self.text_came:
             return Stage.ARRIVED
         if pairing is None:
             return Stage.NOTHING
@@ -71,13 +71,16 @@ class Progress:
         )
 
 
-def progress(db: sqlite3.Connection, device_id: str) -> Progress:
-    """How far a device has come since its newest code."""
+def progress(db: sqlite3.Connection, device_id: str, now: int) -> Progress:
+    """How far a device has come at `now` (UTC ms) since its newest code.
+
+    A code that ended more than a day ago is history, and asks for no walk through the messages.
+    """
     pairing = pairings.of_device(db, device_id)
-    if pairing is None:
-        return Progress(pairing=None, texts=0)
-    texts = device_watch.taken_since(db, device_id, pairing.created_at)
-    return Progress(pairing=pairing, texts=texts)
+    if pairing is None or now >= pairing.expires_at + pairings.REMEMBERED:
+        return Progress(pairing=None, text_came=False)
+    came = device_watch.came_since(db, device_id, pairing.created_at)
+    return Progress(pairing=pairing, text_came=came)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,13 +70,16 @@ def turn(db: sqlite3.Connection, message_id: str, ids: Ids, now: int) -> Done | 
     return Done(read=one, deliveries=made)
 
 
-def of_device(db: sqlite3.Connection, device_id: str) -> list[str]:
-    """All that a phone pushed which was not understood, oldest first. Raises NotFound."""
+def of_device(db: sqlite3.Connection, device_id: str, limit: int = -1) -> list[str]:
+    """What a phone pushed that was not understood, oldest first. Raises NotFound.
+
+    `limit`: so many at the most; negative for all.
+    """
     if devices.get(db, device_id) is None and not any(
         device.id == device_id for device in devices.known(db, removed=True)
     ):
         raise NotFound(f"There is no device {device_id}. `mmconnect device list` shows them")
-    return rereads.unrecognised(db, device_id)
+    return rereads.unrecognised(db, device_id, limit)
 
 
 def these(db: sqlite3.Connection, ids: Iterable[str]) -> list[str]:

@@ -53,8 +53,19 @@ def taken_since(db: sqlite3.Connection, device_id: str, since: int) -> int:
     return int(count)
 
 
+def came_since(db: sqlite3.Connection, device_id: str, since: int) -> bool:
+    """Whether a text came from a device since then (UTC ms)."""
+    row = db.execute(
+        "SELECT 1 FROM messages WHERE id >= ? AND id < ? AND device_id = ?"
+        " AND kind IN ('sms', 'mms', 'data')"
+        " AND NOT EXISTS (SELECT 1 FROM kept_back WHERE message_id = messages.id) LIMIT 1",
+        (first_at(MESSAGE, since), MESSAGE + "~", device_id),
+    ).fetchone()
+    return row is not None
+
+
 def taken_by_device(db: sqlite3.Connection, since: int) -> dict[str, int]:
-    """The same for every device that texts came from."""
+    """How many texts came since then (UTC ms), by the device that they came from."""
     rows = db.execute(
         "SELECT device_id, count(*) FROM messages WHERE id >= ? AND id < ? AND device_id NOT NULL"
         " AND kind IN ('sms', 'mms', 'data')"

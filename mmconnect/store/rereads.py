@@ -10,12 +10,25 @@ import sqlite3
 from mmconnect.store import segments
 
 
-def unrecognised(db: sqlite3.Connection, device_id: str) -> list[str]:
-    """Ids of what a device pushed that was not understood and still stands, oldest first."""
+def unrecognised(db: sqlite3.Connection, device_id: str, limit: int = -1) -> list[str]:
+    """Ids of what a device pushed that was not understood and still stands, oldest first.
+
+    `limit`: so many at the most; negative for all.
+    """
     rows = db.execute(
         "SELECT id FROM messages WHERE kind = 'unrecognised' AND device_id = ?"
-        " AND raw IS NOT NULL ORDER BY id",
-        (device_id,),
+        " AND raw IS NOT NULL ORDER BY id LIMIT ?",
+        (device_id, limit),
+    )
+    return [row[0] for row in rows]
+
+
+def newest(db: sqlite3.Connection, device_id: str, limit: int) -> list[str]:
+    """The newest of them, newest first."""
+    rows = db.execute(
+        "SELECT id FROM messages WHERE kind = 'unrecognised' AND device_id = ?"
+        " AND raw IS NOT NULL ORDER BY id DESC LIMIT ?",
+        (device_id, limit),
     )
     return [row[0] for row in rows]
 

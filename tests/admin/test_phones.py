@@ -288,6 +288,16 @@ async def test_a_push_without_the_page_counts_as_well(tmp_path: Path):
         assert "Waiting for the phone's browser" in (await pages.get(pages.at("pair"))).text
 
 
+async def test_what_was_paired_long_ago_is_history(tmp_path: Path):
+    async with phone_pages(tmp_path, device={}) as pages:
+        await pages.post(pages.at("pair"))
+        await pages.push()
+        day = 86_400_000
+        write(pages, "UPDATE pairings SET created_at = created_at - ?, expires_at = 0", 2 * day)
+        shown = await pages.get(pages.at("pair"))
+        assert "There is no code that is good" in shown.text
+
+
 async def test_a_code_of_another_run_is_not_known(tmp_path: Path):
     async with phone_pages(tmp_path, device={}) as pages:
         first = (await pages.post(pages.at("pair"))).text

@@ -53,7 +53,7 @@ def remember(request: web.Request, device: Device, invitation: Invitation) -> No
 async def _pair(request: web.Request) -> web.Response:
     device, at = words.found(request), desk(request)
     around = at.around()
-    known = await at.database.read(lambda db: progress(db, device.id))
+    known = await at.database.read(lambda db: progress(db, device.id, around.now))
     stage = known.stage(at.presences.of(device.id).last_heard_at, around.now)
     invitation = request.app[INVITATIONS].of(device.id)
     shown = invitation if known.is_of(invitation) else None

@@ -14,7 +14,7 @@ from mmconnect.admin.pages.phones import words
 from mmconnect.admin.words import many
 from mmconnect.desk import rereading
 from mmconnect.desk.rereading import Fate
-from mmconnect.store import messages
+from mmconnect.store import device_watch, messages, rereads
 from mmconnect.store.messages import StoredMessage
 
 SHOWN = 20
@@ -27,9 +27,9 @@ async def _show(request: web.Request) -> web.Response:
     device, at = words.found(request), desk(request)
 
     def look(db: sqlite3.Connection) -> tuple[int, list[StoredMessage]]:
-        ids = rereading.of_device(db, device.id)
-        newest = (messages.get(db, one) for one in reversed(ids[-SHOWN:]))
-        return len(ids), [one for one in newest if one is not None]
+        newest = (messages.get(db, one) for one in rereads.newest(db, device.id, SHOWN))
+        total = device_watch.unrecognised(db).get(device.id, 0)
+        return total, [one for one in newest if one is not None]
 
     total, newest = await at.database.read(look)
     return words.shown(
@@ -52,7 +52,7 @@ async def _show(request: web.Request) -> web.Response:
 
 async def _reread(request: web.Request) -> web.StreamResponse:
     device, at = words.found(request), desk(request)
-    asked = await at.database.read(lambda db: rereading.of_device(db, device.id))
+    asked = await at.database.read(lambda db: rereading.of_device(db, device.id, AT_ONCE + 1))
     fates: Counter[Fate] = Counter()
     for message_id in asked[:AT_ONCE]:
         again = partial(rereading.turn, message_id=message_id, ids=at.ids, now=at.clock.now())
