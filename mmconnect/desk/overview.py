@@ -28,6 +28,8 @@ from mmconnect.webhook.events import SystemWarning
 
 LATEST = 5
 """Messages that are shown."""
+CHARTED = 6
+"""Endpoints whose days are told, too."""
 PHONES = 200
 """Phones that are looked at in full: those that were heard last come last."""
 
@@ -89,7 +91,7 @@ class Overview:
     @property
     def at_least(self) -> bool:
         """Whether more wait than were counted."""
-        return any(one.waits.waiting >= backlog.MOST for one in self.endpoints)
+        return any(one.waits.more for one in self.endpoints)
 
     @property
     def oldest(self) -> EndpointGlance | None:
@@ -143,7 +145,8 @@ def _read(
 ) -> Overview:
     phones = [d for d in configuration.devices.values() if d.removed_at is None]
     ends = [e for e in configuration.endpoints.values() if not e.alert]
-    waits = backlog.backlog(db, [one.id for one in ends])
+    most = max(1000, backlog.MOST // max(1, len(ends)))  # of all together as many as of one alone
+    waits = backlog.backlog(db, [one.id for one in ends], most)
     return Overview(
         now=new.now,
         problems=problems,
@@ -154,9 +157,11 @@ def _read(
         phone_count=len(phones),
         endpoints=[
             EndpointGlance(
-                endpoint=one, trend=trends.endpoint(db, new, one.id), waits=waits[one.id]
+                endpoint=one,
+                trend=trends.endpoint(db, new, one.id, bars=n < CHARTED),
+                waits=waits[one.id],
             )
-            for one in ends
+            for n, one in enumerate(ends)
         ],
         latest=message_list.find(db, MessageQuery(), limit=LATEST).items,
         checklist=checklist.checklist(db, new, configuration, around.presence),

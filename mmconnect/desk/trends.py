@@ -111,10 +111,14 @@ def _past(db: sqlite3.Connection, new: Unwritten, device_id: str) -> list[float]
     return found
 
 
-def endpoint(db: sqlite3.Connection, new: Unwritten, endpoint_id: str) -> EndpointTrend:
-    """The attempts to an endpoint."""
+def endpoint(
+    db: sqlite3.Connection, new: Unwritten, endpoint_id: str, *, bars: bool = True
+) -> EndpointTrend:
+    """The attempts to an endpoint; without `bars`, those of the last 24 hours alone."""
+    by_day: list[Tally] = []
     bounds = days.days(new.now, SHOWN, new.zone)
-    by_day = tallies.attempts_between(db, endpoint_id, bounds, new.attempts, latencies=False)
+    if bars:
+        by_day = tallies.attempts_between(db, endpoint_id, bounds, new.attempts, latencies=False)
     lately = lately_of(db, new, endpoint_id)
     p95 = percentile(lately.latencies, 0.95)
     return EndpointTrend(

@@ -15,19 +15,28 @@ class Backlog:
     """What waits for one endpoint."""
 
     waiting: int
-    """How many, up to MOST."""
+    """How many, as far as was counted."""
+    more: bool = False
+    """Whether there are more than were counted."""
     oldest_due: int | None
     """When the first of them is or was due (UTC ms)."""
     oldest: int | None = None
-    """Since when the one that came first waits (UTC ms); of the first MOST that are due."""
+    """Since when the one that came first waits (UTC ms), of those that were counted."""
 
 
-def backlog(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> dict[str, Backlog]:
-    """What waits for each of these endpoints."""
+def backlog(
+    db: sqlite3.Connection, endpoint_ids: Iterable[str], most: int = MOST
+) -> dict[str, Backlog]:
+    """What waits for each of these endpoints, counted up to `most`."""
     return {
-        endpoint_id: Backlog(waiting=count, oldest_due=_oldest_due(db, endpoint_id), oldest=oldest)
+        endpoint_id: Backlog(
+            waiting=count,
+            more=count == most,
+            oldest_due=_oldest_due(db, endpoint_id),
+            oldest=oldest,
+        )
         for endpoint_id in endpoint_ids
-        for count, oldest in [_walk(db, endpoint_id)]
+        for count, oldest in [_walk(db, endpoint_id, most)]
     }
 
 
@@ -50,11 +59,11 @@ def waiting_since(db: sqlite3.Connection, endpoint_id: str, since: int) -> int:
     return int(count)
 
 
-def _walk(db: sqlite3.Connection, endpoint_id: str) -> tuple[int, int | None]:
-    """How many wait, up to MOST, and since when the oldest of them does."""
+def _walk(db: sqlite3.Connection, endpoint_id: str, most: int) -> tuple[int, int | None]:
+    """How many wait, up to `most`, and since when the oldest of them does."""
     count, first = db.execute(
         "SELECT count(*), min(id) FROM (SELECT id FROM waiting WHERE endpoint_id = ? LIMIT ?)",
-        (endpoint_id, MOST),
+        (endpoint_id, most),
     ).fetchone()
     if not count:
         return 0, None
@@ -65,8 +74,13 @@ def _walk(db: sqlite3.Connection, endpoint_id: str) -> tuple[int, int | None]:
 
 
 def _oldest_due(db: sqlite3.Connection, endpoint_id: str) -> int | None:
+    # the queue is in the order of its due times; of what is parked there is little (parking.py)
     (due,) = db.execute(
-        "SELECT min(due_at) FROM waiting WHERE endpoint_id = ?", (endpoint_id,)
+        "SELECT min(due_at) FROM (SELECT * FROM (SELECT due_at FROM deliveries WHERE"
+        " endpoint_id = ?1 AND state = 'pending' AND parked = 0 ORDER BY due_at LIMIT 1) UNION ALL"
+        " SELECT min(due_at) FROM deliveries WHERE state = 'pending' AND parked = 1"
+        " AND endpoint_id = ?1)",
+        (endpoint_id,),
     ).fetchone()
     return None if due is None else int(due)
 

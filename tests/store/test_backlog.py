@@ -31,6 +31,39 @@ def test_the_oldest_that_waits_is_told(house: House, *, parked: bool):
     assert backlog.backlog(house.db, [house.endpoint.id])[house.endpoint.id].oldest == found.oldest
 
 
+def test_the_first_that_is_due_is_told_wherever_it_lies(house: House):
+    waits(house, NOW - 5 * MINUTE, parked=True)
+    queued = waits(house, NOW - 2 * MINUTE)
+
+    def due() -> int | None:
+        return backlog.backlog(house.db, [house.endpoint.id])[house.endpoint.id].oldest_due
+
+    assert due() == NOW - 5 * MINUTE
+    with transaction(house.db):
+        house.db.execute("UPDATE deliveries SET due_at = 7 WHERE id = ?", (queued,))
+    assert due() == 7
+
+
+def test_counting_ends_where_it_was_told_to(house: House):
+    for n in range(4):
+        waits(house, NOW - n * MINUTE)
+    found = backlog.backlog(house.db, [house.endpoint.id], most=3)[house.endpoint.id]
+    assert (found.waiting, found.more) == (3, True)
+    found = backlog.backlog(house.db, [house.endpoint.id], most=5)[house.endpoint.id]
+    assert (found.waiting, found.more) == (4, False)
+
+
+def test_the_first_that_is_due_is_found_without_walking_through_all(house: House):
+    seen: list[str] = []
+    house.db.set_trace_callback(seen.append)
+    backlog.backlog(house.db, [house.endpoint.id])
+    house.db.set_trace_callback(None)
+    (asked,) = [sql for sql in seen if "min(due_at)" in sql]
+    plan = [row[3] for row in house.db.execute(f"EXPLAIN QUERY PLAN {asked}")]
+    assert "SEARCH deliveries USING COVERING INDEX deliveries_due (endpoint_id=?)" in plan
+    assert not [line for line in plan if "ORDER BY" in line], plan
+
+
 def test_what_was_offered_anew_waits_since_then(house: House):
     again = waits(house, NOW - 5 * MINUTE)
     with transaction(house.db):

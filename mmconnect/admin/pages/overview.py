@@ -14,10 +14,7 @@ from mmconnect.admin.flash import say
 from mmconnect.admin.forms import read
 from mmconnect.admin.render import page
 from mmconnect.desk import checklist, sending
-from mmconnect.desk.overview import Overview, overview
-
-GLANCES = 6
-"""Phones and endpoints that are shown; the rest is on their own pages."""
+from mmconnect.desk.overview import CHARTED, Overview, overview
 
 
 async def _overview(request: web.Request) -> web.Response:
@@ -34,7 +31,7 @@ async def _overview(request: web.Request) -> web.Response:
         well=all_is_well(found),
         steps=[] if found.checklist.away else steps.rows(found.checklist),
         fresh=not found.phone_count and not found.endpoints and not found.checklist.away,
-        glances=GLANCES,
+        glances=CHARTED,
     )
 
 
