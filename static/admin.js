@@ -164,16 +164,19 @@ const looking = (field) => {
 for (const field of document.querySelectorAll("[data-look]")) looking(field);
 
 // -- a choice that this browser remembers: `<div data-remember=NAME>` around links with ?NAME=… -------------------------
-for (const group of document.querySelectorAll("[data-remember]")) {
-  const name = group.dataset.remember, links = [...group.querySelectorAll("a")];
-  const value = (link) => new URL(link.href).searchParams.get(name);
-  try {
-    const was = localStorage.getItem(name), here = new URLSearchParams(location.search).get(name);
-    if (here) localStorage.setItem(name, here);
-    const link = !here && links.find((one) => value(one) === was);
-    if (link && !link.hasAttribute("aria-current")) location.replace(link.href);
-  } catch { /* a browser that remembers nothing */ }
-}
+const remembered = async (group) => {
+  const name = group.dataset.remember, part = group.closest("[id]");
+  const was = localStorage.getItem(name), here = new URLSearchParams(location.search).get(name);
+  if (here) { localStorage.setItem(name, here); return; }
+  const link = [...group.querySelectorAll("a")].find((one) => new URL(one.href).searchParams.get(name) === was);
+  if (!link || link.hasAttribute("aria-current")) return;
+  const answer = await fetch(link.href);
+  const other = answer.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(part.id);
+  if (!other) return;
+  part.replaceChildren(...other.childNodes);
+  offerCopying(part);
+};
+for (const group of document.querySelectorAll("[data-remember]")) remembered(group).catch(() => { /* one that remembers nothing */ });
 
 // -- keys: `/` to search, and a form that is sent is sent once ------------------------------------------------------------
 document.addEventListener("keydown", (event) => {
