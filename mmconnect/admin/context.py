@@ -40,11 +40,6 @@ def url(request: web.Request, path: str, **query: Any) -> str:
 def see(request: web.Request, path: str, **query: Any) -> web.Response:
     """The answer to a form that was obeyed: `return see(request, "/endpoints")`.
 
-    No exception of aiohttp's, which may only be raised: for that there is elsewhere().
+    No exception of aiohttp's, which may only be raised.
     """
     return web.Response(status=303, headers={"Location": url(request, path, **query)})
-
-
-def elsewhere(request: web.Request, path: str, **query: Any) -> web.HTTPSeeOther:
-    """The way to another page, from wherever the present one cannot go on: to be raised."""
-    return web.HTTPSeeOther(url(request, path, **query))

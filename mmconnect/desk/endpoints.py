@@ -225,6 +225,13 @@ def rotate(
     return done
 
 
+def reveal(db: sqlite3.Connection, endpoint_id: str, *, now: int, by: Actor) -> str:
+    """The current secret, for somebody who has just entered the password. Raises NotFound."""
+    endpoint = found(db, endpoint_id)
+    by.note(db, now, "endpoint.revealed", endpoint_id, endpoint.name)
+    return secrets.reveal(db, endpoint_id)
+
+
 def end_overlap(db: sqlite3.Connection, endpoint_id: str, *, now: int, by: Actor) -> int:
     """From now on the current secret alone signs; how many others did. Raises NotFound."""
     endpoint = found(db, endpoint_id)

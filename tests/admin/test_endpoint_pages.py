@@ -9,7 +9,7 @@ import html
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -17,17 +17,29 @@ from urllib.parse import urlencode
 import pytest
 
 from mmconnect.desk import endpoint_places
+from mmconnect.desk.entry import Standing
 from mmconnect.domain.models import Condition, EndpointState, Match, Routing
 from mmconnect.store import audit, secrets
 from mmconnect.store import endpoints as stored
 from mmconnect.webhook.addresses import AddressRule, listeners
-from tests.support.desk import admin_of, desk_of
-from tests.support.inprocess import SECRET, Appliance, appliance, eventually
+from tests.support.desk import EverybodyIn, admin_of, desk_of
+from tests.support.inprocess import SECRET, Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import Receiver, answer, receiver
 from tests.support.wire import Told, ask, request
 from tests.unit.test_trust import CA
 
 EVIL = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>"
+
+
+class Known(EverybodyIn):
+    """Everybody is in, by a name in the cookie; `late` entered the password too long ago."""
+
+    async def look(self, cookie: str | None, address: str, *, visit: bool = True) -> Standing:
+        standing = await super().look(cookie, address, visit=visit)
+        assert standing.session is not None
+        confirmed = 0 if cookie == "late" else standing.session.confirmed_at
+        who = replace(standing.session, id=f"ses_{cookie}", confirmed_at=confirmed)
+        return Standing(is_set_up=True, session=who)
 
 
 @dataclass
@@ -79,8 +91,10 @@ def words(page: str) -> str:
 
 @asynccontextmanager
 async def visiting(directory: Path, **desk: Any) -> AsyncIterator[Visitor]:
-    async with appliance(directory) as box, admin_of(desk_of(box, **desk)) as port:
-        yield Visitor(port, box, {})
+    async with appliance(directory) as box:
+        entry = Known(box.database, box.clock, box.ids)
+        async with admin_of(desk_of(box, **{"entry": entry} | desk)) as port:
+            yield Visitor(port, box, {"mmconnect": "owner"})
 
 
 @asynccontextmanager
@@ -153,7 +167,7 @@ async def test_adding_one_shows_its_secret_for_a_while(tmp_path: Path):
 async def test_another_browser_does_not_see_the_secret(tmp_path: Path):
     async with visiting(tmp_path) as visitor:
         await visitor.post("/endpoints/new", url="http://127.0.0.1:9/")
-        other = Visitor(visitor.port, visitor.box, {})
+        other = Visitor(visitor.port, visitor.box, {"mmconnect": "other"})
         told = await other._ask(f"/endpoints/{visitor.endpoint().id}/secret", "GET")
         assert told.status == 303
         assert visitor.endpoint().name == "127.0.0.1", "the host, where no name was given"
@@ -618,6 +632,33 @@ async def test_a_rotation_that_cannot_be(tmp_path: Path, form: dict[str, str], s
         assert says in words(page)
         assert SECRET not in page
         assert [s.value for s in visitor.endpoint().secrets] == [SECRET]
+
+
+async def test_the_secret_is_shown_again_after_the_password(tmp_path: Path):
+    async with with_endpoint(tmp_path) as (visitor, path):
+        assert SECRET not in await visitor.get(f"{path}/signing")
+        late = Visitor(visitor.port, visitor.box, {"mmconnect": "late"})
+        told = await late._ask(f"{path}/reveal", "POST")
+        assert told.status == 303
+        assert told.headers["location"] == f"/confirm?next={path}/signing"
+        assert SECRET not in await late.get(f"{path}/signing")
+        assert SECRET in await visitor.post(f"{path}/reveal")
+        (entry,) = visitor.box.change(lambda db: audit.newest(db, limit=9))
+        assert (entry.action, SECRET in entry.detail) == ("endpoint.revealed", False)
+
+
+async def test_a_secret_is_shown_for_ten_minutes(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box:
+        entry = Known(box.database, box.clock, box.ids)
+        async with admin_of(desk_of(box, entry=entry)) as port:
+            visitor = Visitor(port, box, {"mmconnect": "owner"})
+            await visitor.post("/endpoints/new", url="http://127.0.0.1:9/")
+            path = f"/endpoints/{visitor.endpoint().id}/secret"
+            clock.advance(599)
+            assert visitor.endpoint().secrets[0].value in await visitor.get(path)
+            clock.advance(2)
+            assert (await visitor._ask(path, "GET")).status == 303
 
 
 # -- the alert URL ---

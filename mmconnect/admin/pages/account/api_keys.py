@@ -43,7 +43,8 @@ async def _create(request: web.Request) -> web.StreamResponse:
         who.note(db, key.created_at, "key.created", key.id, detail)
 
     await desk(request).database.write(write)
-    return request.app[JUST_MADE].keep(see(request, f"/settings/keys/{key.id}"), key.id, secret)
+    request.app[JUST_MADE].keep(request, key.id, secret)
+    return see(request, f"/settings/keys/{key.id}")
 
 
 async def _show(request: web.Request) -> web.StreamResponse:

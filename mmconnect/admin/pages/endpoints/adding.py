@@ -70,8 +70,8 @@ async def _add(request: web.Request) -> web.StreamResponse:
         )
     except Invalid as error:
         return _page(request, form, place if form.get("url") else None, error)
-    answer = see(request, at(made.id, "secret"), first="1")
-    return request.app[JUST_MADE].keep(answer, made.id, made.secrets[0].value)
+    request.app[JUST_MADE].keep(request, made.id, made.secrets[0].value)
+    return see(request, at(made.id, "secret"), first="1")
 
 
 ROUTES = (

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from mmconnect.admin import entrance
+from mmconnect.admin.confirm import confirmed
 from mmconnect.admin.context import desk, see, url
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form, filled, read, wrong
@@ -100,8 +101,21 @@ async def _secret(request: web.Request) -> web.StreamResponse:
     )
 
 
+async def _reveal(request: web.Request) -> web.StreamResponse:
+    """Show the secret once more, to somebody who has just entered the password."""
+    at_work, seen = desk(request), await looked(request)
+    await confirmed(request, at(seen.endpoint.id, "signing"))
+    secret = await at_work.change(
+        lambda db: endpoints.reveal(
+            db, seen.endpoint.id, now=at_work.clock.now(), by=entrance.actor(request)
+        )
+    )
+    request.app[JUST_MADE].keep(request, seen.endpoint.id, secret)
+    return see(request, at(seen.endpoint.id, "secret"), first="1")
+
+
 async def _hide(request: web.Request) -> web.StreamResponse:
-    request.app[JUST_MADE].forget(request)
+    request.app[JUST_MADE].forget(request, asked(request))
     return see(request, at(asked(request)))
 
 
@@ -124,8 +138,8 @@ async def _rotate(request: web.Request) -> web.StreamResponse:
     except Refused as error:
         issue = Issue(path="secret", message=str(error))
         return await _signing(request, seen, form, Invalid(issue))
-    answer = see(request, at(seen.endpoint.id, "secret"))
-    return request.app[JUST_MADE].keep(answer, seen.endpoint.id, done.secret)
+    request.app[JUST_MADE].keep(request, seen.endpoint.id, done.secret)
+    return see(request, at(seen.endpoint.id, "secret"))
 
 
 def _overlap(text: str) -> int:
@@ -155,6 +169,7 @@ ROUTES = (
     web.get(f"/endpoints/{ID}/signing", _page),
     web.get(f"/endpoints/{ID}/secret", _secret),
     web.post(f"/endpoints/{ID}/secret", _hide),
+    web.post(f"/endpoints/{ID}/reveal", _reveal),
     web.post(f"/endpoints/{ID}/rotate", _rotate),
     web.post(f"/endpoints/{ID}/end-overlap", _end),
 )
