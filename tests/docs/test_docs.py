@@ -17,6 +17,7 @@ import pytest
 
 from mmconnect import config
 from mmconnect.admin.routes import ROUTES
+from mmconnect.api.catalogue import OPERATIONS
 from mmconnect.cli import parser
 from mmconnect.domain import errors
 from mmconnect.phones.apps import APPS
@@ -308,7 +309,8 @@ def routes() -> set[str]:
     found = {route.path for route in ROUTES} | {"/static"}
     listener = (ROOT / "mmconnect/phones/listener.py").read_text(encoding="utf-8")
     found |= set(re.findall(r'path == "(/\w+)"', listener))
-    ours = {"/in", "/in/TOKEN", "/in/", "/pair", "/beat/TOKEN", "/v1"}  # /v1: where the API will be
+    ours = {"/in", "/in/TOKEN", "/in/", "/pair", "/beat/TOKEN", "/v1", "/docs"}
+    found |= {f"/v1{one.path}" for one in OPERATIONS}
     return found | ours | {"/etc/smsd", "/usr/local/bin"}  # files, on the pages of the phones
 
 
