@@ -23,7 +23,7 @@ from mmconnect.phones.urls import Bases
 from mmconnect.service.machine import RunningMachine
 from mmconnect.store import links, pairings
 from mmconnect.store.links import Link
-from tests.support.desk import scraped
+from tests.support.desk import EverybodyIn, scraped
 from tests.support.inprocess import eventually
 from tests.support.phone_pages import Pages, phone_pages, write
 from tests.support.phones import JSON, generic_json, smsgate, smsgate_sms
@@ -328,8 +328,10 @@ async def test_a_certificate_is_made_by_a_button_where_the_app_needs_one(tmp_pat
             bases[0] = Bases(http=(NEW,), https=("https://192.168.1.77:8482",))
             shown = await pages.post(pages.at("certificate"))
         assert made == [True]
+        assert (shown.status, shown.path) == (200, pages.at("certificate")), "a form leads nowhere"
         assert "HTTPS is served" in shown.text
-        assert not shown.leads("/certificate")
+        assert shown.leads(pages.at("pair"))
+        assert not (await pages.get(pages.at("pair"))).leads("/certificate")
 
 
 # -- what a person does --
@@ -618,6 +620,17 @@ async def test_a_new_token_and_the_old_one_until_it_is_used(tmp_path: Path):
         await eventually(gone)
         assert new not in (await pages.get(pages.at())).html
         assert new not in str(pages.audit())
+
+
+async def test_the_push_url_is_shown_after_the_password_alone(tmp_path: Path):
+    async with phone_pages(tmp_path, device={}) as pages:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(EverybodyIn, "is_confirmed", lambda self, session: False)
+            asked = await pages.get(pages.at("token"))
+            assert asked.path == "/confirm"
+            assert "token-of-the-first-phone" not in asked.html
+        shown = await pages.get(pages.at("token"))
+        assert "/in/token-of-the-first-phone" in shown.text
 
 
 async def test_it_is_removed_after_a_question(tmp_path: Path):

@@ -16,6 +16,7 @@ from mmconnect.admin import entrance, forms
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
+from mmconnect.admin.https_made import https_made
 from mmconnect.admin.render import page
 from mmconnect.desk import settings
 from mmconnect.desk.desk import Actor, Desk
@@ -274,12 +275,7 @@ async def _create_authority(request: web.Request) -> web.StreamResponse:
     await made.machine.create_authority()
     now = made.clock.now()
     await made.change(lambda db: who.note(db, now, "tls.authority_created", None, ""))
-    return say(
-        request,
-        see(request, "/settings/network"),
-        "The CA and a certificate were made: HTTPS is served within a second. Every phone that uses"
-        " it installs the CA once.",
-    )
+    return await https_made(request, "/settings/network", area="settings")
 
 
 ROUTES = (

@@ -5,18 +5,14 @@ Asked about first, as from then on these pages are at https://, too, and browser
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from aiohttp import web
 
-from mmconnect.admin.context import desk, see
-from mmconnect.admin.flash import say
+from mmconnect.admin.context import desk
+from mmconnect.admin.https_made import https_made
 from mmconnect.admin.pages.phones import words
 from mmconnect.admin.render import page
-
-_LOOKS, _PAUSE = 50, 0.05
-"""How often, and after how many seconds each, the HTTPS port is looked for; it opens within one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,16 +56,8 @@ async def _ask(request: web.Request) -> web.Response:
 async def _make(request: web.Request) -> web.StreamResponse:
     device, at = words.found(request), desk(request)
     await at.machine.create_authority()
-    await at.change(lambda db: words.note(request, db, "tls.created", device))
-    for _ in range(_LOOKS):
-        if at.where().https:
-            break
-        await asyncio.sleep(_PAUSE)
-    there = see(request, words.path(device, "pair"))
-    if at.where().https:
-        return say(request, there, "The certificate was made, and HTTPS is served.")
-    told = "The certificate was made, but HTTPS is not served yet; the log says why."
-    return say(request, there, told, kind="warn")
+    await at.change(lambda db: words.note(request, db, "tls.authority_created", device))
+    return await https_made(request, words.path(device, "pair"), area="phones")
 
 
 ROUTES = (

@@ -6,6 +6,7 @@ import sqlite3
 
 from aiohttp import web
 
+from mmconnect.admin.confirm import confirmed
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.pages.phones import pairing, words
@@ -14,6 +15,7 @@ from mmconnect.desk import devices as desk_devices
 
 
 async def _show(request: web.Request) -> web.StreamResponse:
+    await confirmed(request)
     device, at = words.found(request), desk(request)
     around = at.around()
     known = await at.database.read(lambda db: desk_devices.connection(db, around, device))
