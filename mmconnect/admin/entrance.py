@@ -37,7 +37,9 @@ async def let_in(request: web.Request, handler: Handler) -> web.StreamResponse:
     path = request[PATH]
     if _is_below(path, _MACHINES):
         return await handler(request)
-    standing = await desk(request).entry.look(session_cookie(request), client_of(request).address)
+    cookie, address = session_cookie(request), client_of(request).address
+    visit = LIVE not in request.headers
+    standing = await desk(request).entry.look(cookie, address, visit=visit)
     request[STANDING] = standing
     if _is_below(path, _OPEN) or standing.session is not None:
         return await handler(request)

@@ -58,7 +58,7 @@ def make_site(
     )
     app._router = Router(lambda: desk.look().preferences.base_path or "")  # no other way since 3.8
     app[PROXIES] = UntrustedProxies(desk.clock, desk.look)
-    desk.status.also = app[PROXIES].sentences
+    desk.status.also = app[PROXIES].warnings
     app[SECURE] = secure or Secure()
     app[DESK] = desk
     app[SCRAPE] = scrape

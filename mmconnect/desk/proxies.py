@@ -11,6 +11,7 @@ from collections import OrderedDict
 from mmconnect.domain.clock import Clock
 from mmconnect.store.configuration import Look
 from mmconnect.web.forwarded import is_trusted, networks
+from mmconnect.webhook.events import SystemWarning
 
 REMEMBERED = 86_400.0
 """Seconds after its last request for which a proxy is told of."""
@@ -31,15 +32,19 @@ class UntrustedProxies:
         if len(self._seen) > _MOST:
             self._seen.popitem(last=False)
 
-    def sentences(self) -> list[str]:
+    def warnings(self) -> list[SystemWarning]:
         """What to do about each that is still not trusted."""
-        trusted = networks(self._look().preferences.trusted_proxies)
-        at = self._clock.monotonic()
+        preferences, at = self._look().preferences, self._clock.monotonic()
+        trusted = networks(preferences.trusted_proxies)
         return [
-            f"Requests come through a proxy at {address} that is not trusted, so they all count as"
-            " its own. If it is yours, add it under Settings, or with `mmconnect settings set"
-            f" trusted_proxies {','.join([*self._look().preferences.trusted_proxies, address])}`"
-            " (the addresses of all of them); if it is not, somebody only says so."
+            SystemWarning(
+                code="proxy",
+                sentence=f"Requests come through a proxy at {address} that is not trusted, so they"
+                " all count as its own.",
+                remedy="If it is yours, add it under Settings, Network, or with `mmconnect settings"
+                f" set trusted_proxies {','.join([*preferences.trusted_proxies, address])}`. If it"
+                " is not, somebody only says so, and there is nothing to do.",
+            )
             for address, seen in self._seen.items()
             if at - seen < REMEMBERED and not is_trusted(address, trusted)
         ]

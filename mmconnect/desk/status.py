@@ -65,7 +65,7 @@ class Status:
     ) -> None:
         self._database, self._vitals, self._look = database, vitals, look
         self._clock, self._directory = clock, directory
-        self.also: Callable[[], list[str]] = list
+        self.also: Callable[[], list[SystemWarning]] = list
         """What else is wrong, as the sites themselves have noticed."""
         self._probed_at: float | None = None
         self._probe: asyncio.Future[None] | None = None
@@ -95,12 +95,13 @@ class Status:
     @property
     def warnings(self) -> list[str]:
         """What is wrong but not yet in the way."""
-        return [*self._vitals.warnings(), *self.also()]
+        also = [f"{one.sentence} {one.remedy}" for one in self.also()]
+        return [*self._vitals.warnings(), *also]
 
     @property
     def machine(self) -> list[SystemWarning]:
         """What is wrong with the machine or the appliance, as its owner may read it."""
-        return self._vitals.machine()
+        return [*self._vitals.machine(), *self.also()]
 
     @property
     def offline(self) -> bool:

@@ -12,6 +12,7 @@ from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.just_made import JUST_MADE
+from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
 from mmconnect.desk import keys
 from mmconnect.desk.keys import Scope
@@ -97,6 +98,7 @@ async def _page(
         request,
         "account/keys.html",
         area="settings",
+        tabs=TABS,
         status=200 if error is None else 400,
         form=form,
         wrong={} if error is None else forms.wrong(error),

@@ -11,6 +11,7 @@ from mmconnect.admin.entrance import visitor
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.account.entering import slow_down
+from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
 from mmconnect.desk import passwords
 from mmconnect.desk.tries import SlowDown
@@ -31,7 +32,7 @@ def new_password(form: Form) -> list[Issue]:
 
 
 async def _ask(request: web.Request) -> web.StreamResponse:
-    return page(request, _TEMPLATE, area="settings")
+    return page(request, _TEMPLATE, area="settings", tabs=TABS)
 
 
 async def _change(request: web.Request) -> web.StreamResponse:
@@ -43,10 +44,12 @@ async def _change(request: web.Request) -> web.StreamResponse:
             form.exactly("current"), form.exactly("password"), visitor(request)
         )
     except SlowDown as slow:
-        return slow_down(request, slow, "current", _TEMPLATE, form, area="settings")
+        return slow_down(request, slow, "current", _TEMPLATE, form, area="settings", tabs=TABS)
     except Invalid as error:
         wrong = forms.wrong(error)
-        return page(request, _TEMPLATE, area="settings", status=400, form=form, wrong=wrong)
+        return page(
+            request, _TEMPLATE, area="settings", tabs=TABS, status=400, form=form, wrong=wrong
+        )
     answer = say(
         request,
         see(request, "/settings/sessions"),

@@ -10,6 +10,7 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.cookies import take
 from mmconnect.admin.entrance import session
 from mmconnect.admin.flash import say
+from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
 from mmconnect.admin.words import many
 from mmconnect.web.asked import client_of
@@ -51,6 +52,7 @@ async def _list(request: web.Request) -> web.StreamResponse:
         request,
         "account/sessions.html",
         area="settings",
+        tabs=TABS,
         mine=mine,
         sessions=[(one, browser(one.user_agent)) for one in found],
     )
