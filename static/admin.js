@@ -196,11 +196,14 @@ addEventListener("pageshow", () => { for (const form of document.forms) delete f
 
 // -- a code that came in the link's fragment, which no server sees: into its field, and out of the address ---------------
 const fromHash = document.querySelector("[data-from-hash]");
-if (fromHash && location.hash.length > 1) {
-  if (!fromHash.value) fromHash.value = decodeURIComponent(location.hash.slice(1));
+const takeHash = () => {
+  if (!fromHash || location.hash.length < 2) return;
+  fromHash.value = decodeURIComponent(location.hash.slice(1));
   history.replaceState(null, "", location.pathname + location.search);
   document.querySelector("input[type=password]")?.focus();
-}
+};
+takeHash();
+addEventListener("hashchange", takeHash);  // the link is opened where the page is open already
 
 offerCopying(document);
 tellTimes(document);

@@ -35,9 +35,9 @@ def _row(found: Checklist, step: Step) -> Row:
         button = ("Connect a phone", "/phones/new")
         if phone is not None:
             sentence = f"{phone.name} has not been heard yet. Go on where you stopped."
-            button = ("Go on", f"/phones/{phone.id}")
+            button = ("Go on", f"/phones/{phone.id}/pair")
     elif step is Step.TEXT and phone is not None:
-        button = ("Simulate one", f"/phones/{phone.id}#simulate")
+        button = ("Simulate one", f"/phones/{phone.id}#try")
     elif step is Step.ENDPOINT:
         button = ("Add an endpoint", "/endpoints/new")
     elif step is Step.DELIVERED and endpoint is not None:
