@@ -12,7 +12,8 @@ from mmconnect.desk import actor, shown
 from mmconnect.desk import deliveries as desk
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Delivery, DeliveryState, EndpointState
-from mmconnect.store import deliveries, endpoints
+from mmconnect.store import deliveries, delivery_lists, endpoints
+from mmconnect.store.delivery_lists import Wanted
 
 
 def add_parser(
@@ -47,9 +48,10 @@ def add_parser(
 
 def _list(args: argparse.Namespace) -> int:
     limit = output.limit(args.limit)
-    state = None if args.state is None else DeliveryState(args.state)
+    states = frozenset() if args.state is None else frozenset({DeliveryState(args.state)})
+    wanted = Wanted(states=states, endpoint_id=args.endpoint)
     with opening.opened(args) as store:
-        found = deliveries.latest(store.db, limit=limit, state=state, endpoint_id=args.endpoint)
+        found = delivery_lists.newest(store.db, wanted, limit=limit)
         if args.endpoint is not None and not found and args.state is None:
             opening.endpoint(store, args.endpoint)
         stopped = {

@@ -1,4 +1,4 @@
-"""Deliveries and attempts as people ask for them: lists, one in full, sending again, cancelling."""
+"""Deliveries and attempts as people ask for them: one in full, sending again, cancelling."""
 
 from __future__ import annotations
 
@@ -45,23 +45,6 @@ def count_of(db: sqlite3.Connection, message_id: str) -> int:
         "SELECT count(*) FROM deliveries WHERE message_id = ?", (message_id,)
     ).fetchone()
     return int(count)
-
-
-def latest(
-    db: sqlite3.Connection,
-    *,
-    limit: int,
-    state: DeliveryState | None = None,
-    endpoint_id: str | None = None,
-    since: int | None = None,
-) -> list[Delivery]:
-    """The newest deliveries that match, newest first; `since` is a creation time, UTC ms."""
-    where, values = _filter(state, endpoint_id, since)
-    rows = db.execute(
-        f"SELECT {COLUMNS} FROM deliveries WHERE {where} ORDER BY id DESC LIMIT ?",
-        (*values, limit),
-    )
-    return [of_row(row) for row in rows]
 
 
 def payload(db: sqlite3.Connection, delivery_id: str) -> bytes | None:
@@ -204,25 +187,6 @@ def cancel_waiting(
 def touch(db: sqlite3.Connection) -> None:
     """Let a running service notice a change that another process made."""
     db.execute("UPDATE revision SET number = number + 1")
-
-
-def _filter(
-    state: DeliveryState | None, endpoint_id: str | None, since: int | None
-) -> tuple[str, list[object]]:
-    conditions: list[tuple[str, object]] = []
-    if state is not None:
-        conditions.append(("state = ?", state.value))
-    if endpoint_id is not None:
-        conditions.append(("endpoint_id = ?", endpoint_id))
-    if since is not None:
-        conditions.append(("created_at >= ?", since))
-    values = [v for _, v in conditions]
-    where = " AND ".join([c for c, _ in conditions]) or "1"
-    if state is DeliveryState.PENDING:  # not looked for in all of history
-        whose = "" if endpoint_id is None else " WHERE endpoint_id = ?"
-        where += f" AND id IN (SELECT id FROM waiting{whose})"
-        values += [] if endpoint_id is None else [endpoint_id]
-    return where, values
 
 
 def of_row(row: Row) -> Delivery:

@@ -109,6 +109,19 @@ def page(
     )
 
 
+def newest(db: sqlite3.Connection, wanted: Wanted, *, limit: int) -> list[Delivery]:
+    """Up to `limit` that match, newest first, however far one has to look for them."""
+    found: list[Delivery] = []
+    before: str | None = None
+    while len(found) < limit:
+        here = page(db, wanted, limit=limit - len(found), before=before)
+        found += here.items
+        before = here.older
+        if before is None:
+            break
+    return found
+
+
 def _look(
     db: sqlite3.Connection, wanted: Wanted, within: _Range, limit: int
 ) -> tuple[list[Delivery], Delivery | None]:

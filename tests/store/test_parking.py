@@ -14,6 +14,7 @@ from mmconnect.store import (
     claims,
     deliveries,
     delivery_counts,
+    delivery_lists,
     endpoints,
     expiry,
     jumps,
@@ -90,9 +91,8 @@ def test_whoever_asks_what_waits_is_told(house: House) -> None:
     assert deliveries.waiting(house.db, here, limit=9) == [old, new]
     assert deliveries.waiting(house.db, here, before=NOW, limit=9) == [old]
     for of in (here, None):
-        listed = deliveries.latest(
-            house.db, limit=9, state=DeliveryState.PENDING, endpoint_id=of, since=NOW - DAY
-        )
+        wanted = Wanted(states=frozenset({DeliveryState.PENDING}), endpoint_id=of, since=NOW - DAY)
+        listed = delivery_lists.newest(house.db, wanted, limit=9)
         assert [(d.id, d.due_at) for d in listed] == [(new, NOW), (old, NOW - DAY)]
     aged = expiry.find(house.db, here, NOW - MINUTE, 5)
     assert (aged.ids, aged.oldest) == ([old], NOW)

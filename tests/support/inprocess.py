@@ -35,9 +35,10 @@ from mmconnect.phones.listener import Listener
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.tokens import new_token
 from mmconnect.service.watch import Watch
-from mmconnect.store import configuration, deliveries, devices, endpoints, settings
+from mmconnect.store import configuration, deliveries, delivery_lists, devices, endpoints, settings
 from mmconnect.store.connection import FILE, connect
 from mmconnect.store.database import Database
+from mmconnect.store.delivery_lists import Wanted
 from mmconnect.webhook.payload import RECEIVED
 from tests.support.phones import generic_json
 from tests.support.wire import Told, ask, request
@@ -190,7 +191,7 @@ class Appliance:
         """Every delivery, or those of a message, oldest first."""
         if message_id is not None:
             return self._look(lambda db: deliveries.of_message(db, message_id))
-        return self._look(lambda db: deliveries.latest(db, limit=10_000))[::-1]
+        return self._look(lambda db: delivery_lists.newest(db, Wanted(), limit=10_000))[::-1]
 
     def attempts(self, delivery_id: str) -> list[Attempt]:
         return self._look(lambda db: deliveries.attempts(db, delivery_id))
