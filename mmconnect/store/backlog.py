@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mmconnect.domain.ids import DELIVERY, first_at
+
 MOST = 50_000
 """Deliveries that are counted for one endpoint: a bound on what a question costs."""
 
@@ -49,14 +51,20 @@ def waiting(db: sqlite3.Connection, endpoint_id: str) -> int:
     return int(count)
 
 
-def waiting_since(db: sqlite3.Connection, endpoint_id: str, since: int) -> int:
-    """How many of those that wait were made at `since` (UTC ms) or later, of the first MOST."""
-    (count,) = db.execute(
-        "SELECT count(*) FROM (SELECT id FROM waiting WHERE endpoint_id = ? LIMIT ?) CROSS JOIN"
-        " deliveries USING (id) WHERE created_at >= ?",
-        (endpoint_id, MOST, since),
+def waiting_since(
+    db: sqlite3.Connection, endpoint_id: str, early: int, late: int
+) -> tuple[int, int]:
+    """How many of those that wait were made since `early`, and since `late` (UTC ms), of MOST.
+
+    By the time in their ids, so without a look at each: where the clock has been set since, it may
+    differ from what was made then.
+    """
+    first, second = db.execute(
+        "SELECT total(id >= ?), total(id >= ?) FROM"
+        " (SELECT id FROM waiting WHERE endpoint_id = ? LIMIT ?)",
+        (first_at(DELIVERY, early), first_at(DELIVERY, late), endpoint_id, MOST),
     ).fetchone()
-    return int(count)
+    return int(first), int(second)
 
 
 def _walk(db: sqlite3.Connection, endpoint_id: str, most: int) -> tuple[int, int | None]:

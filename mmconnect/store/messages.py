@@ -175,6 +175,9 @@ def insert(db: sqlite3.Connection, new: NewMessage) -> None:
     )
 
 
+LOOKED_AT = 5000
+"""Messages among which recent() looks."""
+
 _COLUMNS = (
     "m.id, m.kind, m.sender, m.sender_raw, m.recipient, m.text, m.subject, m.attachments, m.ref,"
     " m.sim, m.sent_at, m.received_at, m.device_id, d.name, m.event_id, m.test"
@@ -214,11 +217,16 @@ def listed(db: sqlite3.Connection, message_ids: Sequence[str]) -> list[StoredMes
 
 
 def recent(db: sqlite3.Connection, limit: int) -> list[Message]:
-    """The newest messages that endpoints could want: no tests, no events, none that is wiped."""
+    """The newest messages that endpoints could want: no tests, no events, none that is wiped.
+
+    Looked for among the newest LOOKED_AT: where texts are wiped, there may be no other.
+    """
     rows = db.execute(
         f"SELECT {_COLUMNS}{_FROM} WHERE m.kind NOT IN ('unrecognised', 'event') AND m.test = 0"
-        " AND m.wiped_at IS NULL ORDER BY m.id DESC LIMIT ?",
-        (limit,),
+        " AND m.wiped_at IS NULL AND m.id >= coalesce("
+        "(SELECT id FROM messages ORDER BY id DESC LIMIT 1 OFFSET ?), '')"
+        " ORDER BY m.id DESC LIMIT ?",
+        (LOOKED_AT, limit),
     )
     return [_message(row) for row in rows]
 

@@ -90,8 +90,10 @@ def words(page: str) -> str:
 
 
 @asynccontextmanager
-async def visiting(directory: Path, **desk: Any) -> AsyncIterator[Visitor]:
-    async with appliance(directory) as box:
+async def visiting(
+    directory: Path, clock: FakeClock | None = None, **desk: Any
+) -> AsyncIterator[Visitor]:
+    async with appliance(directory, clock=clock) as box:
         entry = Known(box.database, box.clock, box.ids)
         async with admin_of(desk_of(box, **{"entry": entry} | desk)) as port:
             yield Visitor(port, box, {"mmconnect": "owner"})
@@ -99,10 +101,13 @@ async def visiting(directory: Path, **desk: Any) -> AsyncIterator[Visitor]:
 
 @asynccontextmanager
 async def with_endpoint(
-    directory: Path, target: Receiver | None = None, **fields: Any
+    directory: Path,
+    target: Receiver | None = None,
+    clock: FakeClock | None = None,
+    **fields: Any,
 ) -> AsyncIterator[tuple[Visitor, str]]:
     """A visitor, and the path of the pages about the one endpoint there is."""
-    async with visiting(directory) as visitor:
+    async with visiting(directory, clock) as visitor:
         url = "http://127.0.0.1:9/hook" if target is None else target.url
         made = await visitor.box.endpoint(url, **{"name": "CRM"} | fields)
         yield visitor, f"/endpoints/{made}"
@@ -327,7 +332,7 @@ async def test_what_was_given_up_is_told_with_the_reason(tmp_path: Path):
         assert EVIL in html.unescape(page)
         assert "<script>alert" not in page
         assert f"/deliveries/{visitor.box.deliveries()[0].id}" in page
-        assert "state=failed&amp;state=expired" in page
+        assert "state=attention" in page
         other = await visitor.box.endpoint(target.url)
         assert "Given up lately" not in await visitor.get(f"/endpoints/{other}")
 
@@ -348,17 +353,16 @@ async def test_figures_of_the_last_day_are_there_at_once(tmp_path: Path):
 
 
 async def test_pausing_and_resuming_with_a_choice(tmp_path: Path):
-    async with receiver() as target, with_endpoint(tmp_path, target) as (visitor, path):
+    clock = FakeClock()
+    async with (
+        receiver() as target,
+        with_endpoint(tmp_path, target, clock=clock) as (visitor, path),
+    ):
         box = visitor.box
-        await box.device()
         assert "is paused" in words(await visitor.post(f"{path}/pause"))
-        old, new = await box.text("old"), await box.text("new")
-        box.change(
-            lambda db: db.execute(
-                "UPDATE deliveries SET created_at = created_at - 7200000 WHERE message_id = ?",
-                (old,),
-            )
-        )
+        old = await box.text("old")
+        clock.advance(7200)
+        new = await box.text("new")
         page = words(await visitor.get(f"{path}/resume"))
         assert "2 texts wait" in page
         assert "1 text is from the last hour, 2 texts from the last 24 hours" in page
@@ -649,16 +653,13 @@ async def test_the_secret_is_shown_again_after_the_password(tmp_path: Path):
 
 async def test_a_secret_is_shown_for_ten_minutes(tmp_path: Path):
     clock = FakeClock()
-    async with appliance(tmp_path, clock=clock) as box:
-        entry = Known(box.database, box.clock, box.ids)
-        async with admin_of(desk_of(box, entry=entry)) as port:
-            visitor = Visitor(port, box, {"mmconnect": "owner"})
-            await visitor.post("/endpoints/new", url="http://127.0.0.1:9/")
-            path = f"/endpoints/{visitor.endpoint().id}/secret"
-            clock.advance(599)
-            assert visitor.endpoint().secrets[0].value in await visitor.get(path)
-            clock.advance(2)
-            assert (await visitor._ask(path, "GET")).status == 303
+    async with visiting(tmp_path, clock) as visitor:
+        await visitor.post("/endpoints/new", url="http://127.0.0.1:9/")
+        path = f"/endpoints/{visitor.endpoint().id}/secret"
+        clock.advance(599)
+        assert visitor.endpoint().secrets[0].value in await visitor.get(path)
+        clock.advance(2)
+        assert (await visitor._ask(path, "GET")).status == 303
 
 
 # -- the alert URL ---

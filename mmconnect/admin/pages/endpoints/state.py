@@ -30,13 +30,9 @@ async def _asking(request: web.Request, form: Form, told: Invalid | None = None)
     seen, now = await looked(request), desk(request).clock.now()
 
     def count(db: sqlite3.Connection) -> tuple[int, int]:
-        hour, day = (
-            backlog.waiting_since(db, seen.endpoint.id, now - seconds * 1000)
-            for seconds in (HOUR, DAY)
-        )
-        return hour, day
+        return backlog.waiting_since(db, seen.endpoint.id, now - DAY * 1000, now - HOUR * 1000)
 
-    hour, day = await desk(request).database.read(count)
+    day, hour = await desk(request).database.read(count)
     return show(
         request,
         "resume.html",
