@@ -11,6 +11,7 @@ from mmconnect.admin.pages import (
     changes,
     deliveries,
     endpoints,
+    help,
     messages,
     overview,
     patterns,
@@ -30,6 +31,7 @@ ROUTES: tuple[web.RouteDef, ...] = (
     *changes.ROUTES,
     *deliveries.ROUTES,
     *phones.ROUTES,
+    *help.ROUTES,
     *patterns.ROUTES,
     *endpoints.ROUTES,
 )

@@ -36,7 +36,9 @@ def _page(
 
 
 async def _new(request: web.Request) -> web.Response:
-    return _page(request, Form())
+    """A link may bring the URL and the name, as those of the recipes do."""
+    asked = {name: request.query.get(name, "")[:CHECKED] for name in ("url", "name")}
+    return _page(request, filled(**asked))
 
 
 async def _look(request: web.Request) -> web.Response:

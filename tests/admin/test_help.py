@@ -1,0 +1,199 @@
+"""Help: every recipe and guide is there, whole, with this appliance's own values; and is found."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from mmconnect.admin import topics
+from mmconnect.admin.trouble import SYMPTOMS
+from mmconnect.cli import parser
+from mmconnect.desk import guiding, recipes, reference
+from mmconnect.desk.desk import Desk
+from mmconnect.domain.models import EndpointState
+from mmconnect.webhook import signing
+from mmconnect.webhook.outcome import OutcomeClass, Trouble
+from mmconnect.webhook.payload import EVENTS
+from tests.admin.test_overview import Site as Pages
+from tests.support.desk import admin_of, desk_of
+from tests.support.inprocess import appliance
+from tests.support.service import ROOT
+from tests.support.wire import ask, request
+
+DOCS = (ROOT / "docs" / "webhook-reference.md").read_text(encoding="utf-8")
+
+
+@dataclass
+class Site(Pages):
+    """The pages of an appliance, and the desk behind them."""
+
+    desk: Desk
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[Site]:
+    async with appliance(tmp_path, tokens=("the-phone",)) as box:
+        desk = desk_of(box)
+        async with admin_of(desk) as port:
+            yield Site(box, port, desk)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading of the reference in docs."""
+    part = DOCS.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("| `")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+
+
+def test_the_reference_has_the_fields_and_headers_that_the_docs_have():
+    told = [(row[0].strip(" `"), row[1]) for row in rows("The body")]
+    assert [(name, kind) for name, kind, _ in reference.FIELDS] == told
+    heads = [row[0].strip(" `") for row in rows("The headers")]
+    assert [name for name, _ in reference.HEADERS] == heads
+
+
+def test_the_rules_are_those_of_the_code_and_every_class_is_told():
+    told = reference.rules()
+    assert {rule.result for rule in told} == set(OutcomeClass) - {OutcomeClass.INTERRUPTED}
+    assert sum(rule.answer == "no answer" for rule in told) == len(Trouble) - 1
+    by_status = {rule.answer: str(rule.result) for rule in told}
+    for status, kind, *_ in [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in DOCS.splitlines()
+        if re.match(r"\| \d{3}", line)
+    ]:
+        for one in re.findall(r"\d{3}", status):
+            if one in by_status:
+                assert by_status[one] == kind.strip("`")
+
+
+async def test_the_reference_shows_the_latest_text_and_signs_it_for_the_reader(here: Site):
+    box = here.box
+    made_up = await reference.example(here.desk)
+    assert made_up.own is False
+    assert json.loads(made_up.body)["text"] == reference.TEXT
+    await box.text("<script>alert(1)</script> it's me")
+    own = await reference.example(here.desk)
+    body = json.loads(own.body)
+    assert (own.own, body["text"]) == (True, "<script>alert(1)</script> it's me")
+    assert body["tenantId"] == here.desk.look().tenant.id
+    digest = signing.plain_signature(reference.SECRET, own.body.encode())
+    assert own.headers["X-MMConnect-Signature"] == digest
+    page = await here.page("/help/webhooks")
+    assert "<script>alert" not in page
+    assert own.body in unescape(page)
+    assert body["tenantId"] in page
+
+
+async def test_the_reference_lists_the_endpoints_with_their_own_values(here: Site):
+    await here.box.endpoint(
+        "http://127.0.0.1:9/x",
+        name="Tills & more",
+        schedule=(0, 60),
+        max_age=300,
+        state=EndpointState.PAUSED,
+    )
+    words = await here.words("/help/webhooks")
+    assert "Tills & more" in words
+    assert "now,60s" in words or "now,1m" in words
+    for rule in reference.rules():
+        assert rule.sentence.replace("`", "") in words
+    for event in EVENTS:
+        assert event in words
+
+
+@pytest.mark.parametrize("name", recipes.names())
+async def test_a_recipe_is_shown_whole_and_can_be_downloaded(name: str, here: Site):
+    page = unescape(await here.page(f"/help/recipes/{name}"))
+    recipe = recipes.recipe(name)
+    for step in recipe.steps:
+        assert step.code in page
+    for of in recipe.files:
+        text = (ROOT / "recipes" / name / of).read_text(encoding="utf-8")
+        assert text.rstrip("\n") in page
+        told = await ask(here.port, request(f"/help/recipes/{name}/{of}", method="GET"))
+        assert told.status == 200
+        assert told.body.decode() == text
+        assert told.headers["content-disposition"] == f'attachment; filename="{of}"'
+    assert 'href="/endpoints/new' in page
+    overview = await here.page("/help/recipes")
+    assert f'href="/help/recipes/{name}"' in overview
+
+
+async def test_the_link_of_a_recipe_fills_in_the_endpoint(here: Site):
+    page = unescape(await here.page("/help/recipes/zammad"))
+    (link,) = re.findall(r'href="(/endpoints/new\?[^"]+)"', page)
+    new = await here.page(link)
+    assert 'value="http://127.0.0.1:8491/"' in new
+    assert 'value="Zammad"' in new
+
+
+@pytest.mark.parametrize(
+    "path",
+    """/help/recipes/nothing /help/recipes/zammad/recipe.toml /help/recipes/..%2fdocs
+    /help/recipes/zammad/..%2f..%2fpyproject.toml /help/recipes/zammad/README.md
+    /help/phones/nothing""".split(),
+)
+async def test_what_is_not_there_is_not_found(path: str, here: Site):
+    told = await ask(here.port, request(path, method="GET"))
+    assert told.status == 404
+
+
+@pytest.mark.parametrize("kind", guiding.by_kind())
+async def test_a_guide_has_this_machine_in_it(kind: str, here: Site):
+    for guide in guiding.by_kind()[kind]:
+        page = unescape(await here.page(f"/help/phones/{guide.name}"))
+        mine = guiding.guide(guide.name, here.desk.around())
+        assert not re.search(r"\{(url|token|base|secret|id|phone)\}", page)
+        for step in mine.steps:
+            for field in step.fields:
+                assert field.value in page
+            if step.block:
+                assert step.block.text in page
+        shown = " ".join(f.value for s in guide.steps for f in s.fields)
+        if "{url}" in shown:
+            assert f"http://127.0.0.1:{here.box.port}/in/TOKEN" in page
+
+
+@pytest.mark.parametrize(
+    ("question", "title"),
+    [
+        ("home assistant", "Home Assistant"),
+        ("homeassistant", "Home Assistant"),
+        ("SIGNATURE", "Webhook reference"),
+        ("node red", "Node-RED"),
+        ("iphone", "iPhone Shortcuts"),
+        ("not arrive", "A text did not arrive"),
+        ("helpdesk", "Zammad"),
+        ("pair", "Connect a phone"),
+        ("stop", "STOP list"),
+        ("password", "The machine itself has a problem"),
+    ],
+)
+def test_it_is_found_by_what_people_call_it(question: str, title: str):
+    titles = [topic.title for group in topics.found(question).values() for topic in group]
+    assert any(title in one or one in title for one in titles), titles
+
+
+async def test_a_question_without_an_answer_says_what_to_do(here: Site):
+    words = await here.words("/help?q=%3Cb%3Exyzzy")
+    assert "Nothing is called that" in words
+    assert "All of the help" in words
+    page = await here.page("/help?q=%22%3E%3Cb%3Exyzzy")
+    assert "<b>xyzzy" not in page
+
+
+def test_every_symptom_leads_somewhere_and_its_commands_exist():
+    assert len({symptom.name for symptom in SYMPTOMS}) == len(SYMPTOMS)
+    for symptom in SYMPTOMS:
+        for look in symptom.looks:
+            if look.code:
+                words = re.findall(r"'[^']*'|\S+", look.code)
+                assert words[0] == "mmconnect"
+                assert parser().parse_args([word.strip("'") for word in words[1:]]).run
