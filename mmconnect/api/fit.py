@@ -163,7 +163,8 @@ def _plain(value: str) -> str:
 
 @lru_cache(maxsize=64)
 def _pattern(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern.replace("$", r"\Z"), re.ASCII)
+    end = r"\Z" if pattern.endswith("$") else ""  # in Python's, `$` also stands before a line's end
+    return re.compile(pattern.removesuffix("$") + end, re.ASCII)
 
 
 def _joined(path: str, name: str) -> str:

@@ -37,6 +37,8 @@ def certificates(text: str) -> str:
     kept = "\n".join(_BLOCK.findall(text)) + "\n"
     if not kept.strip():
         raise ValueError("there is no certificate in it (PEM: -----BEGIN CERTIFICATE-----)")
+    if not kept.isascii():
+        raise ValueError("its certificate cannot be read")
     try:
         found = _loaded(kept)
     except ssl.SSLError as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, note, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from mmconnect.desk import keys
@@ -28,7 +28,7 @@ from tests.support.fuzz import Shot, shots
 from tests.support.service import Service
 from tests.support.wire import Line, Told, ask, request
 
-EXAMPLES = int(os.environ.get("MMCONNECT_FUZZ", "300"))
+EXAMPLES = int(os.environ.get("MMCONNECT_FUZZ", "200"))
 KEYS = 2 + EXAMPLES // 20
 """Many, so that none asks too often."""
 
@@ -135,30 +135,29 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         service.kill()
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-    database=None,
-)
-@given(data=st.data())
-def test_whatever_is_asked_is_answered_as_documented(live: Live, data: st.DataObject):
-    live.stock()
-    shot = data.draw(shots(live.api.document)).at(live.ids())
-    before = live.holds()
-    told = live.ask(shot)
-    note(f"{told}")
-    assert told.status < 500, told
-    live.api.check(shot.method, shot.path.removeprefix("/v1").partition("?")[0], told)
-    if told.status >= 400:
-        assert live.holds() == before, "what was refused has changed something"
+def test_whatever_is_asked_is_answered_as_documented(live: Live):
+    @settings(
+        max_examples=EXAMPLES,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        database=None,
+    )
+    @given(shot=shots(live.api.document))
+    def asked(shot: Shot) -> None:
+        live.stock()
+        shot = shot.at(live.ids())
+        before = live.holds()
+        told = live.ask(shot)
+        note(f"{told}")
+        assert told.status < 500, told
+        live.api.check(shot.method, shot.path.removeprefix("/v1").partition("?")[0], told)
+        if told.status >= 400:
+            assert live.holds() == before, "what was refused has changed something"
 
-
-def test_the_fuzzer_gets_somewhere(live: Live):
-    """A third of what it asks is right, or it would only test the door."""
-    assert live.told.total() > EXAMPLES
-    assert sum(n for status, n in live.told.items() if status < 300) > EXAMPLES / 4, live.told
+    asked()
+    # a good part of it is right, or only the door would be tested
+    assert live.told.total() >= EXAMPLES
+    assert sum(n for status, n in live.told.items() if status < 300) > EXAMPLES / 5, live.told
     assert live.told[400] > EXAMPLES / 20, live.told
 
 

@@ -129,6 +129,26 @@ async def test_a_text_is_deleted_for_good(tmp_path: Path):
         assert detail == "1 deleted"
 
 
+async def test_a_text_is_wiped_and_its_message_stays(tmp_path: Path):
+    async with appliance(tmp_path) as box, api_of(box) as api, receiver() as there:
+        endpoint = await box.endpoint(there.url)
+        message = await box.text("forget me")
+        await box.settled(message)
+        told = (await api.post(f"/messages/{message}/wipe")).json
+        assert (told["text"], told["raw"], told["payload"]) == ("", None, None)
+        assert told["wipedAt"] is not None
+        assert len(told["deliveries"]) == 1
+        assert (await api.post(f"/messages/{message}/wipe")).json == told
+        refused = await api.post(f"/deliveries/{told['deliveries'][0]['id']}/retry")
+        assert refused.status == 409
+        assert "wiped" in refused.json["message"]
+        await api.post(f"/endpoints/{endpoint}/pause")
+        waiting = await box.text("not yet")
+        assert (await api.post(f"/messages/{waiting}/wipe")).status == 409
+        assert (await api.get(f"/messages/{waiting}")).json["text"] == "not yet"
+        assert (await api.post("/messages/msg_none/wipe")).status == 404
+
+
 async def test_one_that_is_being_sent_stays(tmp_path: Path):
     async with appliance(tmp_path) as box, api_of(box) as api, receiver() as there:
         there.then(when(go := asyncio.Event()))

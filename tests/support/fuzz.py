@@ -17,6 +17,7 @@ ADDRESSES = ("url", "alertUrl", "phoneUrl")
 _WORDS = [
     *("", " ", "\0", "a\nb", "é", "\N{GRINNING FACE}", "\u202eevil", "<script>", "' OR 1=1 --"),
     *("2026-06-12T14:00:00Z", "2026-02-30T00:00:00Z", "+6581230000", "***", "null", "x" * 3000),
+    "-----BEGIN CERTIFICATE-----\n\u2026\n-----END CERTIFICATE-----",
 ]
 TEXTS = st.text(max_size=40) | st.integers(0, len(_WORDS) - 1).map(_WORDS.__getitem__)
 NUMBERS = st.integers(-3, 300) | st.sampled_from([2**31, 2**63, -(2**63), 10**40])

@@ -58,6 +58,7 @@ def test_one_that_is_no_ca_is_trusted_all_the_same():
         (f"{CA}-----BEGIN PRIVATE KEY-----\nAAAA\n", "it holds a private key"),
         (f"{CA}-----BEGIN RSA PRIVATE KEY-----\nAAAA\n", "it holds a private key"),
         (CA.replace("MII", "AAA", 1), "cannot be read"),
+        ("-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----", "cannot be read"),
         ("-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----", "cannot be read"),
         (CA + "x" * trust.LONGEST, "are the most"),
     ],

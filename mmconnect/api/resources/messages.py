@@ -1,4 +1,4 @@
-"""`/v1/messages`: the texts that came in, what became of them, and their end."""
+"""`/v1/messages`: the texts that came in, what became of them, sending and reading them again."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmconnect.api.resources import deliveries as of_deliveries
 from mmconnect.api.resources.device_verbs import REREAD, REREAD_EXAMPLE, turn
 from mmconnect.api.shapes import delivery as delivery_shape
 from mmconnect.api.shapes import message as shape
-from mmconnect.desk import erasing, rereading, sending, shown
+from mmconnect.desk import rereading, sending, shown
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.models import Kind
@@ -50,7 +50,7 @@ def _listed(one: Listed) -> dict[str, Any]:
     return {**shown.message(one.stored, one.deliveries.total()), "state": one.state.value}
 
 
-async def _get(call: Call) -> Reply:
+async def get(call: Call) -> Reply:
     def look(db: sqlite3.Connection) -> dict[str, Any]:
         found = messages.get(db, call.id)
         if found is None:
@@ -80,27 +80,6 @@ async def _send(call: Call) -> Reply:
 
     made = await desk.change(send)
     return Reply(status=201, body=made, location=f"/deliveries/{made['id']}")
-
-
-async def _delete(call: Call) -> Reply:
-    done = await erasing.delete(call.desk.change, [call.id], clock=call.desk.clock, by=call.actor)
-    if done.in_flight:
-        raise Refused(f"{call.id} is being sent at this moment: try again in a few seconds")
-    return Reply(body={"id": call.id, "deleted": True, "cancelled": done.cancelled})
-
-
-async def _purge(call: Call) -> Reply:
-    desk = call.desk
-    done = await erasing.purge(
-        desk.database.read, desk.change, call.body["from"], clock=desk.clock, by=call.actor
-    )
-    return Reply(
-        body={
-            "deleted": done.deleted,
-            "cancelled": done.cancelled,
-            "inFlight": list(done.in_flight),
-        }
-    )
 
 
 async def _reread(call: Call) -> Reply:
@@ -154,7 +133,7 @@ OPERATIONS = (
         name="getMessage",
         tag=Tag.MESSAGES,
         summary="One message, and what became of it",
-        handler=_get,
+        handler=get,
         id_means=ID,
         answers={
             200: Answer(
@@ -208,60 +187,6 @@ OPERATIONS = (
         scope=Scope.WRITE,
         id_means=ID,
         answers={200: Answer(means="What became of it.", schema=REREAD, example=REREAD_EXAMPLE)},
-    ),
-    Operation(
-        method="DELETE",
-        path="/messages/{id}",
-        name="deleteMessage",
-        tag=Tag.MESSAGES,
-        summary="Delete it for good",
-        description="With all that hangs on it. What waits of it is not sent; its bytes leave the"
-        " database's files within minutes. Backups keep what they hold.",
-        handler=_delete,
-        scope=Scope.WRITE,
-        id_means=ID,
-        answers={
-            200: Answer(
-                means="It is gone.",
-                schema=schema.record(
-                    {
-                        "id": schema.text(),
-                        "deleted": schema.boolean(),
-                        "cancelled": schema.integer("Deliveries that waited."),
-                    }
-                ),
-                example={"id": shape.ID, "deleted": True, "cancelled": 0},
-            )
-        },
-        errors=(problems.CONFLICT,),
-    ),
-    Operation(
-        method="POST",
-        path="/messages/purge",
-        name="purgeMessages",
-        tag=Tag.MESSAGES,
-        summary="Delete every text of a number",
-        handler=_purge,
-        scope=Scope.WRITE,
-        body=Body(
-            schema=schema.record({"from": schema.text("The sender.", least=1, most=200)}),
-            example={"from": "+6581230000"},
-        ),
-        answers={
-            200: Answer(
-                means="What is gone.",
-                schema=schema.record(
-                    {
-                        "deleted": schema.integer("Messages."),
-                        "cancelled": schema.integer("Deliveries that waited."),
-                        "inFlight": schema.array(
-                            schema.text(), "Are being sent at this moment, and stay: try again."
-                        ),
-                    }
-                ),
-                example={"deleted": 3, "cancelled": 0, "inFlight": []},
-            )
-        },
     ),
 )
 SCHEMAS = {"Message": shape.MESSAGE, "MessageWhole": shape.WHOLE}

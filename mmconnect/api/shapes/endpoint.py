@@ -8,13 +8,18 @@ from mmconnect.api import schema
 from mmconnect.api.schema import Schema
 from mmconnect.desk import endpoint_values as values
 from mmconnect.domain.models import EndpointState, Numbers
-from mmconnect.webhook import headers, payload, routing
+from mmconnect.webhook import headers, payload, routing, trust
 
 ID = "ep_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"
 SECRET = "whsec_bW1jb25uZWN0LWV4YW1wbGUtc2VjcmV0LTMyLWJ5dGU="  # noqa: S105 (an example)
 
 NAME = schema.text("For people.", least=1, most=values.LONGEST_NAME)
-URL = schema.text("Where its texts go: `https://HOST/…` or `http://HOST/…`.", most=2000)
+URL = schema.text(
+    "Where its texts go: `https://HOST/…` or `http://HOST/…`.",
+    most=values.LONGEST_URL,
+    pattern="^[Hh][Tt][Tt][Pp][Ss]?://",
+    examples=["https://HOST/…"],
+)
 NUMBERS = schema.choice(
     *(n.value for n in Numbers),
     description="Phone numbers with `+` (`e164`) or without (`digits`).",
@@ -157,12 +162,17 @@ SETTABLE: dict[str, Schema] = {
         schema.nullable(schema.text(most=headers.LONGEST_VALUE)),
         "Headers of your own to add or replace; null takes one away, `***` leaves one as it is.",
         maxProperties=headers.MOST,
+        propertyNames=schema.text(
+            most=headers.LONGEST_NAME,
+            pattern="^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+            examples=["X-Api-Key"],
+        ),
     ),
     "routing": schema.nullable(GIVEN_ROUTING),
     "ca": schema.nullable(
         schema.text(
             "PEM of a private CA to trust for it.",
-            most=200_000,
+            most=trust.LONGEST,
             pattern="-----BEGIN CERTIFICATE-----",
             examples=["-----BEGIN CERTIFICATE-----\n…\n-----END CERTIFICATE-----"],
         )
