@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale wear neighbours build crash long docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build crash long docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -53,6 +53,9 @@ soak: $(TEST_READY) ## half an hour of endpoints that fail at random: nothing lo
 
 scale: $(TEST_READY) ## a million messages of history beside none (4 GB of disk, 35 minutes)
 	$(PY) -m bench.scale
+
+pages: $(TEST_READY) ## every page on a million messages, and a trickle beside somebody who clicks (6 GB of disk, 25 minutes)
+	$(PY) -m bench.pages
 
 wear: $(TEST_READY) ## what one text costs the disk (root, for an ext4 image of its own)
 	$(PY) -m bench.wear

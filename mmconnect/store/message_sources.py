@@ -113,14 +113,13 @@ def _waiting(db: sqlite3.Connection, span: Span) -> Iterator[str] | None:
 
 
 def _ended(db: sqlite3.Connection, span: Span) -> Iterator[str]:
-    return _ids(
-        db, f"SELECT DISTINCT message_id FROM deliveries d WHERE {ENDED}", "message_id", span
-    )
+    of = f"SELECT DISTINCT message_id FROM deliveries d INDEXED BY deliveries_ended WHERE {ENDED}"
+    return _ids(db, of, "message_id", span)
 
 
 def _ended_rows(db: sqlite3.Connection, segment: Segment) -> set[int]:
     rows = db.execute(
-        "SELECT m.rowid FROM deliveries d CROSS JOIN messages m ON m.id = d.message_id"
+        "SELECT m.rowid FROM deliveries d INDEXED BY deliveries_ended CROSS JOIN messages m ON m.id = d.message_id"
         f" WHERE {ENDED} AND d.message_id > ? AND d.message_id <= ?",
         (segment.from_id, segment.to_id),
     )

@@ -12,10 +12,10 @@ import json
 import sqlite3
 import zlib
 from array import array
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 
 from mmconnect.domain.models import Kind
 from mmconnect.store.grams import bucket, mark
@@ -25,8 +25,8 @@ from mmconnect.store.search_terms import Term
 SIZE = 2048
 """Messages of a segment; their ordinals are the places in a bitmap of 256 bytes."""
 BITMAP = SIZE // 8
-PIECES = 10
-"""Buckets that are looked at for one form of a term; more hardly narrow it down."""
+PIECES = 6
+"""Buckets that are looked at for one form of a term; more cost more than they narrow down."""
 
 Plan = list[list[frozenset[int]]]
 """What must be there: of each entry all buckets of one alternative."""
@@ -102,8 +102,10 @@ def look(db: sqlite3.Connection, numbers: Sequence[int], wanted: Plan) -> dict[i
     found: dict[int, list[int]] = {}
     for number, known in postings.items():
         if bits := _combine(known, wanted):
-            rows = _rows(db, number)
-            found[number] = [rows[i] for i in ordinals_of(bits)]
+            (packed,) = db.execute(
+                "SELECT rows FROM search_segments WHERE number = ?", (number,)
+            ).fetchone()
+            found[number] = rowids(packed, ordinals_of(bits))
     return found
 
 
@@ -141,22 +143,24 @@ def _all_of(postings: list[bytes]) -> int:
     return sum([1 << one for one in left])
 
 
-def _rows(db: sqlite3.Connection, number: int) -> array[int]:
-    (packed,) = db.execute(
-        "SELECT rows FROM search_segments WHERE number = ?", (number,)
-    ).fetchone()
-    return unpacked(packed)
-
-
 def packed_rows(rows: Sequence[int]) -> bytes:
-    """Rowids as the table holds them: mostly one after the other, which packs well."""
-    steps = array("q", [b - a for a, b in zip([0, *rows], rows, strict=False)])
-    return zlib.compress(steps.tobytes())
+    """Rowids as the table holds them: runs of one after the other, each as (ordinal, rowid)."""
+    runs = array("q")
+    for ordinal, row in enumerate(rows):
+        if not ordinal or row != rows[ordinal - 1] + 1:
+            runs.extend((ordinal, row))
+    return zlib.compress(runs.tobytes())
 
 
-def unpacked(packed: bytes) -> array[int]:
-    """The reverse of packed_rows()."""
-    return array("q", accumulate(array("q", zlib.decompress(packed))))
+def rowids(packed: bytes, ordinals: Sequence[int]) -> list[int]:
+    """The rowids of some ordinals, of what packed_rows() made."""
+    runs = array("q", zlib.decompress(packed))
+    starts, firsts = runs[::2], runs[1::2]
+    found = []
+    for ordinal in ordinals:
+        at = bisect_right(starts, ordinal) - 1
+        found.append(firsts[at] + ordinal - starts[at])
+    return found
 
 
 def posting(ordinals: array[int]) -> bytes:
