@@ -119,8 +119,9 @@ def _ended(db: sqlite3.Connection, span: Span) -> Iterator[str]:
 
 def _ended_rows(db: sqlite3.Connection, segment: Segment) -> set[int]:
     rows = db.execute(
-        "SELECT m.rowid FROM deliveries d INDEXED BY deliveries_ended CROSS JOIN messages m ON m.id = d.message_id"
-        f" WHERE {ENDED} AND d.message_id > ? AND d.message_id <= ?",
+        "SELECT m.rowid FROM deliveries d INDEXED BY deliveries_ended"
+        f" CROSS JOIN messages m ON m.id = d.message_id WHERE {ENDED}"
+        " AND d.message_id > ? AND d.message_id <= ?",
         (segment.from_id, segment.to_id),
     )
     return {row[0] for row in rows}

@@ -69,6 +69,10 @@ async def _delete(request: web.Request) -> web.Response:
 async def _ask_purge(request: web.Request) -> web.Response:
     number = _number(request.query.get("number", ""))
     what = await erasing.would_purge(desk(request).database.read, number)
+    if not what.ids:
+        answer = see(request, "/messages", q=number)
+        told = f"No message came from {number}. Write the number whole, as the messages show it."
+        return say(request, answer, told, kind="warn")
     count = f"{len(what.ids):,}{' or more' if what.more else ''}"
     written = sorted(what.names)
     sentences = [
