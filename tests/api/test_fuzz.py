@@ -101,7 +101,9 @@ class Live:
         """What a request could have changed; not when keys were used, and how deliveries go on."""
         found: list[tuple[Any, ...]] = []
         for sql in (
-            "SELECT * FROM endpoints",
+            "SELECT id, name, url, numbers, events, max_age, plain_headers, concurrency,"
+            " schedule, strict_order, headers, routing, ca, plain_http, removed_at, position,"
+            " state = 'paused' FROM endpoints",
             "SELECT * FROM secrets",
             "SELECT * FROM devices",
             "SELECT * FROM device_tokens",

@@ -94,12 +94,13 @@ def test_what_is_no_time(text: str):
 
 
 def test_a_schema_with_what_is_not_understood_is_a_mistake():
-    for held in (
+    unknown: list[schema.Schema] = [
         {"type": "string", "contentEncoding": "base64"},
         {"oneOf": []},
         schema.array({"not": {}}),
         schema.record({"a": {"if": {}}}),
         schema.ref("Nothing"),
-    ):
+    ]
+    for held in unknown:
         with pytest.raises(ValueError):
             schema.check(held, COMPONENTS)
