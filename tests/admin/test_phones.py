@@ -253,6 +253,7 @@ async def test_a_phone_that_lets_us_in_is_fetched_from(tmp_path: Path):
                 "/phones/new", **given | {"name": "Twin"}, phonePassword="pass1234"
             )
             assert "That phone is fetched from already" in again.text
+            assert (again.status, again.fields["name"]) == (400, "Twin")
             assert pages.box.one("SELECT count(*) FROM devices") == 1
 
 

@@ -116,6 +116,13 @@ def test_what_is_missing_is_named_with_the_nearest_places():
     assert sources(mended) == made.suggested
 
 
+def test_what_a_field_came_from_is_offered_for_no_other():
+    body = '{"nr":"+6581230000","received_text":"hello there","stamp":"2026-06-12T14:31:58Z"}'
+    made = of(sample(body), mapping={"from": "nr", "text": "received_text"})
+    (when,) = [part for part in made.parts if part.field == "time"]
+    assert when.near == ("stamp",)
+
+
 def test_the_webhook_is_the_one_that_would_be_sent():
     body = '{"from":"8123 0000","text":"hi","date":"2026-06-12T14:31:58Z"}'
     made = of(sample(body), country="SG")
