@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmconnect.phones.apps import APPS
+from mmconnect.phones.apps import APPS, smsgate
 from mmconnect.phones.guides import GUIDES, by_phone
 from mmconnect.phones.guides.guide import Guide
 
@@ -30,6 +30,11 @@ def needs_https(app: str) -> bool:
 def repeats(app: str) -> bool:
     """Whether it sends again what failed: identical pushes within two minutes are then one."""
     return app in APPS and APPS[app].retries
+
+
+def fixed(app: str) -> bool:
+    """Whether the shape of its pushes is fixed, so that a device's own paths count for nothing."""
+    return app == smsgate.NAME
 
 
 def every() -> list[tuple[str, str]]:

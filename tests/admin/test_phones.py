@@ -72,6 +72,17 @@ async def test_the_list_says_how_each_is(tmp_path: Path):
         assert rows.index("fine") < rows.index("Workshop") < rows.index("not understood")
 
 
+async def test_what_was_removed_and_still_pushes_is_shown(tmp_path: Path):
+    async with phone_pages(tmp_path, device={"name": "Old one"}) as pages:
+        await pages.post(pages.at("remove"))
+        assert "still pushing" not in (await pages.get("/phones")).text
+        assert (await pages.push())["status"] == 401
+        shown = await pages.get("/phones")
+        assert "Removed, and still pushing" in shown.text
+        assert "Old one last refused" in shown.text
+        assert not shown.leads(pages.at()), "it has no page"
+
+
 async def test_its_page_answers_first_how_it_is(tmp_path: Path):
     async with phone_pages(tmp_path, device={"name": "Reception", "app": "smsgate"}) as pages:
         assert "Nothing was heard of it yet." in (await pages.get(pages.at())).text
@@ -469,6 +480,16 @@ async def test_a_sample_is_looked_at_and_stored_nowhere(tmp_path: Path):
         assert pages.box.rows("SELECT * FROM devices") == before
         assert pages.box.rows("SELECT id FROM messages") == []
         assert pages.audit() == []
+
+
+async def test_an_app_whose_shape_is_fixed_has_no_paths(tmp_path: Path):
+    async with phone_pages(tmp_path, device={"app": "smsgate"}) as pages:
+        shown = await pages.get(pages.at("mapping"))
+        assert "is fixed" in shown.text
+        assert "path-from" not in shown.fields
+        body = smsgate_sms()[1].decode()
+        told = await pages.post(pages.at("mapping"), sample=body, headers="")
+        assert "from payload.sender" in told.text
 
 
 async def test_from_a_push_that_was_not_understood_to_its_delivery(tmp_path: Path):

@@ -19,11 +19,13 @@ async def _list(request: web.Request) -> web.Response:
     at = desk(request)
     around = at.around()
 
-    def look(db: sqlite3.Connection) -> tuple[list[Page], dict[str, int]]:
-        known = pages(db, around, devices.known(db))
-        return known, device_watch.taken_by_device(db, midnight(around.now))
+    def look(db: sqlite3.Connection) -> tuple[list[Page], list[Page], dict[str, int]]:
+        every = pages(db, around, devices.known(db, removed=True))
+        here = [one for one in every if one.device.removed_at is None]
+        gone = [one for one in every if _still_pushes(one)]
+        return here, gone, device_watch.taken_by_device(db, midnight(around.now))
 
-    known, today = await at.database.read(look)
+    known, gone, today = await at.database.read(look)
     return page(
         request,
         "phones/list.html",
@@ -38,8 +40,15 @@ async def _list(request: web.Request) -> web.Response:
             }
             for one in known
         ],
+        gone=[(one.device.name, one.presence.rejected_at) for one in gone],
         moves=[one.move for one in known if one.move is not None],
     )
+
+
+def _still_pushes(one: Page) -> bool:
+    """Whether it was removed, and its app does not know."""
+    removed, refused = one.device.removed_at, one.presence.rejected_at
+    return removed is not None and refused is not None and refused >= removed
 
 
 ROUTES = (web.get("/phones", _list),)

@@ -92,6 +92,8 @@ def _page(
         looks_like=None if found is None else apps.label(found.app),
         payload=payload,
         labels=LABELS,
+        fixed=apps.fixed(device.app),
+        app=apps.label(device.app),
         usual={field: ", ".join(names[:4]) for field, names in PATHS.items()},
         suggested={} if found is None else found.suggested,
         message=None if stored is None else stored.message.id,
