@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
 
 from mmconnect.domain.models import Numbers
 from mmconnect.store import messages
+from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
 from tests.support.desk import admin_of, desk_of
 from tests.support.inprocess import Appliance, appliance
 from tests.support.receiver import answer, receiver
