@@ -91,6 +91,14 @@ _FIXED = (
 )
 
 
+def beginnings() -> dict[str, list[Topic]]:
+    """What is shown before anything is asked: each area, not each recipe and app."""
+    groups: dict[str, list[Topic]] = {}
+    for topic in (*_FIXED, *_symptoms()):
+        groups.setdefault(topic.group, []).append(topic)
+    return groups
+
+
 def topics() -> Iterator[Topic]:
     """Everything, in the order in which it is shown."""
     yield from (topic for topic in _FIXED if topic.group in (START, SOFTWARE))
@@ -111,6 +119,10 @@ def topics() -> Iterator[Topic]:
                 group=PHONES, title=guide.label, says=guide.summary, path=path, words=guide.phone
             )
     yield from (topic for topic in _FIXED if topic.group == TROUBLE)
+    yield from _symptoms()
+
+
+def _symptoms() -> Iterator[Topic]:
     for symptom in SYMPTOMS:
         yield Topic(
             group=TROUBLE,

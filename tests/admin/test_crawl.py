@@ -128,7 +128,7 @@ def judged(page: Page) -> list[str]:
         wrong.append(f"ids twice: {doubled}")
     for tag, given in page.fields:
         named = given.get("aria-label") or given.get("aria-labelledby") or given.get("inside")
-        hidden = given.get("aria-hidden") == "true" and given.get("tabindex") == "-1"
+        hidden = "hidden" in given
         if not (named or hidden) and given.get("id") not in page.labelled:
             wrong.append(f"<{tag} name={given.get('name')}> has no label")
     wrong += [f"loads {one}" for one in page.loads if urlsplit(one).netloc]

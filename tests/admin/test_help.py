@@ -101,7 +101,7 @@ async def test_the_reference_lists_the_endpoints_with_their_own_values(here: Sit
     )
     words = await here.words("/help/webhooks")
     assert "Tills & more" in words
-    assert "now,60s" in words or "now,1m" in words
+    assert "now, 1m" in words
     for rule in reference.rules():
         assert rule.sentence.replace("`", "") in words
     for event in EVENTS:
@@ -128,7 +128,8 @@ async def test_a_recipe_is_shown_whole_and_can_be_downloaded(name: str, here: Si
 
 async def test_the_link_of_a_recipe_fills_in_the_endpoint(here: Site):
     page = unescape(await here.page("/help/recipes/zammad"))
-    (link,) = re.findall(r'href="(/endpoints/new\?[^"]+)"', page)
+    link, again = re.findall(r'href="(/endpoints/new\?[^"]+)"', page)
+    assert link == again
     new = await here.page(link)
     assert 'value="http://127.0.0.1:8491/"' in new
     assert 'value="Zammad"' in new
@@ -153,7 +154,7 @@ async def test_a_guide_has_this_machine_in_it(kind: str, here: Site):
         assert not re.search(r"\{(url|token|base|secret|id|phone)\}", page)
         for step in mine.steps:
             for field in step.fields:
-                assert field.value in page
+                assert field.value in page or not field.copied
             if step.block:
                 assert step.block.text in page
         shown = " ".join(f.value for s in guide.steps for f in s.fields)

@@ -20,7 +20,7 @@ async def _index(request: web.Request) -> web.Response:
         area="help",
         question=question,
         form=filled(q=question),
-        groups=topics.found(question),
+        groups=topics.found(question) if question else topics.beginnings(),
     )
 
 
