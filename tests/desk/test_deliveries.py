@@ -138,6 +138,7 @@ async def test_an_order_begins_at_the_first_that_matches_and_can_be_stopped(hous
     with transaction(house.db):
         replay = desk.order(house.db, FAILED, counted, ids=ids, now=NOW, by=BY)
     assert (replay.total, replay.last) == (2, last)
+    assert first[:20] <= replay.cursor < first
     assert replays.look(house.db, replay, replay.cursor, 1).ids == [first]
     assert desk.stop(house.db, replay.id, now=NOW, by=BY).state is replays.ReplayState.CANCELLED
     desk.stop(house.db, replay.id, now=NOW, by=BY)

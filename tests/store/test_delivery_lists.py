@@ -142,6 +142,12 @@ def test_when_too_many_wait_to_be_put_in_order_the_history_is_looked_through(
     every = filled(house, 60)
     monkeypatch.setattr(delivery_lists, "FEW", 5)
     wanted = Wanted(states=frozenset({S.PENDING, S.FAILED}))
+    seen: list[str] = []
+    house.db.set_trace_callback(seen.append)
+    page(house.db, wanted, limit=10)
+    house.db.set_trace_callback(None)
+    assert not any("WHERE id > '' AND id < '~'" in sql and "waiting" in sql for sql in seen)
+    assert any(f"LIMIT {delivery_lists.SPAN}" in sql for sql in seen)
     expected = [one for one in every if naive(wanted)(one)]
     assert [one for p in walked(house, wanted, 10) for one in p.items] == expected
 
@@ -228,8 +234,12 @@ def test_counts_are_exact_whatever_the_steps(
         ]
         so_far, steps = delivery_counts.NOTHING, 0
         while not so_far.end:
+            before = so_far.total
             so_far = delivery_counts.step(house.db, wanted, so_far, most=most)
             steps += 1
+            assert so_far.total - before <= max(most * 9, span)  # states times endpoints
+            if span == 7 and len(wanted.states) == 1 and wanted.endpoint_id is not None:
+                assert so_far.total - before <= 7
         assert so_far.total == len(expected), wanted
         assert so_far.wiped == sum(one.message_id in wiped for one in expected)
         if expected:

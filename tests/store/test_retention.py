@@ -243,6 +243,17 @@ def test_of_a_finished_delivery_only_the_last_attempt_stays_without_its_excerpt(
     assert retention.old_attempts(house.db, before, "", 10).old == []
 
 
+def test_what_an_attempt_has_sent_is_reason_enough_to_look_at_it(house: House):
+    taken(house, NOW - 40 * DAY, ("failed",))
+    (done,) = left(house.db, "deliveries")
+    before = NOW - 30 * DAY
+    with transaction(house.db):
+        outbox.record(house.db, attempt(done, 1, started_at=NOW - 40 * DAY, request="noted"))
+        assert retention.old_attempts(house.db, before, "", 10).old == [done]
+        assert retention.prune_attempts(house.db, [done], before) == 1
+    assert retention.old_attempts(house.db, before, "", 10).old == []
+
+
 def test_young_attempts_stay_beside_old_ones(house: House):
     taken(house, NOW - 40 * DAY, ("failed",))
     (done,) = left(house.db, "deliveries")

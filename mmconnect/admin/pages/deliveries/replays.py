@@ -16,6 +16,7 @@ from mmconnect.admin.words import duration, many, moment
 from mmconnect.desk import deliveries
 from mmconnect.domain.errors import Invalid, Refused
 from mmconnect.domain.ids import REPLAY
+from mmconnect.domain.models import DeliveryState
 from mmconnect.store import delivery_rows
 from mmconnect.store.delivery_counts import Count
 from mmconnect.store.replays import ReplayState
@@ -78,6 +79,8 @@ async def _which(request: web.Request, what: Asked) -> str:
         told += f", from {moment(what.wanted.since)}"
     if what.wanted.until is not None:
         told += f", until {moment(what.wanted.until)}"
+    if not what.wanted.states or DeliveryState.DELIVERED in what.wanted.states:
+        told += ". What was delivered is sent once more, too"
     return (
         f"{told}. Tests, texts that were wiped, and what was meant for a removed endpoint are"
         " passed over."
