@@ -221,14 +221,14 @@ def rotate(
     made = secret if secret is not None else signing.new_secret()
     done = secrets.rotate(db, endpoint_id, made, now=now, overlap=overlap)
     detail = f"{endpoint.name}: {values.words(overlap)} of overlap" if overlap else endpoint.name
-    by.note(db, now, "endpoint.rotated", endpoint_id, detail)
+    by.note(db, now, "endpoint.secret_rotated", endpoint_id, detail)
     return done
 
 
 def reveal(db: sqlite3.Connection, endpoint_id: str, *, now: int, by: Actor) -> str:
     """The current secret, for somebody who has just entered the password. Raises NotFound."""
     endpoint = found(db, endpoint_id)
-    by.note(db, now, "endpoint.revealed", endpoint_id, endpoint.name)
+    by.note(db, now, "endpoint.secret_shown", endpoint_id, endpoint.name)
     return secrets.reveal(db, endpoint_id)
 
 

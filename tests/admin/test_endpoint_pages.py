@@ -506,6 +506,14 @@ async def test_saving_what_stands_there_changes_nothing(tmp_path: Path):
         assert visitor.endpoint() == before
 
 
+async def test_events_of_a_later_version_stay_ticked(tmp_path: Path):
+    """They are not offered yet, and not lost either by saving something else."""
+    events = frozenset({"message.received", "message.sent"})
+    async with with_endpoint(tmp_path, events=events) as (visitor, path):
+        await visitor.post(f"{path}/settings", **SETTINGS | {"name": "Other"})
+        assert (visitor.endpoint().name, visitor.endpoint().events) == ("Other", events)
+
+
 async def test_everything_can_be_set(tmp_path: Path):
     async with with_endpoint(tmp_path) as (visitor, path):
         form = SETTINGS | {
@@ -648,7 +656,7 @@ async def test_the_secret_is_shown_again_after_the_password(tmp_path: Path):
         assert SECRET not in await late.get(f"{path}/signing")
         assert SECRET in await visitor.post(f"{path}/reveal")
         (entry,) = visitor.box.change(lambda db: audit.newest(db, limit=9))
-        assert (entry.action, SECRET in entry.detail) == ("endpoint.revealed", False)
+        assert (entry.action, SECRET in entry.detail) == ("endpoint.secret_shown", False)
 
 
 async def test_a_secret_is_shown_for_ten_minutes(tmp_path: Path):
@@ -660,6 +668,36 @@ async def test_a_secret_is_shown_for_ten_minutes(tmp_path: Path):
         assert visitor.endpoint().secrets[0].value in await visitor.get(path)
         clock.advance(2)
         assert (await visitor._ask(path, "GET")).status == 303
+
+
+# -- strangers' input ---
+
+
+async def test_nothing_that_anybody_has_written_becomes_markup(tmp_path: Path):
+    """Names, URLs, header names, conditions, phones, senders, texts, reasons, notes."""
+    url = f"http://127.0.0.1:9/{EVIL.replace(' ', '/')}"
+    condition = Condition(match=Match.CONTAINS, value=EVIL)
+    wants = Routing(
+        id="rule_1", texts=(condition,), senders=(replace(condition, match=Match.EXACT),)
+    )
+    async with visiting(tmp_path) as visitor:
+        box = visitor.box
+        made = await box.endpoint(
+            url, name=EVIL, routing=wants, headers=(("X-`<b>`", EVIL),), events=frozenset({EVIL})
+        )
+        box.change(lambda db: stored.hold(db, made, "refused", f"It says {EVIL}", 1, url))
+        box.change(lambda db: db.execute("UPDATE devices SET name = ?", (EVIL,)))
+        fresh, now = "whsec_bmV3IHNlY3JldCBvZiAzMiBieXRlcw==", box.clock.now()
+        box.change(lambda db: secrets.rotate(db, made, fresh, now=now))
+        await box.watch.refresh()
+        await box.text(EVIL, sender=EVIL)
+        paths = ["", f"/{made}", f"/{made}/resume", f"/{made}/remove", f"/{made}/routing"]
+        paths += [f"/{made}/settings", f"/{made}/signing", f"/{made}/check", "?order=1"]
+        for path in paths:
+            page = await visitor.get(f"/endpoints{path}")
+            assert EVIL in html.unescape(page), path
+            for markup in ("<script>alert", "<img src=x", "<b>`", " onerror="):
+                assert markup not in page, path
 
 
 # -- the alert URL ---

@@ -58,9 +58,12 @@ class Writes:
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self.db, self.count = db, 0
+        self.before: dict[int, Callable[[], object]] = {}
+        """What happens just before a write, by its number."""
 
     async def __call__(self, function: Callable[[sqlite3.Connection], T], /) -> T:
         self.count += 1
+        self.before.get(self.count, int)()
         with transaction(self.db):
             return function(self.db)
 
@@ -291,12 +294,14 @@ async def test_removing_takes_many_short_writes(
     waits(db, made, *[NOW] * 8)
     (stays,) = waits(db, other, NOW)
 
-    async def between() -> None:
-        if writes.count == 2:
-            waits(db, made, NOW)  # a text comes meanwhile
+    pauses = []
 
+    async def between() -> None:
+        pauses.append(writes.count)
+
+    writes.before[5] = lambda: waits(db, made, NOW)  # a text comes at the last moment
     gone = await endpoints.remove(writes, made.id, clock=CLOCK, by=BY, between=between)
-    assert (gone, writes.count) == (9, 6)
+    assert (gone, writes.count, pauses) == (9, 5, [2, 3])
     assert db.execute(
         "SELECT state, count(*) FROM deliveries GROUP BY 1 ORDER BY 1"
     ).fetchall() == [("cancelled", 9), ("pending", 1)]
@@ -321,7 +326,7 @@ def test_rotating_and_ending_the_overlap(db: sqlite3.Connection) -> None:
         assert endpoints.end_overlap(db, made.id, now=NOW + 2, by=BY) == 1
         assert endpoints.end_overlap(db, made.id, now=NOW + 2, by=BY) == 0
     assert [s.value for s in secrets.ring(db, made.id)] == [done.secret]
-    assert actions(db)[1:] == ["endpoint.rotated", "endpoint.overlap_ended"]
+    assert actions(db)[1:] == ["endpoint.secret_rotated", "endpoint.overlap_ended"]
     assert all(done.secret not in entry.detail for entry in audit.newest(db, limit=9))
 
 
