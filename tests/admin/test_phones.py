@@ -66,6 +66,9 @@ async def test_the_list_says_how_each_is(tmp_path: Path):
         for _ in range(2):
             await pages.push(generic_json({"from": "+6581230000", "text": "one", "id": str(_)}))
         await pages.box.push({"Content-Type": JSON}, b"[1]", token="second")
+        leads = [to for to in (await pages.get(pages.at())).actions if to.startswith("/messages?")]
+        assert len(leads) == 1
+        assert "Reception" in (await pages.get(leads[0])).text
         shown = await pages.get("/phones")
         rows = shown.text.split("Texts today")[1]
         assert "Reception" in rows
@@ -610,6 +613,16 @@ async def test_texts_that_were_kept_back_are_sent(tmp_path: Path):
         for message in kept:
             await pages.box.settled(message)
         assert "No text waits" in (await pages.get(pages.at("history"))).text
+
+
+async def test_texts_that_would_go_nowhere_still_wait(tmp_path: Path):
+    async with phone_pages(tmp_path, device={"name": "R"}) as pages:
+        keep_back(pages, "old")
+        asked = await pages.get(pages.at("history"))
+        assert "There is no endpoint yet" in asked.text
+        assert asked.leads("/endpoints/new")
+        assert (await pages.post(pages.at("history"), what="send")).path == pages.at("history")
+        assert pages.box.one("SELECT count(*) FROM kept_back") == 1
 
 
 async def test_texts_that_were_kept_back_are_left(tmp_path: Path):

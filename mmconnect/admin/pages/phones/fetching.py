@@ -16,6 +16,7 @@ from mmconnect.admin.pages.phones import words
 from mmconnect.admin.words import many
 from mmconnect.desk import apps, device_history, device_link_page, device_links
 from mmconnect.desk.device_links import LONGEST, SHORTEST
+from mmconnect.desk.device_notes import About
 from mmconnect.desk.phone_access import accessed
 from mmconnect.domain.clock import parse_duration, short_duration
 from mmconnect.domain.errors import Invalid, Issue, Refused
@@ -44,6 +45,7 @@ async def _page(
 ) -> web.Response:
     at = desk(request)
     known = await at.database.read(lambda db: device_link_page.page(db, device.id))
+    notes = [] if known is None else known.notes(at.clock.now())
     return words.shown(
         request,
         "fetching",
@@ -53,7 +55,7 @@ async def _page(
         form=form,
         wrong={} if error is None else forms.wrong(error),
         known=known,
-        notes=[] if known is None else known.notes(at.clock.now()),
+        notes=[one for one in notes if one.about is not About.KEPT_BACK],  # there is a button
         kept=0 if known is None else sum(known.kept.values()),
         app=device_links.fetchable(device.app),
         app_label=apps.label(device.app),
@@ -171,7 +173,8 @@ async def _decide(request: web.Request) -> web.StreamResponse:
 
         left = await at.change(leave)
         return say(request, there, f"{many(left, 'text is', 'texts are')} left unsent.")
-    if form.get("what") != "send":
+    wanted = any(not one.alert for one in at.look().endpoints.values())
+    if form.get("what") != "send" or not wanted:  # sent to nobody, the question would be over
         return see(request, words.path(device, "history"))
     sent, made = await _send(request, device)
     total = f"{many(sent, 'text', 'texts')}, {many(made, 'delivery', 'deliveries')}"

@@ -57,6 +57,7 @@ async def _page(
         network=found.network,
         refused=_refused(found.state, seen.rejected_reason),
         about=About,
+        notes=sorted(found.notes, key=lambda note: note.about is not About.SILENT),
         trend=trend,
         told=[
             (one.name, one.received_at, json.dumps(one.detail, indent=2, ensure_ascii=False))
