@@ -64,7 +64,7 @@ def candidates(
     if named is not None:
         yield from _batches(named)
         return
-    plan = segments.plan(query, terms)
+    plan = segments.plan(db, query, terms)
     for part, group in _parts(db, query, span, planned=bool(plan)):
         if group is None:
             yield from _scan(db, part)

@@ -13,7 +13,6 @@ import sqlite3
 import zlib
 from array import array
 from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +27,8 @@ BITMAP = SIZE // 8
 PIECES = 6
 """Buckets that are looked at for one form of a term; more cost more than they narrow down."""
 
-Plan = list[list[frozenset[int]]]
-"""What must be there: of each entry all buckets of one alternative."""
+Plan = list[list[tuple[int, ...]]]
+"""What must be there: of each entry all buckets of one alternative. What is rare comes first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +53,40 @@ def facts(kind: str, device_id: str | None, *, test: bool, unsent: bool) -> set[
     return found
 
 
-def plan(query: MessageQuery, terms: Sequence[Term]) -> Plan:
+def plan(db: sqlite3.Connection, query: MessageQuery, terms: Sequence[Term]) -> Plan:
     """The buckets that a query leads to; [] when the index cannot help."""
-    wanted: Plan = []
+    wanted: list[list[set[str]]] = []
     if query.kind is not None and query.kind is not Kind.SMS:  # most are SMS
-        wanted.append([_buckets([mark("kind", query.kind.value)])])
+        wanted.append([{mark("kind", query.kind.value)}])
     if query.device_id is not None:
-        wanted.append([_buckets([mark("device", query.device_id)])])
+        wanted.append([{mark("device", query.device_id)}])
     if query.state is MessageState.TEST:
-        wanted.append([_buckets([mark("test", "")])])
+        wanted.append([{mark("test", "")}])
     if query.state in (MessageState.UNWANTED, MessageState.KEPT_BACK):
-        wanted.append([_buckets([mark("unsent", "")])])
-    for term in terms:
-        if alternatives := term.alternatives():
-            wanted.append([_buckets(pieces) for pieces in alternatives])
-    return wanted
+        wanted.append([{mark("unsent", "")}])
+    wanted += [found for term in terms if (found := term.alternatives())]
+    return _rarest_first(
+        db, [[{bucket(piece) for piece in pieces} for pieces in entry] for entry in wanted]
+    )
 
 
-def _buckets(pieces: Iterable[str]) -> frozenset[int]:
-    return frozenset(sorted({bucket(piece) for piece in pieces})[:PIECES])
+def _rarest_first(db: sqlite3.Connection, wanted: list[list[set[int]]]) -> Plan:
+    """The same in the order that leaves the fewest to look at, as the newest segment tells."""
+    buckets = sorted({one for entry in wanted for pieces in entry for one in pieces})
+    length = dict(
+        db.execute(
+            "SELECT bucket, length(ordinals) FROM search_postings WHERE segment ="
+            " (SELECT number FROM search_segments WHERE state = 'built'"
+            " ORDER BY to_id DESC LIMIT 1) AND bucket IN (SELECT value FROM json_each(?))",
+            (json.dumps(buckets),),
+        ).fetchall()
+    )
+
+    def rarity(one: int) -> tuple[int, int]:
+        return length.get(one, 0), one
+
+    ordered = [[tuple(sorted(pieces, key=rarity)[:PIECES]) for pieces in entry] for entry in wanted]
+    return sorted(ordered, key=lambda entry: sum(rarity(pieces[0])[0] for pieces in entry))
 
 
 def built(db: sqlite3.Connection, low: str, high: str) -> list[Segment]:
@@ -90,57 +104,36 @@ def built(db: sqlite3.Connection, low: str, high: str) -> list[Segment]:
 
 def look(db: sqlite3.Connection, numbers: Sequence[int], wanted: Plan) -> dict[int, list[int]]:
     """The rowids that a plan leads to, by segment, in the order of the ids."""
-    buckets = {one for alternatives in wanted for pieces in alternatives for one in pieces}
-    postings: dict[int, dict[int, bytes]] = defaultdict(dict)
-    for number, one, ordinals in db.execute(
-        "SELECT segment, bucket, ordinals FROM search_postings WHERE"
-        " segment IN (SELECT value FROM json_each(?))"
-        " AND bucket IN (SELECT value FROM json_each(?))",
-        (json.dumps(sorted(numbers)), json.dumps(sorted(buckets))),
-    ):
-        postings[number][one] = ordinals
+    left = dict.fromkeys(numbers, -1)
+    for alternatives in wanted:
+        any_of: dict[int, int] = {}
+        for buckets in alternatives:
+            for number, bits in _with_all(db, left, buckets).items():
+                any_of[number] = any_of.get(number, 0) | bits
+        left = any_of
     found: dict[int, list[int]] = {}
-    for number, known in postings.items():
-        if bits := _combine(known, wanted):
-            (packed,) = db.execute(
-                "SELECT rows FROM search_segments WHERE number = ?", (number,)
-            ).fetchone()
-            found[number] = rowids(packed, ordinals_of(bits))
+    for number, bits in left.items():
+        (packed,) = db.execute(
+            "SELECT rows FROM search_segments WHERE number = ?", (number,)
+        ).fetchone()
+        found[number] = rowids(packed, ordinals_of(bits))
     return found
 
 
-def _combine(known: dict[int, bytes], wanted: Plan) -> int:
-    """The bitmap of the ordinals that have everything that is wanted."""
-    result = -1
-    for alternatives in wanted:
-        any_of = 0
-        for pieces in alternatives:
-            if all(one in known for one in pieces):
-                any_of |= _all_of([known[one] for one in pieces])
-        result &= any_of
-        if not result:
-            return 0
-    return result
-
-
-def _all_of(postings: list[bytes]) -> int:
-    """The bitmap of the ordinals that are in all of these: the few of the shortest are tried."""
-    postings.sort(key=len)
-    shortest, *others = postings
-    if len(shortest) == BITMAP:
-        bits = bitmap(shortest)
-        for other in others:
-            bits &= bitmap(other)
-        return bits
-    left = set(array("H", shortest))
-    for other in others:
-        if len(other) == BITMAP:
-            left = {one for one in left if other[one >> 3] >> (one & 7) & 1}
-        else:
-            left.intersection_update(array("H", other))
+def _with_all(
+    db: sqlite3.Connection, left: dict[int, int], buckets: Sequence[int]
+) -> dict[int, int]:
+    """What is left of the bitmaps of some segments where all these buckets must have it."""
+    for one in buckets:
         if not left:
-            return 0
-    return sum([1 << one for one in left])
+            break
+        rows = db.execute(
+            "SELECT segment, ordinals FROM search_postings"
+            " WHERE segment IN (SELECT value FROM json_each(?)) AND bucket = ?",
+            (json.dumps(list(left)), one),
+        )
+        left = {number: bits for number, stored in rows if (bits := left[number] & bitmap(stored))}
+    return left
 
 
 def packed_rows(rows: Sequence[int]) -> bytes:

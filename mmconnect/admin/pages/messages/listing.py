@@ -18,7 +18,7 @@ from mmconnect.admin.render import page
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Kind
 from mmconnect.store import message_list
-from mmconnect.store.message_query import MessageQuery, MessageState, Place
+from mmconnect.store.message_query import MessageQuery, MessageState
 from mmconnect.store.search_terms import is_number
 
 PAGE = 50
@@ -106,11 +106,14 @@ def _moment(name: str, given: dict[str, str], more: int = 0) -> int | None:
 
 async def _messages(request: web.Request) -> web.Response:
     wrong: dict[str, str] = {}
-    found = message_list.Page(items=(), older=None, newer=None)
+    found, top = message_list.Page(items=(), older=None, newer=None), ""
     try:
         what = asked(request)
-        found = await desk(request).database.read(
-            lambda db: message_list.find(db, what.query, cursor=what.cursor, limit=PAGE)
+        found, top = await desk(request).database.read(
+            lambda db: (
+                message_list.find(db, what.query, cursor=what.cursor, limit=PAGE),
+                message_list.top(db, what.query),
+            )
         )
     except Invalid as error:
         if any(issue.path == "cursor" for issue in error.issues):
@@ -138,7 +141,10 @@ async def _messages(request: web.Request) -> web.Response:
         kinds=KINDS,
         shown=SHOWN,
         found=found,
-        news=_news_url(request, what, found),
+        # only who looks at the newest is told of newer ones
+        news=""
+        if what.cursor or wrong
+        else url(request, "/messages/news", **what.given, cursor=top),
         older=at(found.older) if found.older else "",
         newer="" if what.cursor is None else (at(found.newer) if found.newer else newest),
         at_top=what.cursor is None,
@@ -159,12 +165,11 @@ def _phones(request: web.Request) -> list[tuple[str, str]]:
     return [("", "any"), *named]
 
 
-def _news_url(request: web.Request, what: Asked, found: message_list.Page) -> str:
-    """Where the page asks how many have come since; "" where that is not the question."""
-    if what.cursor is not None:
+def _news_url(request: web.Request, what: Asked, top: str) -> str:
+    """Where the page asks how many have come since; only who looks at the newest is told."""
+    if not top or what.cursor is not None:
         return ""
-    after = found.newer or Place(older=False, message_id="msg_" + "0" * 26).cursor()
-    return url(request, "/messages/news", **what.given, cursor=after)
+    return url(request, "/messages/news", **what.given, cursor=top)
 
 
 async def _news(request: web.Request) -> web.Response:
