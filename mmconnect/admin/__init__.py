@@ -1,1 +1,1 @@
-"""The browser side. For now: health, readiness and a plain status page."""
+"""The browser side: the pages of the owner, and probes for machines."""

@@ -1,4 +1,4 @@
-"""How the service is: what /readyz and the status page tell. The truth, or nothing.
+"""How the service is: what /readyz and the overview tell. The truth, or nothing.
 
 Commits that succeeded once prove nothing of now: on an idle appliance a question makes one, at most
 every PROBE_EVERY seconds, so that nobody's monitoring wears out a memory card.

@@ -148,6 +148,18 @@ async def test_what_is_done_stays_done_when_a_phone_goes_and_texts_are_pruned(tm
         assert "Send yourself a text" in ticked(await here.page())
 
 
+async def test_a_text_that_does_not_arrive_is_no_delivery_and_is_looked_at(tmp_path: Path):
+    async with receiver(default=answer(500)) as there, site(tmp_path, PHONE) as here:
+        endpoint_id = await here.box.endpoint(there.url)
+        await here.box.settled(await here.box.text(), "pending")
+        await here.box.figures.flush()
+        page = await here.page()
+        assert "See it delivered" not in ticked(page)
+        assert "Send it" not in page, "it is on its way already"
+        assert f'href="/deliveries?endpoint={endpoint_id}"' in page
+        assert "See what became of it" in page
+
+
 async def test_a_test_is_no_text_and_no_delivery(tmp_path: Path):
     async with receiver(answer(200)) as there, site(tmp_path) as here:
         endpoint_id = await here.box.endpoint(there.url)

@@ -30,7 +30,7 @@ async def _overview(request: web.Request) -> web.Response:
         more_concerns=len(told) - SHOWN,
         well=all_is_well(found),
         steps=[] if found.checklist.away else steps.rows(found.checklist),
-        fresh=not found.phone_count and not found.endpoints and not found.checklist.away,
+        fresh=checklist.Step.TEXT not in found.checklist.done and not found.checklist.away,
         glances=CHARTED,
     )
 
