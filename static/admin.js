@@ -195,16 +195,16 @@ document.addEventListener("submit", (event) => {
 addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
 
 // -- a code that came in the link's fragment, which no server sees: into its field, and out of the address ---------------
-const fromHash = document.querySelector("[data-from-hash]");
-const takeHash = () => {
-  if (!fromHash || location.hash.length < 2) return;
-  fromHash.value = decodeURIComponent(location.hash.slice(1));
+const takeFromHash = () => {
+  const field = document.querySelector("[data-from-hash]");
+  if (!field || location.hash.length < 2) return;
+  field.value = decodeURIComponent(location.hash.slice(1));
   history.replaceState(null, "", location.pathname + location.search);
   document.querySelector("input[type=password]")?.focus();
 };
-takeHash();
-addEventListener("hashchange", takeHash);  // the link is opened where the page is open already
+addEventListener("hashchange", takeFromHash);
 
+takeFromHash();
 offerCopying(document);
 tellTimes(document);
 setInterval(() => tellTimes(document), 15000);

@@ -10,9 +10,9 @@ from mmconnect import paths
 from mmconnect.admin.arrival import PROXIES, arrive, from_our_pages, meant_for_us
 from mmconnect.admin.base_path import Router
 from mmconnect.admin.context import DESK
-from mmconnect.admin.entrance import let_in
 from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
+from mmconnect.admin.gate import let_in
 from mmconnect.admin.just_made import JUST_MADE, JustMade
 from mmconnect.admin.pages.endpoints.check import REPORTS
 from mmconnect.admin.pages.phones.pairing import INVITATIONS, Invitations

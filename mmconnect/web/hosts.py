@@ -60,6 +60,18 @@ def is_forged(headers: Mapping[str, str], host: str, *, known: bool) -> bool:
     return known and not site
 
 
+def is_link(headers: Mapping[str, str], host: str) -> bool:
+    """Whether a browser has come by a link on another site's page, as far as it says so.
+
+    Then it keeps a cookie with `SameSite=Strict` to itself, though it has one.
+    """
+    site = headers.get("Sec-Fetch-Site", "").lower()
+    if site:
+        return site in ("cross-site", "same-site") and headers.get("Sec-Fetch-Mode") == "navigate"
+    referer = headers.get("Referer")
+    return referer is not None and not _is_at(referer, host)
+
+
 def _is_at(url: str, host: str) -> bool:
     """Whether a URL is one of `host`, with the port that is usual where none stands."""
     parts = urlsplit(url)

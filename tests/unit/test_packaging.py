@@ -122,13 +122,3 @@ def test_every_dependency_is_explained() -> None:
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     missing = {n for names in lists for r in names if f"`{(n := Requirement(r).name)}`" not in page}
     assert not missing
-
-
-def test_no_merge_was_left_half_done() -> None:
-    """A stylesheet with a conflict in it is read by browsers up to there, without a word."""
-    marks = ("<" * 7 + " ", "=" * 7 + "\n", ">" * 7 + " ")
-    for top in ("mmconnect", "templates", "static", "docs", "tests"):
-        for file in sorted((ROOT / top).rglob("*")):
-            if file.suffix in (".py", ".html", ".css", ".js", ".md", ".sql", ".json"):
-                lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-                assert not [line for line in lines if line.startswith(marks)], file
