@@ -118,6 +118,7 @@ async def test_a_text_is_deleted_for_good(tmp_path: Path):
         message = await box.text("forget me")
         told = await api.delete(f"/messages/{message}")
         assert told.json == {"id": message, "deleted": True, "cancelled": 1}
+        assert box.rows("SELECT begun, proven FROM erasures") == [(1, 0)], "for the janitor"
         for again in (
             await api.delete(f"/messages/{message}"),
             await api.get(f"/messages/{message}"),

@@ -12,7 +12,7 @@ import pytest
 
 from mmconnect.api import reading
 from mmconnect.api.limits import BURST, RATE, Limits
-from mmconnect.api.problems import CODES
+from mmconnect.api.problems import CODES, Problem
 from mmconnect.desk import keys
 from mmconnect.desk.keys import Scope
 from mmconnect.store import database
@@ -332,6 +332,10 @@ def test_numbers_as_json_writes_them():
         123456789012345678,
     ]
     assert type(read("1.0")) is int
+    for text in ("NaN", "[Infinity]", '{"a": -Infinity}', "1e400", '"\\ud800"', '{"\\udc00": 1}'):
+        with pytest.raises(Problem):
+            read(text)
+    assert read('"\\ud83d\\ude00"') == "\N{GRINNING FACE}"
 
 
 async def test_behind_a_proxy_with_a_base_path(tmp_path: Path):
