@@ -101,6 +101,34 @@ class AttemptStory:
         return self.attempt.address is not None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What the attempts of one delivery have sent."""
+
+    body: bytes | None = field(repr=False)
+    """The same at every attempt; None when the text was wiped."""
+    sent: Sequence[tuple[int, as_sent.Sent | None]]
+    """By number of the attempt, first to last; None where it is not known."""
+
+
+def requests(db: sqlite3.Connection, delivery_id: str) -> Requests:
+    """What was sent, of the newest ATTEMPTS. Raises NotFound."""
+    delivery = found(db, delivery_id)
+    body = deliveries.body(db, delivery_id)
+    return Requests(
+        body=body,
+        sent=[
+            (
+                one.number,
+                None
+                if body is None or one.request is None
+                else as_sent.rebuild(one.request, delivery.message_id, delivery_id, body),
+            )
+            for one in deliveries.attempts(db, delivery_id)[-ATTEMPTS:]
+        ],
+    )
+
+
 def story(db: sqlite3.Connection, delivery_id: str) -> Story:
     """All of a delivery. Raises NotFound."""
     delivery = found(db, delivery_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from mmconnect.domain.clock import iso
@@ -12,6 +12,10 @@ from mmconnect.store.devices import Presence
 from mmconnect.store.messages import StoredMessage
 from mmconnect.store.replays import Replay
 from mmconnect.webhook import headers, schedule, trust
+
+if TYPE_CHECKING:  # every command imports this, and few need those
+    from mmconnect.desk.delivery_page import Requests
+    from mmconnect.webhook.as_sent import Request, Sent
 
 MASKED = headers.MASKED
 
@@ -157,6 +161,24 @@ def attempt(value: Attempt) -> dict[str, Any]:
         "address": value.address,
         "responseHeaders": value.response_headers,
         "responseBody": value.response_body,
+    }
+
+
+def requests(whole: Requests) -> dict[str, Any]:
+    """What the attempts of a delivery have sent; a request that is not known is null."""
+
+    def headers(request: Request) -> list[dict[str, str]]:
+        return [{"name": name, "value": value} for name, value in request.headers]
+
+    def one(sent: Sent | None) -> dict[str, Any] | None:
+        if sent is None:
+            return None
+        repeat = None if sent.repeat is None else headers(sent.repeat)
+        return {"url": sent.first.url, "headers": headers(sent.first), "repeatHeaders": repeat}
+
+    return {
+        "body": None if whole.body is None else whole.body.decode("utf-8", "replace"),
+        "attempts": [{"number": n, "request": one(sent)} for n, sent in whole.sent],
     }
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from mmconnect.delivery.replays import Replays
 from mmconnect.domain.clock import iso
+from mmconnect.store import erasure
 from tests.support.api import api_of
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import answer, receiver
@@ -216,3 +217,23 @@ async def test_a_bulk_retry_for_an_endpoint_that_is_not_there(tmp_path: Path):
     async with appliance(tmp_path) as box, api_of(box) as api:
         told = await api.post("/deliveries/retry", {"state": "failed", "endpointId": "ep_none"})
         assert (told.status, told.json["error"]) == (404, "not_found")
+
+
+async def test_what_was_sent_is_told_as_it_was_received(tmp_path: Path):
+    async with appliance(tmp_path) as box, api_of(box) as api, receiver() as there:
+        await box.endpoint(there.url, headers=(("X-Api-Key", "s3cret"),))
+        delivery = await box.settled(await box.text("h\u00e9llo"))
+        told = (await api.get(f"/deliveries/{delivery.id}/requests")).json
+        (arrival,) = there.arrivals
+        assert told["body"].encode() == arrival.body
+        (one,) = told["attempts"]
+        assert (one["number"], one["request"]["url"]) == (1, there.url)
+        assert [(h["name"], h["value"]) for h in one["request"]["headers"]] == [
+            (name, "***" if name == "X-Api-Key" else value) for name, value in arrival.headers
+        ]
+        assert one["request"]["repeatHeaders"] is None
+        message = box.one("SELECT message_id FROM deliveries")
+        box.change(lambda db: erasure.wipe(db, [message], box.clock.now()))
+        told = (await api.get(f"/deliveries/{delivery.id}/requests")).json
+        assert told == {"body": None, "attempts": [{"number": 1, "request": None}]}
+        assert (await api.get("/deliveries/dlv_none/requests")).status == 404

@@ -11,7 +11,7 @@ from mmconnect.api.fit import milliseconds
 from mmconnect.api.operation import Answer, Call, Operation, Reply, Tag
 from mmconnect.api.shapes import delivery as shape
 from mmconnect.desk import deliveries as desk
-from mmconnect.desk import shown
+from mmconnect.desk import delivery_page, shown
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.ids import DELIVERY as PREFIX
 from mmconnect.domain.models import DeliveryState
@@ -50,6 +50,11 @@ async def _list(call: Call) -> Reply:
 
 async def _get(call: Call) -> Reply:
     return Reply(body=await call.desk.database.read(lambda db: whole(db, call.id)))
+
+
+async def _requests(call: Call) -> Reply:
+    found = await call.desk.database.read(lambda db: delivery_page.requests(db, call.id))
+    return Reply(body=shown.requests(found))
 
 
 async def _retry(call: Call) -> Reply:
@@ -109,6 +114,24 @@ OPERATIONS = (
         answers={200: _WHOLE},
     ),
     Operation(
+        method="GET",
+        path="/deliveries/{id}/requests",
+        name="getDeliveryRequests",
+        tag=Tag.DELIVERIES,
+        summary="What its attempts have sent",
+        description="Headers and body as they went over the wire, also after the secret, the URL or"
+        " the headers were changed.",
+        handler=_requests,
+        id_means=ID,
+        answers={
+            200: Answer(
+                means="The requests.",
+                schema=schema.ref("DeliveryRequests"),
+                example=shape.REQUESTS_EXAMPLE,
+            )
+        },
+    ),
+    Operation(
         method="POST",
         path="/deliveries/{id}/retry",
         name="retryDelivery",
@@ -140,4 +163,5 @@ SCHEMAS = {
     "Delivery": shape.DELIVERY,
     "DeliveryWhole": shape.WHOLE,
     "Attempt": shape.ATTEMPT,
+    "DeliveryRequests": shape.REQUESTS,
 }

@@ -52,6 +52,35 @@ ATTEMPT = schema.record(
         "responseBody": schema.nullable(schema.text("Its beginning.")),
     }
 )
+_HEADERS = schema.array(
+    schema.record({"name": schema.text(), "value": schema.text()}), "In the order sent."
+)
+REQUESTS = schema.record(
+    {
+        "body": schema.nullable(schema.text("Of each request; null when the text was wiped.")),
+        "attempts": schema.array(
+            schema.record(
+                {
+                    "number": schema.integer("As in the delivery's `attemptList`."),
+                    "request": schema.nullable(
+                        schema.record(
+                            {
+                                "url": schema.text("Without name and password."),
+                                "headers": _HEADERS,
+                                "repeatHeaders": schema.nullable(_HEADERS),
+                            },
+                            "As it was sent. The values of headers of your own are `***`."
+                            " `repeatHeaders`: of the second request, which goes out at once with"
+                            " the previous secret when the first is not accepted in a rotation."
+                            " Null when it is not known: an older version's, or not kept any more.",
+                        )
+                    ),
+                }
+            ),
+            "First to last.",
+        ),
+    }
+)
 REPLAY = schema.record(
     {
         "id": schema.text("`rpl_…`"),
@@ -97,6 +126,22 @@ ATTEMPT_EXAMPLE: dict[str, Any] = {
     "address": "192.168.1.20:443",
     "responseHeaders": "content-type: text/plain",
     "responseBody": "ok",
+}
+REQUESTS_EXAMPLE: dict[str, Any] = {
+    "body": '{"event":"message.received","id":"msg_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"}',
+    "attempts": [
+        {
+            "number": 1,
+            "request": {
+                "url": "https://192.168.1.20/hook",
+                "headers": [
+                    {"name": "Host", "value": "192.168.1.20"},
+                    {"name": "webhook-id", "value": "msg_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"},
+                ],
+                "repeatHeaders": None,
+            },
+        }
+    ],
 }
 WHOLE_EXAMPLE = {**EXAMPLE, "attemptList": [ATTEMPT_EXAMPLE]}
 REPLAY_EXAMPLE: dict[str, Any] = {
