@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 LOOKED_AT = 500
 """Deliveries, the newest of all."""
+FEW = 20
+"""Waiting deliveries that are asked what was wrong."""
 
 
 def tried(db: sqlite3.Connection, endpoint_ids: Iterable[str]) -> set[str]:
@@ -42,3 +45,25 @@ def remark(db: sqlite3.Connection, endpoint_id: str, since: int) -> tuple[str, i
         (LOOKED_AT, endpoint_id, since),
     ).fetchone()
     return None if row is None else (str(row[0]), int(row[1]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """What was last wrong with a text that waits for its next attempt."""
+
+    delivery_id: str
+    error: str
+    """In words, with the remedy."""
+    at: int
+    """When that attempt began (UTC ms)."""
+
+
+def trouble(db: sqlite3.Connection, endpoint_id: str) -> Trouble | None:
+    """The latest of them, of a few that were tried and wait; None where nothing does."""
+    row = db.execute(
+        "SELECT d.id, a.error, a.started_at FROM (SELECT id FROM deliveries WHERE endpoint_id = ?"
+        " AND state = 'pending' AND attempts > 0 LIMIT ?) d JOIN attempts a ON a.delivery_id = d.id"
+        " WHERE a.error IS NOT NULL ORDER BY a.started_at DESC LIMIT 1",
+        (endpoint_id, FEW),
+    ).fetchone()
+    return None if row is None else Trouble(delivery_id=row[0], error=row[1], at=row[2])

@@ -350,7 +350,9 @@ async def test_figures_of_the_last_day_are_there_at_once(tmp_path: Path):
         for page in (await visitor.get("/endpoints"), await visitor.get(path)):
             assert re.search(r"Success, 24 h.*50 %", words(page))
             assert re.search(r"Answers in.*\d ms", words(page))
-        assert "trouble" in words(await visitor.get(path))
+        page = words(await visitor.get(path))
+        assert "trouble A text failed, and none has arrived since." in page
+        assert re.search(r"since\. .*500.*That delivery", page), "what it answered"
 
 
 async def test_pausing_and_resuming_with_a_choice(tmp_path: Path):

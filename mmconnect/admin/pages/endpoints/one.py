@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 from aiohttp import web
 
@@ -11,8 +12,8 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.pages.endpoints.views import ID, asked, at, looked, show
 from mmconnect.desk import endpoint_sends, endpoints, trends
-from mmconnect.domain.models import Attempt, Delivery, Message, Trigger
-from mmconnect.store import deliveries, delivery_lists
+from mmconnect.domain.models import Attempt, Delivery, Trigger
+from mmconnect.store import deliveries, delivery_lists, endpoint_uses
 from mmconnect.store.delivery_lists import ATTENTION, Wanted
 
 FAILURES = 5
@@ -24,27 +25,20 @@ Tested = tuple[Delivery, Attempt]
 async def _page(request: web.Request) -> web.Response:
     seen, delivery_id = await looked(request), request.query.get("tested", "")
 
-    def read(
-        db: sqlite3.Connection,
-    ) -> tuple[Tested | None, Message | None, list[tuple[Delivery, str]]]:
-        endpoint = seen.endpoint
-        last = None if endpoint.alert else endpoint_sends.last_unsent(db, endpoint.id)
-        return _tested(db, endpoint.id, delivery_id), last, _failures(db, endpoint.id)
+    def read(db: sqlite3.Connection) -> dict[str, Any]:
+        endpoint, troubled = seen.endpoint, seen.health.word == "trouble"
+        return {
+            "tested": _tested(db, endpoint.id, delivery_id),
+            "last": None if endpoint.alert else endpoint_sends.last_unsent(db, endpoint.id),
+            "failures": _failures(db, endpoint.id),
+            "trouble": endpoint_uses.trouble(db, endpoint.id) if troubled else None,
+        }
 
-    tested, last, failures = await desk(request).database.read(read)
+    found = await desk(request).database.read(read)
     trend = await desk(request).figures.read(
         lambda db, new: trends.endpoint(db, new, seen.endpoint.id)
     )
-    return show(
-        request,
-        "page.html",
-        seen,
-        "",
-        tested=tested,
-        last=last,
-        trend=trend,
-        failures=failures,
-    )
+    return show(request, "page.html", seen, "", trend=trend, **found)
 
 
 def _failures(db: sqlite3.Connection, endpoint_id: str) -> list[tuple[Delivery, str]]:
