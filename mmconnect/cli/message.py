@@ -160,9 +160,9 @@ def _reread(args: argparse.Namespace) -> int:
 
 def _simulate(args: argparse.Namespace) -> int:
     with opening.opened(args) as store:
-        actor = simulating.choose(store.db, args.device)
-        service = running(store.directory)
         now = store.clock.now()
+        actor = simulating.choose(store.db, args.device, now)
+        service = running(store.directory)
     listening = [] if service is None else service.phone
     told = asyncio.run(simulating.play(actor, listening, args.sender, args.text, now))
     with opening.opened(args) as store:

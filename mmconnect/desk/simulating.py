@@ -42,8 +42,11 @@ class Answered:
         return told if isinstance(told, str) else None
 
 
-def choose(db: sqlite3.Connection, device_id: str | None) -> Actor:
-    """The phone to play: this one, or (None) the first. Raises NotFound and Refused."""
+def choose(db: sqlite3.Connection, device_id: str | None, now: int) -> Actor:
+    """The phone to play at `now` (UTC ms): this one, or (None) the first.
+
+    Raises NotFound and Refused.
+    """
     known = devices.known(db)
     chosen = device_id or (known[0].id if known else None)
     if chosen is None:
@@ -51,7 +54,16 @@ def choose(db: sqlite3.Connection, device_id: str | None) -> Actor:
     device = next((one for one in known if one.id == chosen), None)
     if device is None:
         raise NotFound(f"There is no device {chosen}. `mmconnect device list` shows them")
-    return Actor(device=device, token=devices.current_token(db, chosen))
+    return Actor(device=device, token=_token(db, chosen, now))
+
+
+def _token(db: sqlite3.Connection, device_id: str, now: int) -> str:
+    """A token of the device that is good: one that was replaced, while there is such.
+
+    The first push by the new one ends the old one, and the phone may not have the new one yet.
+    """
+    mine = [one for one in devices.tokens(db) if one.device_id == device_id]  # current ones last
+    return next(one.token for one in mine if one.expires_at is None or one.expires_at > now)
 
 
 async def play(

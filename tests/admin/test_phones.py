@@ -644,6 +644,10 @@ async def test_a_new_token_and_the_old_one_until_it_is_used(tmp_path: Path):
         shown = await pages.post(pages.at("new-token"))
         assert shown.path == pages.at("pair")
         assert (await pages.push())["ok"] is True, "the old one still works"
+        await pages.post(pages.at("simulate"), sender="+1", text="by the page")
+        assert pages.box.one("SELECT count(*) FROM messages WHERE text = 'by the page'") == 1
+        again = await pages.push(generic_json({"from": "+1", "text": "still", "id": "still"}))
+        assert again["ok"] is True, "the phone still has the old one"
         new = pages.box.one("SELECT token FROM device_tokens WHERE expires_at IS NULL")
         url = await pages.get(pages.at("token"))
         assert f"/in/{new}" in url.text

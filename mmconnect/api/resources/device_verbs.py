@@ -56,7 +56,7 @@ async def _told(call: Call) -> Reply:
 
 async def _simulate(call: Call) -> Reply:
     at = call.desk
-    played = await at.database.read(lambda db: simulating.choose(db, call.id))
+    played = await at.database.read(lambda db: simulating.choose(db, call.id, at.clock.now()))
     sender, text, now = call.body["from"], call.body["text"], at.clock.now()
     told = await simulating.play(played, at.listeners().phone, sender, text, now)
     told = await at.database.read(lambda db: simulating.verdict(db, played, told))

@@ -56,6 +56,7 @@ async def _page(
         battery=words.battery(found),
         network=found.network,
         refused=_refused(found.state, seen.rejected_reason),
+        last_refusal=_why_refused(seen.rejected_reason)[0],
         about=About,
         notes=sorted(found.notes, key=lambda note: note.about is not About.SILENT),
         trend=trend,
@@ -72,6 +73,10 @@ def _refused(state: State, reason: str | None) -> tuple[str, str] | None:
     """Why the last push was refused, and what to do; None when it was not."""
     if state is not State.REFUSED:
         return None
+    return _why_refused(reason)
+
+
+def _why_refused(reason: str | None) -> tuple[str, str]:
     return words.REFUSED.get(reason or "", ((reason or "unknown").replace("_", " "), ""))
 
 
@@ -91,9 +96,9 @@ async def _simulate(request: web.Request) -> web.StreamResponse:
     if issues:
         return await _page(request, device, form, Invalid(*issues))
     try:
-        actor = await at.database.read(lambda db: simulating.choose(db, device.id))
-        listening = at.listeners().phone
-        told = await simulating.play(actor, listening, sender, text, at.clock.now())
+        now, listening = at.clock.now(), at.listeners().phone
+        actor = await at.database.read(lambda db: simulating.choose(db, device.id, now))
+        told = await simulating.play(actor, listening, sender, text, now)
         told = await at.database.read(lambda db: simulating.verdict(db, actor, told))
     except Refused as error:
         return await _page(request, device, form, Invalid(Issue(path="text", message=str(error))))
