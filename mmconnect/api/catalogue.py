@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from mmconnect.api import schema
 from mmconnect.api.document import document
 from mmconnect.api.operation import Answer, Call, Operation, Reply, Tag
+from mmconnect.api.problems import encoded
 from mmconnect.api.resources import (
     appliance,
     audit,
@@ -29,7 +31,13 @@ from mmconnect.api.schema import Schema, check
 
 
 async def _openapi(call: Call) -> Reply:
-    return Reply(body=document(OPERATIONS, COMPONENTS, call.base))
+    return Reply(body=_encoded(call.base))
+
+
+@lru_cache(maxsize=2)
+def _encoded(base: str) -> bytes:
+    """Whoever reaches the address may ask for it as often as they like: it is made once."""
+    return encoded(document(OPERATIONS, COMPONENTS, base))
 
 
 OPERATIONS: tuple[Operation, ...] = (

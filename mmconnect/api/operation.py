@@ -60,6 +60,7 @@ class Reply:
     """What a handler gives back."""
 
     body: Any
+    """A value, or the bytes of one that is encoded already."""
     status: int = 200
     location: str | None = None
     """Of what was created, below `/v1`."""

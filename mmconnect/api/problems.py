@@ -115,14 +115,17 @@ def invalid(*issues: Issue) -> Problem:
     return Problem(INVALID, f"{told.rstrip('.')}.", issues=issues)
 
 
+def encoded(body: Any) -> bytes:
+    """A value as answers have it; what a request held may be no text, and is told all the same."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")
+
+
 def answer(status: int, body: Any, headers: Mapping[str, str] | None = None) -> web.Response:
-    """A JSON answer; nobody between may keep it."""
+    """A JSON answer of a value, or of bytes that are encoded(); nobody between may keep it."""
     return web.Response(
         status=status,
-        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8",
-            "backslashreplace",  # what a request held may be no text, and is told of
-        ),
+        body=body if isinstance(body, bytes) else encoded(body),
         content_type="application/json",
         headers={"Cache-Control": "no-store", **(headers or {})},
     )
