@@ -21,6 +21,8 @@ SHOWN = 6
 BACKUP_OLD = 30 * DAY
 FIRST_BACKUP = 3 * DAY
 """Milliseconds after the last backup, and after the first text, at which one is asked for."""
+_SET_THERE = ("proxy", "clock", "certificate", "https")
+"""Warnings about what is set under Settings, Network."""
 _QUIET = (About.SILENT, About.UNRECOGNISED)
 """Notes that a phone's state tells already."""
 
@@ -71,7 +73,8 @@ def _machine(found: Overview) -> Iterator[Concern]:
     for warning in found.machine:
         first, _, rest = warning.sentence.partition(". ")
         sentence = f"{_whole(rest)} {_whole(warning.remedy)}".strip()
-        yield Concern(kind="warn", title=first.rstrip("."), sentence=sentence)
+        do = ("Open the settings", "/settings/network") if warning.code in _SET_THERE else None
+        yield Concern(kind="warn", title=first.rstrip("."), sentence=sentence, do=do)
 
 
 def _endpoints(found: Overview) -> Iterator[Concern]:

@@ -74,6 +74,8 @@ class Overview:
     phones: Sequence[PhoneGlance]
     """Those that need somebody first, then the one that was heard last."""
     phone_count: int
+    last_heard_at: int | None
+    """When any phone was last heard (UTC ms)."""
     endpoints: Sequence[EndpointGlance]
     """In their order."""
     latest: Sequence[Listed]
@@ -98,11 +100,6 @@ class Overview:
         """Where the one waits that came first."""
         waiting = [one for one in self.endpoints if one.waits.oldest is not None]
         return min(waiting, key=lambda one: one.waits.oldest or 0, default=None)
-
-    @property
-    def last_heard_at(self) -> int | None:
-        """When any phone was last heard (UTC ms)."""
-        return max((one.page.presence.last_heard_at or 0 for one in self.phones), default=0) or None
 
     @property
     def tried(self) -> int:
@@ -155,6 +152,7 @@ def _read(
         texts=trends.texts(db, new),
         phones=_phones(db, new, around, phones),
         phone_count=len(phones),
+        last_heard_at=max((_heard(around, one) for one in phones), default=0) or None,
         endpoints=[
             EndpointGlance(
                 endpoint=one,
@@ -173,10 +171,8 @@ def _read(
 def _phones(
     db: sqlite3.Connection, new: Unwritten, around: Around, phones: list[Device]
 ) -> list[PhoneGlance]:
-    presence = around.presence
-
     def heard(device: Device) -> int:
-        return (None if presence is None else presence(device.id).last_heard_at) or 0
+        return _heard(around, device)
 
     chosen = sorted(phones, key=heard)[:PHONES]
     today = days.days(new.now, 1, new.zone)
@@ -185,3 +181,9 @@ def _phones(
         for page in device_page.pages(db, around, chosen)
     ]
     return sorted(glances, key=lambda one: (one.well, -heard(one.page.device)))
+
+
+def _heard(around: Around, device: Device) -> int:
+    """When a phone was last heard (UTC ms); 0: never."""
+    seen = None if around.presence is None else around.presence(device.id).last_heard_at
+    return seen or 0

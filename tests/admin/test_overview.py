@@ -223,6 +223,14 @@ async def test_without_a_network_that_is_told_and_not_each_endpoint(tmp_path: Pa
         assert "does not take texts" not in words
 
 
+async def test_a_proxy_that_is_not_trusted_is_told_with_the_way_to_its_setting(tmp_path: Path):
+    async with site(tmp_path, PHONE) as here:
+        asked = request("/", {"X-Forwarded-For": "203.0.113.5"}, method="GET")
+        page = (await ask(here.port, asked)).body.decode()
+        assert "Requests come through a proxy at 127.0.0.1 that is not trusted" in page
+        assert 'href="/settings/network"' in page
+
+
 async def test_a_silent_phone_and_a_push_that_was_not_understood_are_named(tmp_path: Path):
     async with site(tmp_path, PHONE) as here:
         await here.box.text()
