@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,9 @@ from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
 
 from mmconnect.domain.errors import Invalid, Issue
+
+PATIENCE = 30.0
+"""Seconds that a form may take to arrive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,10 @@ class Form:
 async def read(request: web.Request) -> Form:
     """The form that a request carries. Raises Invalid when it is none, or holds a file."""
     try:
-        posted = await request.post()
+        async with asyncio.timeout(PATIENCE):
+            posted = await request.post()
+    except TimeoutError:
+        raise web.HTTPRequestTimeout(text="The form took too long to arrive.") from None
     except ValueError as error:
         raise Invalid(Issue(path="", message="This form could not be read")) from error
     values: MultiDict[str] = MultiDict()

@@ -23,6 +23,7 @@ from mmconnect.admin.secure import SECURE, Secure, lead_to_https
 from mmconnect.desk.checkups import Reports
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.proxies import UntrustedProxies
+from mmconnect.web.discretion import say_no_version
 
 LARGEST_FORM = 256 * 1024
 """Bytes that a form may have: a pasted sample of a push is the largest."""
@@ -52,6 +53,7 @@ def make_site(
 
     `scrape` gives the metrics as text; `more` adds what is no page: the API, with its own keys.
     """
+    say_no_version()
     app = web.Application(
         middlewares=[arrive, told_errors, meant_for_us, lead_to_https, from_our_pages, let_in],
         client_max_size=LARGEST_FORM,

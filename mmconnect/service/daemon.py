@@ -50,6 +50,7 @@ from mmconnect.service.tls.keeper import Keeper, brought
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
+from mmconnect.web.crowd import SWEEP, Crowd
 from mmconnect.web.discretion import discreet_log
 
 log = logging.getLogger(__name__)
@@ -238,6 +239,9 @@ async def _run(
             for host in bind:
                 port = admin.addresses[0][1] if admin.addresses else options.admin_listen.port
                 await web.TCPSite(admin, host, port, backlog=BACKLOG).start()
+        if admin.server is not None:
+            crowd = Crowd(admin.server, asyncio.get_running_loop().time)
+            loops(for_ever(SWEEP, crowd.turn, "Looking after the admin side's connections"))
         admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
         phones = side.listener.server()
         stack.push_async_callback(phones.close)

@@ -1,4 +1,4 @@
-"""The log of aiohttp's server side, which tells nothing that a client said.
+"""What aiohttp's server side tells by itself: in the log nothing that a client said.
 
 What is no valid HTTP would be quoted in the log, with the token in its path or the text that ran
 over its declared length: only the kind of mistake is told.
@@ -10,7 +10,7 @@ import logging
 from collections.abc import MutableMapping
 from typing import Any
 
-from aiohttp import web
+from aiohttp import web, web_response
 from aiohttp.http_exceptions import HttpProcessingError
 
 
@@ -30,3 +30,8 @@ class _Discreet(logging.LoggerAdapter[logging.Logger]):
 def discreet_log() -> logging.LoggerAdapter[logging.Logger]:
     """The log for aiohttp's server side."""
     return _Discreet(logging.getLogger(__name__), {})
+
+
+def say_no_version() -> None:
+    """Let answers that aiohttp makes by itself not name the versions that mmconnect is made of."""
+    web_response.SERVER_SOFTWARE = "mmconnect"  # type: ignore[attr-defined]

@@ -18,6 +18,7 @@ import pytest
 from aiohttp import web
 
 from mmconnect import paths
+from mmconnect.admin import forms
 from mmconnect.admin.routes import ROUTES
 from mmconnect.admin.secure import Secure
 from mmconnect.admin.site import make_site
@@ -283,6 +284,7 @@ async def test_every_answer_keeps_to_itself(house: House) -> None:
         b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost : 127.0.0.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 0\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: a\x00b\r\n\r\n",
         b"GET /\r\nX: y HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
         b"\x16\x03\x01\x02\x00\x01\x00",
@@ -654,3 +656,20 @@ async def test_one_browser_does_not_see_anothers_news(house: House) -> None:
     await second.log_in()
     assert "1 browser is logged out" not in (await second.get("/settings/sessions")).body.decode()
     assert "1 browser is logged out" in (await first.get("/settings/sessions")).body.decode()
+
+
+async def test_a_form_that_drips_is_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forms, "PATIENCE", 0.1)
+    await house.set_up()
+    kind = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "100"}
+    line = await Line.open(house.port)
+    await line.send(request("/login", kind, method="GET").replace(b"GET", b"POST", 1))
+    await line.send(b"passw")
+    assert (await line.answer()).status == 408
+    line.close()
+
+
+async def test_a_form_that_is_too_large(house: House) -> None:
+    browser = await house.set_up()
+    told = await browser.post("/settings/keys", name="x" * 300_000, scope="read")
+    assert told.status == 413
