@@ -49,6 +49,8 @@ class Other:
         self.hold_after: Callable[[str, str], bool] | None = None
         self.status = 200
         """Answered instead of acting when it is not 200."""
+        self.statuses: list[int] = []
+        """Of every request that is over, also where nobody waited for the answer."""
         self.port = 0
         self._server: ThreadingHTTPServer | None = None
         self._one = threading.Lock()
@@ -111,6 +113,7 @@ class Other:
             status, said = error.status, {"error": str(error)}
         self._hold(self.hold_after, method, parts.path)
         self._answer(request, status, said)
+        self.statuses.append(status)
 
     def read(self, content_type: str, raw: bytes) -> Any:
         need(content_type == "application/json", f"content type {content_type!r}", 415)

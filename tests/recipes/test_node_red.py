@@ -101,7 +101,7 @@ def test_killed_between_answer_and_translation_loses_nothing(here: Set):
     here.recipe.kill()
     here.other.status = 500
     here.other.go_on.set()
-    until(lambda: here.other.hold_before is None, "let go")
+    until(lambda: here.other.statuses, "the request is over")
     here.other.status = 200
     here.recipe.start()
     here.arrive(["second"])

@@ -75,9 +75,9 @@ def test_what_comes_while_the_service_is_away_arrives_when_it_is_back(
     for one in sent:
         here.gateway.delivered(one)  # answered at once, from the store
     until(lambda: "tried again" in here.recipe.log, "it has tried")
-    here.other.start()
     here.other.status = 503
-    time.sleep(0.3)
+    here.other.start()
+    until(lambda: 503 in here.other.statuses, "it has tried again")
     here.other.status = 200
     here.arrive(*grouped(name, ["text 0", "text 1", "text 2"], ["other"]))
     if name not in THREADING:
@@ -105,9 +105,9 @@ def test_killed_between_answer_and_translation_loses_nothing_and_doubles_nothing
     # What the service had not acted on when the connection broke, it does not act on any more.
     if when == "before":
         here.other.status = 500
+    over = len(here.other.statuses)
     here.other.go_on.set()
-    until(lambda: here.other.hold_before is None and here.other.hold_after is None, "let go")
-    time.sleep(0.2)
+    until(lambda: len(here.other.statuses) > over, "the request is over")
     here.other.status = 200
     here.recipe.start()
     wanted = grouped(name, ["first", "second"])
