@@ -68,7 +68,11 @@ async def test_the_list_says_how_each_is(tmp_path: Path):
         await pages.box.push({"Content-Type": JSON}, b"[1]", token="second")
         leads = [to for to in (await pages.get(pages.at())).actions if to.startswith("/messages?")]
         assert len(leads) == 1
-        assert "Reception" in (await pages.get(leads[0])).text
+        other = generic_json({"from": "+6581230000", "text": "of the workshop"})
+        await pages.box.push(*other, token="second")
+        mine = await pages.get(leads[0])
+        assert "Reception" in mine.text
+        assert "of the workshop" not in mine.text
         shown = await pages.get("/phones")
         rows = shown.text.split("Texts today")[1]
         assert "Reception" in rows
@@ -646,6 +650,7 @@ async def test_a_new_token_and_the_old_one_until_it_is_used(tmp_path: Path):
         assert (await pages.push())["ok"] is True, "the old one still works"
         await pages.post(pages.at("simulate"), sender="+1", text="by the page")
         assert pages.box.one("SELECT count(*) FROM messages WHERE text = 'by the page'") == 1
+        await pages.box.watch.refresh()
         again = await pages.push(generic_json({"from": "+1", "text": "still", "id": "still"}))
         assert again["ok"] is True, "the phone still has the old one"
         new = pages.box.one("SELECT token FROM device_tokens WHERE expires_at IS NULL")
