@@ -27,9 +27,10 @@ class Backlog:
 
 
 def backlog(
-    db: sqlite3.Connection, endpoint_ids: Iterable[str], most: int = MOST
+    db: sqlite3.Connection, endpoint_ids: Iterable[str], most: int | None = None
 ) -> dict[str, Backlog]:
-    """What waits for each of these endpoints, counted up to `most`."""
+    """What waits for each of these endpoints, counted up to `most` (MOST unless told)."""
+    most = MOST if most is None else most
     return {
         endpoint_id: Backlog(
             waiting=count,
