@@ -233,5 +233,5 @@ async def test_each_change_is_on_the_audit_list_with_the_key(tmp_path: Path):
         rows = box.rows("SELECT actor, address, action, subject FROM audit ORDER BY number")
         assert rows == [
             (key, "127.0.0.1", f"endpoint.{verb}", made["id"])
-            for verb in ("added", "changed", "paused", "resumed", "rotated", "removed")
+            for verb in ("added", "changed", "paused", "resumed", "secret_rotated", "removed")
         ]
