@@ -220,6 +220,8 @@ class Janitor:
     async def _forget_figures(self, before: int) -> None:
         pace = Pace()
         while rows := await self._database.read(lambda db: tallies.old(db, before, ROWS)):
+            if not self._may_prune():
+                return
             for chunk in _chunks(rows, pace):
                 await self.step(partial(tallies.prune, rows=chunk), pace, len(chunk))
 

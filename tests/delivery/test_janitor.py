@@ -17,9 +17,10 @@ from mmconnect.delivery import wiper
 from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.pace import AIM, LONGEST, SHARE, Pace
 from mmconnect.domain.clock import SystemClock
+from mmconnect.domain.days import HOUR
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import DELIVERY, MESSAGE, first_at
-from mmconnect.store import configuration, endpoints, preferences, settings, upkeep
+from mmconnect.store import configuration, endpoints, preferences, settings, tallies, upkeep
 from mmconnect.store import devices as device_store
 from mmconnect.store.configuration import Configuration
 from mmconnect.store.connection import CHECKPOINT, FILE, WAL_LIMIT, connect
@@ -155,6 +156,19 @@ async def test_while_the_clock_is_not_known_to_be_right_nothing_is_pruned(house:
     house.synchronised = True
     await house.janitor.sweep()
     assert await house.count() == 0
+
+
+async def test_figures_go_after_400_days_and_by_a_clock_that_is_right(house: House):
+    owner, hour = HOUSE[0].id, NOW - NOW % HOUR
+    hours = {(owner, hour - tallies.KEPT - n * HOUR): 1 for n in range(600)} | {(owner, hour): 1}
+    await house.database.write(lambda db: tallies.add(db, hours, {}))
+    house.synchronised = False
+    await house.janitor.sweep()
+    count = "SELECT count(*) FROM text_hours"
+    assert await house.count(count) == 1202
+    house.synchronised = True
+    await house.janitor.sweep()
+    assert await house.count(count) == 2, "those of the present hour"
 
 
 async def test_a_clock_that_is_doubted_in_the_middle_stops_it_there(house: House):
