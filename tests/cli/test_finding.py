@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
+from mmconnect.store import grams, segment_building
 from mmconnect.store.connection import FILE
 from mmconnect.store.messages import Keys, take
 from tests.cli.conftest import Desk
+from tests.store.indexing import build_all
 from tests.store.making import NOW, delivery, message, new_message
 
 
@@ -80,3 +82,28 @@ def test_what_cannot_be_looked_for_is_told(desk: Desk, words: list[str], told: s
 
 def test_nothing_found_is_not_nothing_there(desk: Desk, filled: dict[str, str]):
     assert desk("message", "list", "--text", "zebra").out == "No message is like that.\n"
+
+
+def test_a_deleted_text_is_not_found_by_its_pieces_either(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(segment_building, "SIZE", 40)
+    monkeypatch.setattr(segment_building, "FRESH", 30)
+    desk("device", "add", "--name", "Phone", "--json")
+    with closing(sqlite3.connect(desk.directory / FILE, isolation_level=None)) as db:
+        texts = [message(None, "Quetzalcoatl" if n == 20 else f"text {n}") for n in range(100)]
+        for value in texts:
+            take(db, new_message(value, keys=Keys()))
+        assert build_all(db) == 2
+        pieces = [grams.bucket(piece) for piece in grams.pieces("quetzalcoatl")]
+        asked = (
+            f"SELECT count(*) FROM search_postings WHERE bucket IN ({','.join('?' * len(pieces))})"
+        )
+        assert db.execute(asked, pieces).fetchone()[0] >= len(pieces)
+        answer = desk("message", "delete", texts[20].id, "--yes", "--json").json
+        assert answer["deleted"] == 1
+        assert answer["proven"]
+        assert db.execute(asked, pieces).fetchone() == (0,)
+        states = db.execute("SELECT state, number FROM search_segments ORDER BY to_id").fetchall()
+        assert [state for state, _ in states] == ["dropped", "built"]
+        assert states[0][1] is None
