@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 TURN = 2.0
 """Seconds between two looks at whether there is anything to do."""
-READ = 24
+READ = 12
 """Messages that are read at once: a millisecond of work that nothing interrupts."""
 SHARE = 0.05
 """Of a core, and of the writer's time, what indexing takes at most."""

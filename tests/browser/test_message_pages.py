@@ -68,7 +68,7 @@ async def test_a_text_is_found_and_sent_on(tmp_path: Path, javascript: bool):
 
 
 @both
-async def test_filters_stay_open_and_can_be_taken_away(tmp_path: Path, javascript: bool):
+async def test_filters_are_told_and_can_be_taken_away(tmp_path: Path, javascript: bool):
     async with opened(tmp_path, javascript=javascript) as (box, watched):
         page = watched.page
         await box.text("unwanted")
@@ -78,10 +78,12 @@ async def test_filters_stay_open_and_can_be_taken_away(tmp_path: Path, javascrip
         await page.get_by_label("State").select_option(label="not understood")
         await watched.press("Search")
         assert await page.get_by_role("row").count() == 2
+        assert await page.get_by_text("Only not understood").is_visible()
+        await page.get_by_text("Phone, state, kind, time").click()
         await page.get_by_label("State").select_option(label="delivered")
         await watched.press("Search")
         await watched.says("Nothing found")
-        await watched.follow("Show all messages")
+        await watched.follow("Show all")
         assert await page.get_by_role("row").count() == 3
 
 

@@ -100,7 +100,7 @@ def _moment(name: str, given: dict[str, str], more: int = 0) -> int | None:
         return round(datetime.fromisoformat(given[name]).astimezone().timestamp() * 1000) + more
     except (ValueError, OverflowError, OSError):
         raise Invalid(
-            Issue(path=name, message="Write a day and a time like `2026-06-12T14:00`")
+            Issue(path=name, message="Write a day and a time, like 2026-06-12T14:00")
         ) from None
 
 
@@ -134,7 +134,7 @@ async def _messages(request: web.Request) -> web.Response:
         form=_form(what.given),
         wrong=wrong,
         given=what.given,
-        narrowed=any(name in what.given for name in FILTERS),
+        chosen=_chosen(request, what.given),
         number=what.given.get("q", "") if is_number(what.given.get("q", "")) else "",
         phones=_phones(request),
         states=STATES,
@@ -153,6 +153,17 @@ async def _messages(request: web.Request) -> web.Response:
 
 def _form(given: dict[str, str]) -> Form:
     return filled(**given)
+
+
+def _chosen(request: web.Request, given: dict[str, str]) -> list[str]:
+    """The filters that are set, in words."""
+    lists = {"phone": _phones(request), "state": STATES, "kind": KINDS}
+    words = [dict(options).get(given[name], "") for name, options in lists.items() if name in given]
+    times = {"since": "from", "until": "to"}
+    words += [
+        f"{word} {given[name].replace('T', ' ')}" for name, word in times.items() if name in given
+    ]
+    return [word for word in words if word]
 
 
 def _phones(request: web.Request) -> list[tuple[str, str]]:
