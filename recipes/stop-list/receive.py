@@ -18,8 +18,10 @@ Settings, from the environment or as systemd credentials of the same name in low
 WEBHOOK_SECRET (whsec_…), OPTOUT_TOKEN, OPTOUT_URL, OPTOUT_URL_TOKEN (all three optional), LISTEN
 (127.0.0.1:8490).
 
-The English words:
-https://www.ctia.org/the-wireless-industry/industry-commitments/messaging-interoperability-sms-mms
+The English and French words, what carriers in the US and Canada require; those of other languages
+are the plain words for it:
+https://docs.aws.amazon.com/sms-voice/latest/userguide/keywords-required.html
+https://www.twilio.com/docs/messaging/tutorials/advanced-opt-out
 """
 
 import unicodedata
@@ -280,11 +282,10 @@ def main(translate, receiver=Receiver):
 # --- End of what is the same. ---------------------------------------------------------------------
 
 
-STOP = """stop stopall stopp unsubscribe optout cancel end quit revoke arret desabonner fin baja
-parar alto cancelar sair ferma basta annulla abmelden abbestellen afmelden avmeld avsluta rezygnuje
-dur iptal ret стоп отписаться отмена توقف إلغاء
-berhenti ยกเลิก td 退订 退訂 取消订阅 取消訂閱
-停止 配信停止 解除 수신거부 중지"""
+STOP = """stop stopall stopp unsubscribe optout remove cancel end quit revoke arret
+desabonner fin baja parar alto cancelar sair ferma basta annulla abmelden abbestellen
+afmelden avmeld avsluta rezygnuje dur iptal ret стоп отписаться отмена توقف إلغاء berhenti
+ยกเลิก td 退订 退訂 取消订阅 取消訂閱 停止 配信停止 解除 수신거부 중지"""
 START = """start unstop optin subscribe anmelden alta iniciar inizia empezar aanmelden старт ابدأ
 mulai 订阅 訂閱 開始 시작"""
 # These may stand beside it: "Please STOP texting me", "Bitte stopp!"

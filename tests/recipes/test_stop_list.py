@@ -36,7 +36,7 @@ class Texts:
     "text",
     """STOP|stop|Stop.|¡STOP!|  stop \n|STOPALL|Stop all|Please stop|STOP please|stop texting me
     |Unsubscribe|Opt out|OPT-OUT|end|QUIT|Cancel|Stopp|Bitte stopp!|Abmelden|ABBESTELLEN|ARRET
-    |Arrêt|arrêt|désabonner|BAJA|parar|afmelden|СТОП|стоп!|отписаться|توقف|退订|退訂|停止。
+    |Remove|Arrêt|arrêt|désabonner|BAJA|parar|afmelden|СТОП|стоп!|отписаться|توقف|退订|退訂|停止。
     |配信停止|수신거부|BERHENTI|ยกเลิก|\uff33\uff34\uff2f\uff30""".split("|"),
 )
 def test_these_mean_stop(text: str, make: Callable[..., tuple[Recipe, Any]]):
