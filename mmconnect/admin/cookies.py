@@ -15,16 +15,21 @@ from mmconnect.web.asked import client_of
 _NAME = "mmconnect"
 
 
+_HOST, _SECURE = f"__Host-{_NAME}", f"__Secure-{_NAME}"
+"""Over HTTPS, at the root and below a base path."""
+
+
 def _named(request: web.Request) -> str:
-    secure = client_of(request).scheme == "https"
-    if not secure:
+    if client_of(request).scheme != "https":
         return _NAME
-    return f"__Secure-{_NAME}" if request.get(BASE) else f"__Host-{_NAME}"
+    return _SECURE if request.get(BASE) else _HOST
 
 
 def session_cookie(request: web.Request) -> str | None:
-    """What a browser brings."""
-    return request.cookies.get(_named(request))
+    """What a browser brings; over HTTPS either name, so that a new base path logs nobody out."""
+    if client_of(request).scheme != "https":
+        return request.cookies.get(_NAME)
+    return request.cookies.get(_HOST) or request.cookies.get(_SECURE)
 
 
 def give(request: web.Request, answer: web.StreamResponse, cookie: str) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from mmconnect.store import accounts
+from mmconnect.store import accounts, backups
 from mmconnect.store.accounts import AHEAD, ASKED, IDLE, LONGEST, MOST, Session
-from mmconnect.store.connection import transaction
+from mmconnect.store.connection import FILE, connect, transaction
 from tests.store.making import NOW
 
 
@@ -132,3 +133,21 @@ def test_nothing_of_a_cookie_or_code_is_good_after_a_restore(db: sqlite3.Connect
     accounts.forget(db)
     assert accounts.session_of(db, cookie, NOW) is None
     assert not accounts.is_setup_code(db, b"code")
+
+
+def test_a_backup_that_is_restored_lets_no_browser_in(
+    db: sqlite3.Connection, tmp_path: Path
+) -> None:
+    cookie = admitted(db, "ses_1")
+    accounts.add_setup_code(db, b"code", NOW, asked=True)
+    copy, staged = tmp_path / "copy.db", tmp_path / "staged.db"
+    copy.touch()
+    backups.copy(tmp_path / FILE, copy)
+    staged.touch()
+    backups.stage(copy, staged)
+    restored = connect(staged)
+    try:
+        assert accounts.session_of(restored, cookie, NOW) is None
+        assert not accounts.is_setup_code(restored, b"code")
+    finally:
+        restored.close()
