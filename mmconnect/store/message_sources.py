@@ -246,19 +246,26 @@ def _indexed(
 ) -> Iterator[Batch]:
     """What the index says of some segments, segment by segment."""
     found = segments.look(db, [segment.number for segment in group], plan)
+    rows: list[int] = []
     for segment in group:
-        rows = found.get(segment.number, [])
-        if rows and only_ended:
+        own = found.get(segment.number, [])
+        if own and only_ended:
             ended = _ended_rows(db, segment)
-            rows = [row for row in rows if row in ended]
+            own = [row for row in own if row in ended]
+        rows += reversed(own) if span.older else own
         end = segment.from_id + "!" if span.older else segment.to_id
-        if span.older:
-            rows = rows[::-1]
-        for at in range(0, len(rows), FIRST):
-            chunk = rows[at : at + FIRST]
-            yield Batch(
-                where="m.rowid IN (SELECT value FROM json_each(?)) AND m.id > ? AND m.id < ?",
-                values=(json.dumps(chunk), span.low, span.high),
-                reached=end if at + FIRST >= len(rows) else None,
-            )
+        if len(rows) >= FIRST:
+            yield from _rows(rows, span, end)
+            rows = []
+    yield from _rows(rows, span, end)
     yield Batch(where="0", values=(), reached=end, cost=len(group) * 2)
+
+
+def _rows(rows: Sequence[int], span: Span, end: str) -> Iterator[Batch]:
+    """Messages by their rowids, in order; `end` is where they end."""
+    for at in range(0, len(rows), FIRST):
+        yield Batch(
+            where="m.rowid IN (SELECT value FROM json_each(?)) AND m.id > ? AND m.id < ?",
+            values=(json.dumps(rows[at : at + FIRST]), span.low, span.high),
+            reached=end if at + FIRST >= len(rows) else None,
+        )
