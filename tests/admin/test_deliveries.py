@@ -383,6 +383,7 @@ async def test_the_curl_command_sends_the_same_once_more(tmp_path: Path, text: s
         shown = await pages.get(f"/deliveries/{delivery}/attempts/1")
         command = blocks(shown)["Command"]
         assert "VALUE-OF-X-API-KEY" in command
+        assert "the plain headers stay valid" in shown.text
         out = await run(command)
         assert out.startswith(b"HTTP/1.1 200"), out
         first, second = there.arrivals

@@ -12,7 +12,7 @@ from mmconnect.admin.pages.deliveries.one import ID, mark
 from mmconnect.admin.render import page
 from mmconnect.desk import delivery_page
 from mmconnect.domain.models import DeliveryState
-from mmconnect.webhook import curl
+from mmconnect.webhook import curl, signing
 from mmconnect.webhook.as_sent import Request
 from mmconnect.webhook.headers import MASKED
 
@@ -53,6 +53,7 @@ async def _attempt(request: web.Request) -> web.Response:
         size=None if found.body is None else len(found.body),
         curl=None if sent is None else curl.command(sent.first),
         masked=masked,
+        plain=sent is not None and any(n == signing.SIGNATURE for n, _ in sent.first.headers),
         ca=endpoint is not None and endpoint.ca is not None,
         numbers=[one.number for one in story.attempts],
     )
