@@ -29,9 +29,14 @@ class Target(Python):
     secrets: ClassVar[dict[str, str]] = {}
     key = ("Authorization", "")
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.arrived: list[str] = []
+
     def act(self, method: str, path: str, query: dict[str, str], body: Any) -> tuple[int, Any]:
         need((method, path) == ("POST", "/sms"), "no such route", 404)
         only(body, "id", "event", "from", "text", "test", "subject", "attachments")
+        self.arrived.append(body["id"])
         if not body.get("test"):
             self.got[body["id"]] = body["text"]
         return 200, {}
@@ -135,6 +140,7 @@ def test_only_what_is_signed_and_fresh_is_stored_and_every_body_is_taken(here: S
     done = here.recipe.spool / "done"
     until(lambda: len(list(done.iterdir())) == count, "all are done")
     assert not here.other.wrong
+    assert len(here.other.arrived) == len(set(here.other.arrived)) == count
 
 
 def test_a_text_that_is_refused_is_set_aside(here: Set):
