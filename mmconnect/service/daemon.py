@@ -50,7 +50,7 @@ from mmconnect.service.tls.keeper import Keeper, brought
 from mmconnect.service.watch import Watch
 from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
-from mmconnect.web.crowd import SWEEP, Crowd
+from mmconnect.web.crowd import AT_ONCE, Runner
 from mmconnect.web.discretion import discreet_log
 
 log = logging.getLogger(__name__)
@@ -227,7 +227,7 @@ async def _run(
                 poke=lambda: https.ask(),
             ),
         )
-        admin = web.AppRunner(
+        admin = Runner(
             site,
             access_log=None,
             logger=discreet_log(),
@@ -238,10 +238,7 @@ async def _run(
         with opening(options.admin_listen, "--admin-listen") as bind:
             for host in bind:
                 port = admin.addresses[0][1] if admin.addresses else options.admin_listen.port
-                await web.TCPSite(admin, host, port, backlog=BACKLOG).start()
-        if admin.server is not None:
-            crowd = Crowd(admin.server, asyncio.get_running_loop().time)
-            loops(for_ever(SWEEP, crowd.turn, "Looking after the admin side's connections"))
+                await web.TCPSite(admin, host, port, backlog=AT_ONCE).start()
         admin_at = [str(Listen(host=host, port=port)) for host, port, *_ in admin.addresses]
         phones = side.listener.server()
         stack.push_async_callback(phones.close)

@@ -74,7 +74,10 @@ def is_link(headers: Mapping[str, str], host: str) -> bool:
 
 def _is_at(url: str, host: str) -> bool:
     """Whether a URL is one of `host`, with the port that is usual where none stands."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # `http://[`: no URL at all
+        return False
     if parts.scheme not in ("http", "https") or not parts.netloc or not host:
         return False
     usual = {"http": ":80", "https": ":443"}[parts.scheme]

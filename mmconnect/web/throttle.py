@@ -1,7 +1,7 @@
 """Bounds on how often one address may fail, and all together. Remembers few addresses.
 
 Whoever has one IPv6 address has the whole /64 that it lies in (RFC 4291, 2.5.1), so that counts as
-one; an IPv4 address counts as the same however it is written.
+one, as do all loopback addresses; an IPv4 address counts as the same however it is written.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Throttle:
 
         Returns how many seconds the address has to wait; 0 while it has not failed too often.
         """
-        who = _who(address)
+        who = counted_as(address)
         begun, count = self._failures.pop(who, (now, 0))
         if now - begun >= self._window:
             begun, count = now, 0
@@ -35,13 +35,13 @@ class Throttle:
 
     def wait(self, address: str, now: float) -> float:
         """How many seconds the address still has to wait; counts nothing."""
-        begun, count = self._failures.get(_who(address), (now, 0))
+        begun, count = self._failures.get(counted_as(address), (now, 0))
         left = begun + self._window - now
         return max(1.0, left) if count >= self._most and left > 0 else 0.0
 
     def forgive(self, address: str) -> None:
         """Forget the failures of an address: it has shown that it may."""
-        self._failures.pop(_who(address), None)
+        self._failures.pop(counted_as(address), None)
 
 
 class Bucket:
@@ -61,16 +61,14 @@ class Bucket:
         return 0.0
 
 
-def _who(address: str) -> str:
+def counted_as(address: str) -> str:
     """What stands for an address; anything that is none stands for itself."""
-    if ":" not in address:
-        return address
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if not isinstance(parsed, IPv6Address):
-        return address
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
+        parsed = parsed.ipv4_mapped
+    if parsed.is_loopback:  # this machine's programs have all of 127.0.0.0/8
+        return "loopback"
+    return str(parsed) if parsed.version == 4 else f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

@@ -114,7 +114,9 @@ FOREIGN = [
     {"Origin": "http://127.0.0.1"},  # another port is another site
     {"Origin": "http://127.0.0.1.evil.example"},
     {"Origin": "file://"},
+    {"Origin": "http://["},  # no URL at all
     {"Referer": "http://evil.example/page"},
+    {"Referer": "http://[::1"},
     {"Sec-Fetch-Site": "cross-site"},
     {"Sec-Fetch-Site": "same-site"},
     {"Sec-Fetch-Site": "cross-site", "Origin": "own"},

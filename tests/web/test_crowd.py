@@ -1,4 +1,4 @@
-"""Connections that ask nothing end; those with a request under way do not."""
+"""However many connect to the admin side, and whatever they do there, others are answered."""
 
 from __future__ import annotations
 
@@ -9,97 +9,94 @@ import pytest
 from aiohttp import web
 
 from mmconnect.web import crowd
-from mmconnect.web.crowd import SILENT, Crowd
+from mmconnect.web.crowd import Crowd, Runner
 from tests.support.wire import Line, request
 
 
 class House:
-    """A server whose answers wait until they are let go."""
+    """A server that waits for every form, and lets few in."""
 
     def __init__(self) -> None:
-        self.now, self.go = 1000.0, asyncio.Event()
         app = web.Application()
-        app.router.add_get("/slow", self._slow)
+        app.router.add_post("/form", self._form)
         app.router.add_get("/quick", self._quick)
-        self.runner = web.AppRunner(app, access_log=None)
+        self.runner = Runner(app, access_log=None, shutdown_timeout=0.5)
         self.lines: list[Line] = []
 
     async def start(self) -> None:
         await self.runner.setup()
         await web.TCPSite(self.runner, "127.0.0.1", 0).start()
-        assert self.runner.server is not None
-        self.crowd = Crowd(self.runner.server, lambda: self.now)
 
-    async def line(self, say: bytes = b"") -> Line:
-        line = await Line.open(int(self.runner.addresses[0][1]))
+    async def line(self, say: bytes = b"", whence: str = "127.0.0.1") -> Line:
+        port = int(self.runner.addresses[0][1])
+        line = Line(*await asyncio.open_connection("127.0.0.1", port, local_addr=(whence, 0)))
         self.lines.append(line)
         await line.send(say)
-        await asyncio.sleep(0.05)
         return line
 
-    async def _slow(self, request: web.Request) -> web.Response:
-        await self.go.wait()
-        return web.Response(text="done")
+    @property
+    def open(self) -> int:
+        server = self.runner.server
+        assert isinstance(server, Crowd)
+        return len(server.connections)
+
+    async def _form(self, request: web.Request) -> web.Response:
+        await request.read()
+        return web.Response(text="read")
 
     async def _quick(self, request: web.Request) -> web.Response:
         return web.Response(text="done")
 
 
 @pytest.fixture
-async def house() -> AsyncIterator[House]:
+async def house(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    monkeypatch.setattr(crowd, "MOST", 8)
     made = House()
     await made.start()
     yield made
-    made.go.set()
     for line in made.lines:
         line.close()
-        await line.writer.wait_closed()
     await made.runner.cleanup()
 
 
-def asking(path: str) -> bytes:
-    return request(path, method="GET", close=False)
+ASKING = request("/quick", method="GET", close=False)
+SLOW_BODY = b"POST /form HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\na"
 
 
-async def test_whoever_says_nothing_is_sent_away(house: House) -> None:
-    lines = [await house.line(said) for said in (b"", b"GET /slow HT", asking("/quick"))]
-    assert (await lines[2].answer()).status == 200
-    busy = await house.line(asking("/slow"))
-    await house.crowd.turn()
-    house.now += SILENT - 1
-    await house.crowd.turn()
-    assert not any([line.reader.at_eof() for line in lines])
-    house.now += 1
-    await house.crowd.turn()
-    assert all([await line.at_end() for line in lines])
-    house.go.set()
-    assert (await busy.answer()).status == 200
+@pytest.mark.parametrize("say", [b"", b"GET /quick HT", SLOW_BODY], ids=["nothing", "head", "body"])
+async def test_a_flood_is_bounded_and_everybody_is_answered(house: House, say: bytes) -> None:
+    for _ in range(60):
+        await house.line(say)
+    line = await house.line(ASKING)
+    assert (await line.answer()).body == b"done"
+    assert house.open == 8
 
 
-async def test_whoever_asks_again_begins_anew(house: House) -> None:
-    line = await house.line(asking("/quick"))
-    await line.answer()
-    await house.crowd.turn()
-    house.now += SILENT - 1
-    await line.send(asking("/slow"))
-    await asyncio.sleep(0.05)
-    await house.crowd.turn()
-    house.go.set()
-    await line.answer()
-    house.now += 2
-    await house.crowd.turn()
-    await line.send(asking("/quick"))
-    assert (await line.answer()).status == 200
+async def test_a_flood_from_one_address_costs_no_other_its_connection(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd, "counted_as", lambda address: address)  # loopback counts as one
+    owner = await house.line(ASKING, whence="127.0.0.2")
+    await owner.answer()
+    for _ in range(60):
+        await house.line(SLOW_BODY)
+    await owner.send(ASKING)
+    assert (await owner.answer()).body == b"done", "the oldest of all, but not of the flood"
+    assert house.open == 8
 
 
-async def test_the_oldest_make_room(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crowd, "MOST", 2)
-    old = [await house.line(), await house.line()]
-    await house.crowd.turn()
-    new = await house.line(asking("/quick"))
-    await new.answer()
-    await house.crowd.turn()
-    await new.send(asking("/quick"))
-    assert (await new.answer()).status == 200
-    assert await old[0].at_end()
-    assert len(house.runner.server.connections if house.runner.server else []) == 2
+async def test_whoever_says_nothing_or_drips_is_sent_away(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crowd, "KEEP_ALIVE", 0.2)
+    patient = House()
+    await patient.start()
+    try:
+        asked = await patient.line(ASKING)
+        await asked.answer()
+        lines = [asked, await patient.line(), await patient.line(b"GET /quick HT")]
+        assert all([await line.at_end(10) for line in lines])
+    finally:
+        for line in patient.lines:
+            line.close()
+        await patient.runner.cleanup()
