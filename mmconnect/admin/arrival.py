@@ -24,9 +24,9 @@ from mmconnect.web.hosts import is_forged, is_own
 
 PROXIES = web.AppKey("proxies", UntrustedProxies)
 
-_ANY_HOST = ("/healthz", "/readyz", "/v1")
+_ANY_HOST = ("/healthz", "/readyz", "/v1", "/static")
 """Asked by machines, under whatever name. What is below /v1 wants a key, which no page that only
-pretends to be ours has."""
+pretends to be ours has. Styles tell nothing, and the page that refuses a name needs them."""
 _NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 """What can be shown as a word of a command line."""
 _SAFE = ("GET", "HEAD", "OPTIONS")

@@ -91,8 +91,8 @@ SYMPTOMS = (
             ),
             Look(
                 asks="Is the receiver mended?",
-                says="*Probe now* or *Send test* on its page makes one request at once. After 410"
-                " nothing is tried until you resume it.",
+                says="*Try it now* or *Send a test* on its page makes one request at once. After"
+                " 410 nothing is tried until you resume it.",
                 links=(("Endpoints", "/endpoints"),),
             ),
         ),

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmconnect.domain.errors import MmconnectError, UsageError
+from mmconnect.domain.errors import MmconnectError, NotFound, UsageError
 
 _FAMILIES = (
     *("serve", "endpoint", "device", "message", "delivery", "api-key", "admin", "settings", "tls"),
@@ -88,15 +88,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args) or 0)
     except MmconnectError as error:
+        told = _told(error)
         if args.json:
-            print(json.dumps({"error": _code(error), "message": str(error)}))
-        print(f"mmconnect: {error}", file=sys.stderr)
+            print(json.dumps({"error": _code(error), "message": told}))
+        print(f"mmconnect: {told}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
         sys.stderr.close()
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _told(error: MmconnectError) -> str:
+    """What happened and what to do, for somebody with a shell."""
+    if isinstance(error, NotFound) and error.listed_by:
+        return f"{error}. `mmconnect {error.listed_by}` shows them"
+    return str(error)
 
 
 def _code(error: MmconnectError) -> str:

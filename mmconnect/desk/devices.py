@@ -101,7 +101,7 @@ def find(db: sqlite3.Connection, device_id: str) -> Device:
     """A device by its id. Raises NotFound."""
     device = devices.get(db, device_id)
     if device is None:
-        raise NotFound(f"There is no device {device_id}. `mmconnect device list` shows them")
+        raise NotFound(f"There is no device {device_id}", listed_by="device list")
     return device
 
 

@@ -78,7 +78,7 @@ def of_device(db: sqlite3.Connection, device_id: str, limit: int = -1) -> list[s
     if devices.get(db, device_id) is None and not any(
         device.id == device_id for device in devices.known(db, removed=True)
     ):
-        raise NotFound(f"There is no device {device_id}. `mmconnect device list` shows them")
+        raise NotFound(f"There is no device {device_id}", listed_by="device list")
     return rereads.unrecognised(db, device_id, limit)
 
 
@@ -87,7 +87,7 @@ def these(db: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
     wanted = sorted(set(ids))
     if missing := sends.unknown(db, wanted):
         raise NotFound(
-            f"There is no message {', '.join(missing[:3])}{' …' if missing[3:] else ''}."
-            " `mmconnect message list` shows them"
+            f"There is no message {', '.join(missing[:3])}{' …' if missing[3:] else ''}",
+            listed_by="message list",
         )
     return wanted

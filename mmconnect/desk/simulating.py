@@ -53,7 +53,7 @@ def choose(db: sqlite3.Connection, device_id: str | None, now: int) -> Actor:
         raise Refused('There is no phone yet. Add one: mmconnect device add --name "My phone"')
     device = next((one for one in known if one.id == chosen), None)
     if device is None:
-        raise NotFound(f"There is no device {chosen}. `mmconnect device list` shows them")
+        raise NotFound(f"There is no device {chosen}", listed_by="device list")
     return Actor(device=device, token=_token(db, chosen, now))
 
 

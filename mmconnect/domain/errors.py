@@ -66,6 +66,11 @@ class AlreadyRunning(DataDirError):
 class NotFound(MmconnectError):
     """There is nothing with that id."""
 
+    def __init__(self, message: str | None = None, *, listed_by: str | None = None) -> None:
+        """`listed_by`: the command that lists what there is. Only commands are told of it."""
+        super().__init__(message)
+        self.listed_by = listed_by
+
 
 class Refused(MmconnectError):
     """That cannot be done as things stand."""

@@ -221,7 +221,7 @@ def judge(seen: Evidence) -> Standing:
         state=ClockState.UNKNOWN,
         sentence="It is not known whether this machine's clock is right. Receivers refuse texts"
         f" that are signed at a wrong time. {MEND}. If something else keeps it right (a virtual"
-        f" machine's host, say), set `clock_trusted` to `on`. {_WAITS}.",
+        f" machine's host, say), say so in the settings: Network, or `clock_trusted`. {_WAITS}.",
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from mmconnect.domain.ids import DELIVERY, first_at
-from mmconnect.domain.models import Delivery, DeliveryState
+from mmconnect.domain.models import Delivery, DeliveryState, Trigger
 from mmconnect.store.deliveries import COLUMNS, of_row
 
 SPAN = 20_000
@@ -41,6 +41,8 @@ class Wanted:
     """Made at that time or later (UTC ms)."""
     until: int | None = None
     """Made before that time (UTC ms)."""
+    tests: bool = True
+    """Tests as well: they are tried once, and nobody waits for one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,5 +258,7 @@ def conditions(wanted: Wanted) -> tuple[str, list[object]]:
         found.append(("created_at < ?", wanted.until))
     states = sorted(state.value for state in wanted.states)
     allowed = [f"+state IN ({', '.join('?' * len(states))})"] if states else []
+    if not wanted.tests:
+        found.append(("trigger <> ?", Trigger.TEST.value))
     where = " AND ".join([*[c for c, _ in found], *allowed]) or "1"
     return where, [*[v for _, v in found], *states]

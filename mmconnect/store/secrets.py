@@ -46,7 +46,7 @@ def current(db: sqlite3.Connection, endpoint_id: str) -> Secret:
     for secret in ring(db, endpoint_id):
         if secret.expires_at is None:
             return secret
-    raise NotFound(f"There is no endpoint {endpoint_id}. `mmconnect endpoint list` shows them")
+    raise NotFound(f"There is no endpoint {endpoint_id}", listed_by="endpoint list")
 
 
 def reveal(db: sqlite3.Connection, endpoint_id: str) -> str:

@@ -87,6 +87,21 @@ async def test_all_is_well_where_nothing_needs_attention(tmp_path: Path):
         assert "Nothing needs attention" in shown.text
 
 
+async def test_a_test_that_failed_is_listed_but_is_nothing_to_attend_to(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there, pages_of(box) as pages:
+        there.default = answer(400)
+        made = await box.endpoint(there.url)
+        await pages.desk.trials.send(pages.desk.look().endpoints[made])
+        assert "This is a test" in (await pages.get("/deliveries?state=failed")).text
+        assert "Nothing needs attention" in (await pages.get("/deliveries?state=attention")).text
+
+
+async def test_a_command_in_a_sentence_looks_like_one(tmp_path: Path):
+    async with appliance(tmp_path) as box, receiver() as there, pages_of(box) as pages:
+        await failed(box, there, "one", status=401)
+        assert "<code>mmconnect verify</code>" in (await pages.get("/deliveries")).html
+
+
 async def test_pages_go_on_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mmconnect.admin.pages.deliveries.listing.PAGE", 3)
     async with appliance(tmp_path) as box, receiver() as there, pages_of(box) as pages:

@@ -615,6 +615,24 @@ async def test_rotating_with_an_overlap_and_ending_it(tmp_path: Path):
         assert [s.value for s in visitor.endpoint().secrets] == [current.value]
 
 
+async def test_only_where_a_secret_was_ended_it_is_said_that_it_has(tmp_path: Path):
+    async with receiver() as target, with_endpoint(tmp_path, target) as (visitor, path):
+        assert "previous secret" not in await visitor.post(f"{path}/reveal")
+        assert "signs as well, and ends" in await visitor.post(f"{path}/rotate", overlap="2h")
+        page = await visitor.post(f"{path}/rotate", overlap="0")
+        assert "The previous secret has ended" in page
+
+
+async def test_an_endpoint_that_refuses_leads_to_its_secret(tmp_path: Path):
+    async with receiver() as target, with_endpoint(tmp_path, target) as (visitor, path):
+        target.default = answer(401)
+        await visitor.box.device()
+        for number in range(5):
+            await visitor.box.text(f"text {number}", f"+658123{number:04}")
+        await eventually(lambda: visitor.endpoint().state is EndpointState.HELD or None)
+        assert ">See the secret</a>" in await visitor.get(path)
+
+
 async def test_which_secret_the_receiver_knows_is_told(tmp_path: Path):
     """It takes what the previous one signs, and nothing else."""
     async with receiver() as target, with_endpoint(tmp_path, target) as (visitor, path):

@@ -205,13 +205,22 @@ async def test_looking_changes_nothing(house: House) -> None:
 async def test_a_name_that_is_made_to_lead_here(house: House, host: str) -> None:
     browser = await house.set_up()
     browser.host = host
-    for path in ("/", "/login", "/setup", "/settings/keys", "/metrics", "/ca.crt", "/static/x"):
+    for path in ("/", "/login", "/setup", "/settings/keys", "/metrics", "/ca.crt"):
         told = await browser.get(path)
         assert told.status in (400, 421), path
         assert b"secret" not in told.body
     told = await browser.post("/login", password=PASSWORD)
     assert told.status in (400, 421)
     assert "mmconnect" not in [one.partition("=")[0] for one in browser.set[2:]]
+
+
+async def test_the_page_that_refuses_a_name_has_its_styles(house: House) -> None:
+    stranger = house.browser("evil.example")
+    page = (await stranger.get("/")).body.decode()
+    styles = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page)
+    assert styles
+    for path in styles:
+        assert (await stranger.get(path)).status == 200
 
 
 async def test_what_to_do_about_a_name_is_said(house: House) -> None:

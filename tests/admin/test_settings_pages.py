@@ -141,6 +141,14 @@ async def test_without_what_makes_certificates_it_says_so(
         assert (told.status, b"cryptography" in told.body) == (409, True)
 
 
+async def test_changes_speak_of_phones_as_every_page_does(tmp_path: Path):
+    async with opened(tmp_path) as pages:
+        pages.box.change(lambda db: audit.note(db, at=1, actor="cli", action="device.added"))
+        page = await pages.get("/settings/changes")
+        assert "Phone: added" in page
+        assert "Device" not in page
+
+
 async def test_changes_are_listed_page_by_page_and_never_obeyed(tmp_path: Path):
     async with opened(tmp_path) as pages:
 

@@ -49,6 +49,16 @@ async def test_a_phone_from_first_to_last(tmp_path: Path):
             assert (again.status, again.json["error"]) == (404, "not_found")
 
 
+async def test_who_asks_by_the_api_is_told_of_no_command(tmp_path: Path):
+    async with appliance(tmp_path) as box, api_of(box) as api:
+        for path in ("/devices/dev_none", "/endpoints/ep_none", "/messages/msg_none"):
+            told = await api.get(path)
+            assert told.status == 404
+            assert "mmconnect" not in told.json["message"], path
+        told = await api.delete("/devices/dev_none")
+        assert told.json["message"] == "There is no device dev_none."
+
+
 async def test_a_signing_key_is_taken_and_never_shown(tmp_path: Path):
     async with appliance(tmp_path) as box, api_of(box) as api:
         (device,) = box.tokens

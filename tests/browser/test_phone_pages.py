@@ -186,7 +186,7 @@ async def test_everything_that_can_be_done_with_a_phone(tmp_path: Path, javascri
         await owner.press("Save")
         await owner.sees("Write 2h or 3d")
         await page.get_by_label("Tell me when it is silent").fill("2h")
-        await page.get_by_label("Country").fill("de")
+        await page.get_by_label("Country").select_option("DE")
         await owner.press("Save")
         await owner.sees("Saved.")
         assert box.rows("SELECT silent_after, country FROM devices") == [(7200, "DE")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import stat
 import subprocess
 import sys
@@ -119,6 +120,13 @@ def test_failures_are_1_with_one_clear_sentence(desk: Desk, words: tuple[str, ..
     assert told.out == ""
     assert told.err.startswith(f"mmconnect: {says}")
     assert told.err.count("\n") == 1
+
+
+def test_what_is_not_there_is_followed_by_what_lists_what_is(desk: Desk):
+    """Commands alone say so: what the API and the pages answer is for others."""
+    told = desk("device", "remove", "dev_none", "--json")
+    said = "There is no device dev_none. `mmconnect device list` shows them"
+    assert json.loads(told.out) == {"error": "not_found", "message": said}
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "0<&- 1>&- 2>&-"])

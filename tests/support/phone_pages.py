@@ -33,6 +33,7 @@ class Parsed(HTMLParser):
         self.headings: list[str] = []
         self._in: list[str] = []
         self._area: str | None = None
+        self._select: str | None = None
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -47,8 +48,10 @@ class Parsed(HTMLParser):
             self.fields[name] = values.get("value") or ""
         if tag == "textarea" and name:
             self._area, self.fields[name] = name, ""
-        if tag == "option" and "selected" in values:
-            self.fields["selected"] = values.get("value") or ""
+        if tag == "select" and name:
+            self._select, self.fields[name] = name, ""
+        if tag == "option" and "selected" in values and self._select is not None:
+            self.fields[self._select] = values.get("value") or ""
         if tag not in VOID:
             self._in.append(tag)
         if tag == "h1":
@@ -60,6 +63,8 @@ class Parsed(HTMLParser):
                 pass
         if tag == "textarea":
             self._area = None
+        if tag == "select":
+            self._select = None
 
     def handle_data(self, data: str) -> None:
         if self._area is not None:

@@ -13,6 +13,8 @@ from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.store import api_keys, audit
 
 PAGE = 50
+_THINGS = {"device": "phone", "api key": "API key"}
+"""What pages call by another name than the log of changes."""
 _WHO = {audit.ADMIN: "in the browser", audit.CLI: "on the command line"}
 
 
@@ -36,7 +38,7 @@ async def _changes(request: web.Request) -> web.Response:
             (
                 one,
                 _words(one.action),
-                _WHO.get(one.actor) or f"key {names.get(one.actor, one.actor)}",
+                _who(one.actor, names),
             )
             for one in entries[:PAGE]
         ],
@@ -61,6 +63,7 @@ def _number(text: str) -> int | None:
 def _words(action: str) -> str:
     """`endpoint.secret_rotated` as people read it: `Endpoint: secret rotated`."""
     thing, _, verb = action.replace("_", " ").partition(".")
+    thing = _THINGS.get(thing, thing)
     return f"{thing[:1].upper()}{thing[1:]}: {verb}"
 
 

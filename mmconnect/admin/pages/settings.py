@@ -155,7 +155,8 @@ NETWORK = Group(
         Field(
             name="trusted_proxies",
             label="Trusted reverse proxies",
-            note="Their addresses, so that mmconnect believes them who asks: `127.0.0.1,10.0.0.5`.",
+            note="Their addresses: `127.0.0.1,10.0.0.5`. They are believed when they say who asks."
+            " Where one speaks HTTPS, browsers then log in once more.",
         ),
         Field(
             name="base_path",
@@ -166,7 +167,8 @@ NETWORK = Group(
         Field(
             name="address_allow",
             label="Webhooks may also go to",
-            note="Networks that are refused otherwise: `169.254.7.0/24`. It beats the next field.",
+            note="Networks that are refused otherwise: `169.254.7.0/24`. It beats the next field."
+            " Elsewhere it is called `address_allow`.",
         ),
         Field(
             name="address_deny",
@@ -177,7 +179,7 @@ NETWORK = Group(
             name="clock_trusted",
             label="This machine's clock is right although its kernel cannot tell",
             note="Of a virtual machine or a container, say. Until the clock is known to be right,"
-            " nothing expires and nothing is removed.",
+            " nothing expires and nothing is removed. Elsewhere it is called `clock_trusted`.",
         ),
     ),
 )

@@ -54,6 +54,7 @@ def asked(values: Mapping[str, str]) -> Asked:
         message_id=given.get("message"),
         since=_moment("since", given),
         until=_moment("until", given, MINUTE),
+        tests=given.get("state") != "attention",
     )
     return Asked(wanted=wanted, given=given)
 

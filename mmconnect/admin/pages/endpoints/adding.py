@@ -73,7 +73,7 @@ async def _add(request: web.Request) -> web.StreamResponse:
     except Invalid as error:
         return _page(request, form, place if form.get("url") else None, error)
     request.app[JUST_MADE].keep(request, made.id, made.secrets[0].value)
-    return see(request, at(made.id, "secret"), first="1")
+    return see(request, at(made.id, "secret"))
 
 
 ROUTES = (

@@ -43,9 +43,9 @@ async def _page(request: web.Request) -> web.Response:
 
 def _failures(db: sqlite3.Connection, endpoint_id: str) -> list[tuple[Delivery, str]]:
     """What was last given up, and why."""
-    wanted = Wanted(states=ATTENTION, endpoint_id=endpoint_id)
+    wanted = Wanted(states=ATTENTION, endpoint_id=endpoint_id, tests=False)
     found = delivery_lists.page(db, wanted, limit=FAILURES).items
-    return [(one, _why(db, one)) for one in found if one.trigger is not Trigger.TEST]
+    return [(one, _why(db, one)) for one in found]
 
 
 def _why(db: sqlite3.Connection, delivery: Delivery) -> str:

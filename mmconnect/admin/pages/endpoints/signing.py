@@ -32,11 +32,11 @@ def previous(seen: View, now: int) -> list[Secret]:
 def _snippet(request: web.Request, seen: View, part: str) -> dict[str, Any]:
     """How to verify, in the language that was chosen."""
     chosen = snippets.language(request.query.get("language"))
-    first = request.query.get("first")
+    ended = request.query.get("ended")
     path = at(seen.endpoint.id, part)
     return {
         "languages": [
-            (one.key, one.label, f"{url(request, path, first=first, language=one.key)}#verify")
+            (one.key, one.label, f"{url(request, path, ended=ended, language=one.key)}#verify")
             for one in snippets.LANGUAGES
         ],
         "language": chosen,
@@ -96,7 +96,7 @@ async def _secret(request: web.Request) -> web.StreamResponse:
         secret=made,
         standard=signing.standard_key(made) is not None,
         older=previous(seen, desk(request).clock.now()),
-        first=request.query.get("first") == "1",
+        ended=request.query.get("ended") == "1",
         **_snippet(request, seen, "secret"),
     )
 
@@ -111,7 +111,7 @@ async def _reveal(request: web.Request) -> web.StreamResponse:
         )
     )
     request.app[JUST_MADE].keep(request, seen.endpoint.id, secret)
-    return see(request, at(seen.endpoint.id, "secret"), first="1")
+    return see(request, at(seen.endpoint.id, "secret"))
 
 
 async def _hide(request: web.Request) -> web.StreamResponse:
@@ -139,7 +139,7 @@ async def _rotate(request: web.Request) -> web.StreamResponse:
         issue = Issue(path="secret", message=str(error))
         return await _signing(request, seen, form, Invalid(issue))
     request.app[JUST_MADE].keep(request, seen.endpoint.id, done.secret)
-    return see(request, at(seen.endpoint.id, "secret"))
+    return see(request, at(seen.endpoint.id, "secret"), ended=None if overlap else "1")
 
 
 def _overlap(text: str) -> int:

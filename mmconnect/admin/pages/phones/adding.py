@@ -17,6 +17,7 @@ from mmconnect.admin.pages.phones import pairing, words
 from mmconnect.admin.render import page
 from mmconnect.desk import apps, device_links, device_values, devices
 from mmconnect.desk.phone_access import Access, accessed
+from mmconnect.domain import countries
 from mmconnect.domain.errors import Invalid, Issue, Refused
 from mmconnect.store import settings
 
@@ -29,6 +30,7 @@ async def _form(request: web.Request) -> web.Response:
 
 async def _page(request: web.Request, form: Form, error: Invalid | None = None) -> web.Response:
     at = desk(request)
+    country = await at.database.read(lambda db: settings.value(db, settings.COUNTRY))
     return page(
         request,
         "phones/new.html",
@@ -37,9 +39,16 @@ async def _page(request: web.Request, form: Form, error: Invalid | None = None) 
         form=form,
         wrong={} if error is None else forms.wrong(error),
         groups=apps.choices(),
-        country=await at.database.read(lambda db: settings.value(db, settings.COUNTRY)),
+        countries=words.country_choices(_without(country)),
         first=not any(one.removed_at is None for one in at.look().devices.values()),
     )
+
+
+def _without(country: str | None) -> str:
+    """What a phone without a country of its own gets."""
+    if not country:
+        return "None: they stay as the phone gives them"
+    return f"As set for all: {countries.NAMES.get(country, country)}"
 
 
 async def _add(request: web.Request) -> web.StreamResponse:

@@ -28,7 +28,7 @@ from mmconnect.desk.mapping_preview import (
 )
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Device, Kind
-from mmconnect.store import messages
+from mmconnect.store import device_watch, messages
 from mmconnect.store.messages import StoredMessage
 
 LABELS = {
@@ -165,6 +165,7 @@ async def _save(
         words.note(request, db, "device.changed", device, "mapping")
 
     await desk(request).change(write)
+    kept = await desk(request).database.read(device_watch.unrecognised)
     if unread:
         told = "Saved. Now read again what was not understood."
         return say(request, see(request, words.path(device, "unread")), told)
@@ -172,6 +173,9 @@ async def _save(
         request,
         see(request, words.path(device, "mapping")),
         "Saved. It counts from the next push on.",
+        link=("Read again what was not understood", words.path(device, "unread"))
+        if device.id in kept
+        else None,
     )
 
 

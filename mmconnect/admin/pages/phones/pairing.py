@@ -14,7 +14,6 @@ from markupsafe import Markup
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.pages.phones import words
 from mmconnect.admin.pages.phones.certificate import certificate
-from mmconnect.admin.words import moment
 from mmconnect.desk import apps, devices
 from mmconnect.desk.devices import Invitation
 from mmconnect.desk.pair_progress import code_of, code_page, progress, qr_svg, told
@@ -65,7 +64,6 @@ async def _pair(request: web.Request) -> web.Response:
         stage=stage,
         code=None if shown is None else code_of(shown),
         ends_at=None if shown is None else shown.expires_at,
-        until=None if shown is None else moment(shown.expires_at)[11:16],
         link=link,
         code_page=code_page(around),
         qr=None if link is None else Markup(qr_svg(link)),  # noqa: S704 (segno's own markup)

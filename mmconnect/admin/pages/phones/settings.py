@@ -56,6 +56,7 @@ def _page(
         form=form,
         wrong={} if error is None else forms.wrong(error),
         apps=apps.every(),
+        countries=words.country_choices("None: they stay as the phone gives them"),
         repeats=apps.repeats(device.app),
     )
 

@@ -12,6 +12,7 @@ from mmconnect.admin.render import page
 from mmconnect.admin.words import ago, many
 from mmconnect.desk import device_links
 from mmconnect.desk.device_page import Page, State
+from mmconnect.domain import countries
 from mmconnect.domain.errors import NotFound
 from mmconnect.domain.models import Device
 
@@ -65,6 +66,11 @@ def battery(found: Page) -> str | None:
     if level is None:
         return "charging" if charging else None
     return f"{level} %{', charging' if charging else ''}"
+
+
+def country_choices(empty: str) -> list[tuple[str, str]]:
+    """Countries by name for a select, after what leaving it empty means."""
+    return [("", empty), *countries.NAMES.items()]
 
 
 def found(request: web.Request) -> Device:
