@@ -1,7 +1,8 @@
-"""Pictures of the pairing pages for docs/screenshots: python -m scripts.screenshots [DIRECTORY]
+"""Pictures for docs/screenshots: python -m scripts.screenshots [DIRECTORY]
 
-Every page on a phone's screen, light and dark, and some without JavaScript. Needs Chromium and
-playwright (scripts/ci-apt.sh brings both). Keeps those that the docs show; with a DIRECTORY, all.
+The owner's pages (scripts/admin_pictures.py), and the pairing pages on a phone's screen, light and
+dark, some without JavaScript. Needs Chromium and playwright (scripts/ci-apt.sh brings both). Keeps
+those that the docs show; with a DIRECTORY, all.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from playwright.async_api import Browser, Page, async_playwright
 
 from mmconnect.phones.sightings import Mistake
 from mmconnect.phones.urls import Bases
+from scripts import admin_pictures
 from tests.support.browser import CHROMIUM, FLAGS, PHONE
 from tests.support.pairing import HTTP, HTTPS, House, pairing_house
 from tests.support.phones import generic_json
@@ -34,7 +36,7 @@ DOCS = {
     "steps-shortcuts-nojs-light",
     "other-browser-light",
 }
-"""A dozen at the most: they are in every clone."""
+"""Of the pairing pages, a dozen at the most: they are in every clone."""
 _HIGHEST = 1300
 """Pixels of a picture in the docs."""
 
@@ -68,6 +70,7 @@ async def main(to: Path, only: set[str] | None) -> None:
             with tempfile.TemporaryDirectory() as directory:
                 async with pairing_house(Path(directory)) as house:
                     await _walk(house, browser, to, only, javascript=javascript)
+        await admin_pictures.take(browser, to, kept=only is not None)
         await browser.close()
 
 

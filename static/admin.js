@@ -38,8 +38,14 @@ document.addEventListener("click", (event) => {
 });
 
 // -- times: `<time datetime>` in the reader's zone, and how long ago ----------------------------------------------
-const units = [["second", 1, 60], ["minute", 60, 3600], ["hour", 3600, 86400], ["day", 86400, 7 * 86400]];
-const near = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const units = [["s", 1, 120], ["min", 60, 7200], ["h", 3600, 172800], ["days", 86400, 7 * 86400]];  // as the server says it
+const near = (seconds) => {
+  const whole = Math.abs(seconds);
+  if (whole < 5) return "just now";
+  const [unit, size] = units.find(([, , most]) => whole < most) ?? units.at(-1);
+  const told = `${Math.round(whole / size)} ${unit}`;
+  return seconds > 0 ? `in ${told}` : `${told} ago`;
+};
 const far = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 const tellTimes = (root) => {
@@ -47,8 +53,7 @@ const tellTimes = (root) => {
     const at = Date.parse(time.dateTime);
     if (Number.isNaN(at)) continue;
     const seconds = (at - Date.now()) / 1000;
-    const unit = units.find(([, , most]) => Math.abs(seconds) < most);
-    const words = unit ? near.format(Math.round(seconds / unit[1]), unit[0]) : far.format(at);
+    const words = Math.abs(seconds) < 7 * 86400 ? near(seconds) : far.format(at);
     if (time.textContent !== words) time.textContent = words;
     if (!time.title) time.title = exact.format(at);
   }
@@ -59,7 +64,7 @@ const QUICK = 3000, SLOW = 30000;
 let wait = QUICK, timer = 0, away = 0, renewed = Date.now();
 const tellRenewed = () => {
   const seconds = Math.round((Date.now() - renewed) / 1000);
-  for (const at of document.querySelectorAll("[data-updated]")) at.textContent = seconds < 2 ? "Up to date" : `Updated ${near.format(-seconds, "second")}`;
+  for (const at of document.querySelectorAll("[data-updated]")) at.textContent = seconds < 2 ? "Up to date" : `Updated ${near(-seconds)}`;
 };
 const busy = (part) => (part.contains(document.activeElement) && document.activeElement !== document.body
   && /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName))

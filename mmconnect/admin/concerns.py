@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from mmconnect.admin import marks
 from mmconnect.admin.words import ago, duration, many
 from mmconnect.desk.device_notes import About, Note
 from mmconnect.desk.device_page import State
@@ -146,7 +147,7 @@ def _phone(one: PhoneGlance) -> Concern:
         else "It is kept: mend the app or its mapping, then read it again.",
     }
     return Concern(
-        kind="warn",
+        kind=marks.phone(page)[0],
         title=titles.get(page.state, f"{name} needs a look"),
         sentence=" ".join([*filter(None, [sentences.get(page.state)]), *_told(notes)]),
         do=("Look at it", f"/phones/{page.device.id}"),

@@ -22,7 +22,7 @@ import jinja2
 from aiohttp import web
 
 from mmconnect import __version__, paths
-from mmconnect.admin import entrance
+from mmconnect.admin import assets, entrance
 from mmconnect.admin.charts import columns
 from mmconnect.admin.context import desk, url
 from mmconnect.admin.flash import COOKIE, FLASHES
@@ -80,6 +80,9 @@ def page(
                 "inside": entrance.inside(request),
                 "here": request.path_qs,
                 "url": lambda path, **query: url(request, path, **query),
+                "asset": lambda name: url(
+                    request, f"{assets.PREFIX}{name}", v=assets.version(name)
+                ),
                 "ago": lambda ms: ago(ms, now),
                 "moment": moment,
                 "duration": duration,

@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from mmconnect import paths
+from mmconnect.admin import assets
 from mmconnect.admin.arrival import PROXIES, arrive, from_our_pages, meant_for_us
 from mmconnect.admin.base_path import Router
-from mmconnect.admin.context import DESK
+from mmconnect.admin.context import DESK, PATH
 from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
 from mmconnect.admin.gate import let_in
@@ -77,6 +78,9 @@ def make_site(
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    cached = assets.caching(request, request.get(PATH, request.path), response.status)
+    if cached is not None:
+        response.headers["Cache-Control"] = cached
     for name, value in _SECURITY.items():
         if name not in response.headers or name in ("Server", "Content-Security-Policy"):
             response.headers[name] = value

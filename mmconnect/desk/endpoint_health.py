@@ -29,6 +29,9 @@ class Health:
     """What a person can do."""
 
 
+WELL = 0.9
+"""Share of the attempts of a day that deliver where all is well; a receiver that is started anew
+now and then stays above it."""
 _NEXT = {
     OutcomeClass.NOT_REACHED: "The oldest waiting text knocks after 5 s, then every 10 s for an"
     " hour, every minute for a day, then every 5 min. That costs it none of its attempts. As soon"
@@ -54,8 +57,13 @@ _TODO = {
 }
 
 
-def health(endpoint: Endpoint, known: StoredHealth | None, *, tried: bool) -> Health:
-    """How it is; `known` is what was learnt of it, `tried` whether anything was ever sent."""
+def health(
+    endpoint: Endpoint, known: StoredHealth | None, *, tried: bool, success: float | None = None
+) -> Health:
+    """How it is; `known` is what was learnt of it, `tried` whether anything was ever sent.
+
+    `success` is the share of the attempts in the last 24 hours that delivered; None of none.
+    """
     if endpoint.state is EndpointState.PAUSED:
         return Health(
             kind="off",
@@ -65,9 +73,8 @@ def health(endpoint: Endpoint, known: StoredHealth | None, *, tried: bool) -> He
         )
     if endpoint.state is EndpointState.HELD:
         held = OutcomeClass(endpoint.held_class or OutcomeClass.NOT_REACHED)
-        over = held in (OutcomeClass.GONE, OutcomeClass.BLOCKED)
         return Health(
-            kind="bad" if over else "warn",
+            kind="bad",
             word="held",
             sentence=_ended(endpoint.held_reason or "It does not take its texts"),
             next=_NEXT.get(held),
@@ -89,6 +96,13 @@ def health(endpoint: Endpoint, known: StoredHealth | None, *, tried: bool) -> He
             word="not tried yet",
             sentence="Nothing was sent to it yet.",
             todo="Send it a test, to see that it answers.",
+        )
+    if success is not None and success < WELL:
+        return Health(
+            kind="warn",
+            word="some fail",
+            sentence="It takes texts, but of the attempts in the last 24 hours too many failed.",
+            todo="Look at the deliveries that needed more than one: what it answered says why.",
         )
     return Health(kind="good", word="works", sentence="It takes its texts.")
 

@@ -10,16 +10,17 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmconnect.desk import checklist, device_page, trends
+from mmconnect.desk import checklist, device_page, endpoint_health, trends
 from mmconnect.desk.around import Around
 from mmconnect.desk.checklist import Checklist
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.device_page import State
+from mmconnect.desk.endpoint_health import Health
 from mmconnect.desk.figures import Unwritten
 from mmconnect.desk.trends import EndpointTrend, TextTrend
 from mmconnect.domain import days
 from mmconnect.domain.models import Device, Endpoint, EndpointState
-from mmconnect.store import backlog, backups, message_list, tallies
+from mmconnect.store import backlog, backups, endpoint_uses, health, message_list, tallies
 from mmconnect.store.backlog import Backlog
 from mmconnect.store.configuration import Configuration
 from mmconnect.store.message_list import Listed
@@ -54,6 +55,7 @@ class EndpointGlance:
     endpoint: Endpoint
     trend: EndpointTrend
     waits: Backlog
+    health: Health
 
     @property
     def active(self) -> bool:
@@ -144,6 +146,10 @@ def _read(
     ends = [e for e in configuration.endpoints.values() if not e.alert]
     most = max(1000, backlog.MOST // max(1, len(ends)))  # of all together as many as of one alone
     waits = backlog.backlog(db, [one.id for one in ends], most)
+    learnt, tried = health.load(db), endpoint_uses.tried(db, [one.id for one in ends])
+    trend = {
+        one.id: trends.endpoint(db, new, one.id, bars=n < CHARTED) for n, one in enumerate(ends)
+    }
     return Overview(
         now=new.now,
         problems=problems,
@@ -156,10 +162,16 @@ def _read(
         endpoints=[
             EndpointGlance(
                 endpoint=one,
-                trend=trends.endpoint(db, new, one.id, bars=n < CHARTED),
+                trend=trend[one.id],
                 waits=waits[one.id],
+                health=endpoint_health.health(
+                    one,
+                    learnt.get(one.id),
+                    tried=one.id in tried,
+                    success=trend[one.id].success,
+                ),
             )
-            for n, one in enumerate(ends)
+            for one in ends
         ],
         latest=message_list.find(db, MessageQuery(), limit=LATEST).items,
         checklist=checklist.checklist(db, new, configuration, around.presence),

@@ -126,7 +126,7 @@ async def test_https_is_made_with_one_button(tmp_path: Path):
         assert "Make the CA" not in page
         again = await pages.post("/settings/tls")
         assert again.status >= 400, "a second one would make every phone install it anew"
-        assert "Tls: authority created" in await pages.get("/settings/changes")
+        assert "HTTPS: authority created" in await pages.get("/settings/changes")
 
 
 async def test_without_what_makes_certificates_it_says_so(

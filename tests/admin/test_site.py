@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import sqlite3
 import threading
@@ -260,7 +261,8 @@ async def test_security_headers_whatever_is_asked(tmp_path: Path, target: str, s
         assert "unsafe" not in policy
         assert told.headers["x-content-type-options"] == "nosniff"
         assert told.headers["referrer-policy"] == "same-origin"
-        assert told.headers["cache-control"] == "no-store"
+        asset = target == "/static/style.css"
+        assert told.headers["cache-control"] == ("no-cache" if asset else "no-store")
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
@@ -284,3 +286,20 @@ async def test_a_mistake_of_ours_is_a_500_without_its_details(
         assert (await get(port, "/healthz")).status == 200
     assert "ZeroDivisionError" in caplog.text
     assert "token=secret" not in caplog.text
+
+
+async def test_a_static_file_is_kept_by_the_browser_while_it_is_the_same(tmp_path: Path):
+    """With its version in the link, for good; else the browser asks, and is told so in a word."""
+    async with appliance(tmp_path) as box, admin(box) as port:
+        page = (await get(port, "/")).body.decode()
+        links = re.findall(r'"(/static/[a-z.]+\?v=[0-9a-f]{12})"', page)
+        assert len(links) == 4
+        for link in links:
+            assert "immutable" in (await get(port, link)).headers["cache-control"]
+            bare = await get(port, link.partition("?")[0])
+            assert bare.headers["cache-control"] == "no-cache"
+            assert bare.headers["etag"]
+            other = await get(port, link[:-1] + ("0" if link[-1] != "0" else "1"))
+            assert other.headers["cache-control"] == "no-cache"
+        assert (await get(port, "/static/%61dmin.css")).headers["cache-control"] == "no-cache"
+        assert (await get(port, "/static/none.css")).headers["cache-control"] == "no-store"

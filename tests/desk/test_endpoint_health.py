@@ -46,8 +46,7 @@ def test_a_held_one_says_why_what_is_next_and_what_to_do(held: OutcomeClass) -> 
     assert found.todo
     gone = held is OutcomeClass.GONE
     assert found.next_at == (None if gone else NOW + 5000)
-    final = held in (OutcomeClass.GONE, OutcomeClass.BLOCKED)
-    assert found.kind == ("bad" if final else "warn")
+    assert found.kind == "bad"
 
 
 def test_the_words_tell_the_steps_that_are_taken() -> None:
@@ -82,3 +81,12 @@ def test_one_that_works_and_one_that_was_never_tried() -> None:
     assert of(EndpointState.ACTIVE, known()).word == "works"
     fresh = health(endpoint(), None, tried=False)
     assert (fresh.word, fresh.kind) == ("not tried yet", "none")
+
+
+def test_one_that_takes_texts_but_fails_too_often_says_so() -> None:
+    """As much as some restarts of a receiver make is no trouble."""
+    now_and_then = health(endpoint(), None, tried=True, success=0.93)
+    often = health(endpoint(), None, tried=True, success=0.84)
+    assert (now_and_then.kind, now_and_then.word) == ("good", "works")
+    assert (often.kind, often.word) == ("warn", "some fail")
+    assert often.todo

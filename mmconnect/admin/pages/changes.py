@@ -13,8 +13,14 @@ from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.store import api_keys, audit
 
 PAGE = 50
-_THINGS = {"device": "phone", "api key": "API key"}
-"""What pages call by another name than the log of changes."""
+_THINGS = {
+    "device": "Phone",
+    "key": "API key",
+    "api key": "API key",
+    "tls": "HTTPS",
+    "replay": "Sending again",
+}
+"""What the pages call it, where that is another word."""
 _WHO = {audit.ADMIN: "in the browser", audit.CLI: "on the command line"}
 
 
@@ -63,8 +69,7 @@ def _number(text: str) -> int | None:
 def _words(action: str) -> str:
     """`endpoint.secret_rotated` as people read it: `Endpoint: secret rotated`."""
     thing, _, verb = action.replace("_", " ").partition(".")
-    thing = _THINGS.get(thing, thing)
-    return f"{thing[:1].upper()}{thing[1:]}: {verb}"
+    return f"{_THINGS.get(thing) or thing.capitalize()}: {verb}"
 
 
 ROUTES = (web.get("/settings/changes", _changes),)

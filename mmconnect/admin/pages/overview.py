@@ -6,7 +6,7 @@ import sqlite3
 
 from aiohttp import web
 
-from mmconnect.admin import steps
+from mmconnect.admin import marks, steps
 from mmconnect.admin.concerns import SHOWN, all_is_well, concerns
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.entrance import actor
@@ -32,6 +32,7 @@ async def _overview(request: web.Request) -> web.Response:
         steps=[] if found.checklist.away else steps.rows(found.checklist),
         fresh=checklist.Step.TEXT not in found.checklist.done and not found.checklist.away,
         glances=CHARTED,
+        marks=marks,
     )
 
 

@@ -23,15 +23,6 @@ STATES: dict[str, tuple[str, frozenset[DeliveryState]]] = {
     "cancelled": ("cancelled", frozenset({DeliveryState.CANCELLED})),
 }
 """What can be chosen: words, and the states that it means."""
-SHOWN = {
-    DeliveryState.PENDING: ("wait", "waiting"),
-    DeliveryState.IN_FLIGHT: ("wait", "being sent"),
-    DeliveryState.DELIVERED: ("good", "delivered"),
-    DeliveryState.FAILED: ("bad", "failed"),
-    DeliveryState.EXPIRED: ("bad", "expired"),
-    DeliveryState.CANCELLED: ("off", "cancelled"),
-}
-"""Each state as a colour with a shape, and as words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

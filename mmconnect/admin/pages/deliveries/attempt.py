@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from mmconnect.admin import marks
 from mmconnect.admin.context import desk
-from mmconnect.admin.pages.deliveries.one import ID, mark
+from mmconnect.admin.pages.deliveries.one import ID
 from mmconnect.admin.render import page
 from mmconnect.desk import delivery_page
 from mmconnect.domain.models import DeliveryState
@@ -42,7 +43,7 @@ async def _attempt(request: web.Request) -> web.Response:
         beside=story.beside,
         attempt=attempt,
         sent=sent,
-        mark=mark(attempt),
+        mark=marks.attempt(attempt),
         word=word,
         rule=rule,
         due_at=story.delivery.due_at if last else None,

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from mmconnect.admin import forms
+from mmconnect.admin import forms, marks
 from mmconnect.admin.context import desk, see, url
 from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
-from mmconnect.admin.pages.deliveries.asked import NAMES, SHOWN, STATES, Asked, as_given, asked
+from mmconnect.admin.pages.deliveries.asked import NAMES, STATES, Asked, as_given, asked
 from mmconnect.admin.render import page
 from mmconnect.admin.words import many
 from mmconnect.desk import deliveries
@@ -88,7 +88,7 @@ async def _list(request: web.Request) -> web.Response:
         given=what.given,
         states=[(value, words) for value, (words, _) in STATES.items()],
         endpoints=_endpoints(request, what, found),
-        shown=SHOWN,
+        shown=marks.DELIVERIES,
         tabs=_tabs(request, what.given),
         narrowed=any(name in what.given for name in ("endpoint", "since", "until"))
         or what.given.get("state", "") not in TABS,

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from mmconnect.admin import marks
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
-from mmconnect.admin.pages.deliveries.asked import SHOWN
 from mmconnect.admin.render import page
 from mmconnect.desk import deliveries, delivery_page
 from mmconnect.domain.ids import DELIVERY
 from mmconnect.domain.models import Attempt, DeliveryState, Trigger
-from mmconnect.webhook.outcome import OutcomeClass
 
 TRIGGERS = {
     Trigger.PUSH: "a text that came in",
@@ -21,12 +20,6 @@ TRIGGERS = {
     Trigger.TEST: "a test",
     Trigger.EVENT: "an event that mmconnect tells",
 }
-MARKS = {
-    OutcomeClass.DELIVERED: "good",
-    OutcomeClass.NOT_REACHED: "warn",
-    OutcomeClass.INTERRUPTED: "warn",
-}
-"""The colour of an attempt by its class; all others are bad."""
 
 
 def came_to(attempt: Attempt) -> str:
@@ -35,11 +28,6 @@ def came_to(attempt: Attempt) -> str:
     what = str(attempt.status or delivery_page.words(attempt)[0])
     times = f", {attempt.count:,} times" if attempt.count > 1 else ""
     return f"{what}{took}{times}"
-
-
-def mark(attempt: Attempt) -> str:
-    """Its colour."""
-    return MARKS.get(OutcomeClass(attempt.outcome), "bad")
 
 
 async def _one(request: web.Request) -> web.Response:
@@ -53,12 +41,12 @@ async def _one(request: web.Request) -> web.Response:
         story=story,
         delivery=delivery,
         beside=story.beside,
-        state=SHOWN[delivery.state],
+        state=marks.DELIVERIES[delivery.state],
         sentence=delivery_page.sentence(story),
         remedy=delivery_page.remedy(story),
         trigger=TRIGGERS[delivery.trigger],
         came_to=came_to,
-        mark=mark,
+        mark=marks.attempt,
         waits=delivery.state is DeliveryState.PENDING,
         left_out=delivery.attempts > len(story.attempts) >= delivery_page.ATTEMPTS,
     )

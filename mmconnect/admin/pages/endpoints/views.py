@@ -11,6 +11,7 @@ from aiohttp import web
 
 from mmconnect.admin.context import desk, url
 from mmconnect.admin.render import page
+from mmconnect.admin.words import share
 from mmconnect.desk import endpoint_routing, shown, trends
 from mmconnect.desk.endpoint_health import Health, health
 from mmconnect.desk.figures import Unwritten
@@ -36,12 +37,14 @@ class Lately:
     """Milliseconds within which 95 % of the answers came; None of none."""
 
     @property
+    def share(self) -> float | None:
+        """Of the attempts, those that delivered; None of none."""
+        return (self.tried - self.failed) / self.tried if self.tried else None
+
+    @property
     def success(self) -> str:
-        """Share of the attempts that delivered; nothing where there was none."""
-        if not self.tried:
-            return "–"
-        share = 100 * (self.tried - self.failed) / self.tried
-        return f"{share:.1f} %".replace(".0 ", " ")
+        """The same in words."""
+        return "–" if self.share is None else share(self.share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +79,18 @@ def views(db: sqlite3.Connection, new: Unwritten, only: str | None = None) -> li
     return [
         View(
             endpoint=endpoint,
-            health=health(endpoint, learnt.get(endpoint.id), tried=endpoint.id in tried),
+            health=health(
+                endpoint,
+                learnt.get(endpoint.id),
+                tried=endpoint.id in tried,
+                success=lately.share,
+            ),
             backlog=waits[endpoint.id],
             wants=endpoint_routing.sentence(endpoint.routing, names),
-            lately=_lately(trends.lately_of(db, new, endpoint.id)),
+            lately=lately,
         )
         for endpoint in known
+        for lately in (_lately(trends.lately_of(db, new, endpoint.id)),)
     ]
 
 

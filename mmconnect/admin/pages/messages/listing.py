@@ -12,6 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
+from mmconnect.admin import marks
 from mmconnect.admin.context import desk, url
 from mmconnect.admin.forms import Form, filled
 from mmconnect.admin.render import page
@@ -43,15 +44,6 @@ KINDS = (
     (Kind.DATA, "data SMS"),
     (Kind.UNRECOGNISED, "not understood"),
 )
-SHOWN = {
-    MessageState.WAITING: ("wait", "waiting"),
-    MessageState.FAILED: ("bad", "failed"),
-    MessageState.DELIVERED: ("good", "delivered"),
-    MessageState.UNWANTED: ("none", "nobody wanted it"),
-    MessageState.UNRECOGNISED: ("warn", "not understood"),
-    MessageState.KEPT_BACK: ("warn", "kept back"),
-}
-"""Each state as a colour with a shape, and as words."""
 FILTERS = ("phone", "state", "kind", "since", "until")
 
 
@@ -139,7 +131,7 @@ async def _messages(request: web.Request) -> web.Response:
         phones=_phones(request),
         states=STATES,
         kinds=KINDS,
-        shown=SHOWN,
+        shown=marks.MESSAGES,
         found=found,
         # only who looks at the newest is told of newer ones
         news=""

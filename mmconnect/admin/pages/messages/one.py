@@ -10,32 +10,23 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from mmconnect.admin import marks
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import read
-from mmconnect.admin.pages.messages.listing import SHOWN
 from mmconnect.admin.render import page
 from mmconnect.desk import message_page, sending
 from mmconnect.desk.message_page import Story
 from mmconnect.domain.errors import Invalid, Issue, NotFound, Refused
 from mmconnect.domain.ids import MESSAGE
-from mmconnect.domain.models import Attempt, DeliveryState, Kind
+from mmconnect.domain.models import Attempt, Kind
 from mmconnect.store import messages
 
 LONGEST = 20_000
 """Characters of a raw push that are shown."""
 HEX = 2048
 """Bytes that are shown of what is no text."""
-
-DELIVERY = {
-    DeliveryState.PENDING: ("wait", "waiting"),
-    DeliveryState.IN_FLIGHT: ("wait", "being sent"),
-    DeliveryState.DELIVERED: ("good", "delivered"),
-    DeliveryState.FAILED: ("bad", "failed"),
-    DeliveryState.EXPIRED: ("bad", "expired"),
-    DeliveryState.CANCELLED: ("off", "cancelled"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +102,7 @@ def show(
 ) -> web.Response:
     """The page of a message."""
     stored = story.stored
-    kind, words = SHOWN[story.state]
+    kind, words = marks.MESSAGES[story.state]
     return page(
         request,
         "messages/one.html",
@@ -125,7 +116,7 @@ def show(
         words=words,
         sentence=message_page.sentence(story),
         came=came(story),
-        deliveries=DELIVERY,
+        deliveries=marks.DELIVERIES,
         answered=answered,
         payload=None if stored.payload is None else shown(stored.payload),
         own=[(way, shown(way.payload)) for way in story.ways if way.payload is not None],

@@ -6,6 +6,7 @@ import sqlite3
 
 from aiohttp import web
 
+from mmconnect.admin import marks
 from mmconnect.admin.context import desk
 from mmconnect.admin.pages.phones import words
 from mmconnect.admin.render import page
@@ -34,7 +35,7 @@ async def _list(request: web.Request) -> web.Response:
             {
                 "page": one,
                 "app": apps.label(one.device.app),
-                "state": words.state(one),
+                "state": marks.phone(one),
                 "battery": words.battery(one),
                 "today": today.get(one.device.id, 0),
             }

@@ -7,7 +7,7 @@ import sqlite3
 
 from aiohttp import web
 
-from mmconnect.admin import forms
+from mmconnect.admin import forms, marks
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
@@ -51,7 +51,7 @@ async def _page(
         found=found,
         seen=seen,
         sentence=words.sentence(found, known.today, around.now),
-        state=words.state(found),
+        state=marks.phone(found),
         app=apps.label(device.app),
         battery=words.battery(found),
         network=found.network,
@@ -81,8 +81,9 @@ def _why_refused(reason: str | None) -> tuple[str, str]:
 
 
 def _silence(after: int | None, *, own: bool) -> str:
-    by = "" if own else " (by its way of pushing)"
-    return f"never{by}" if after is None else f"after {short_duration(after)}{by}"
+    if after is None:
+        return "never" if own else "never: it has no heartbeat"
+    return f"after {short_duration(after)}{'' if own else ', as usual for it'}"
 
 
 async def _simulate(request: web.Request) -> web.StreamResponse:

@@ -11,20 +11,10 @@ from mmconnect.admin.context import desk
 from mmconnect.admin.render import page
 from mmconnect.admin.words import ago, many
 from mmconnect.desk import device_links
-from mmconnect.desk.device_page import Page, State
+from mmconnect.desk.device_page import Page
 from mmconnect.domain import countries
 from mmconnect.domain.errors import NotFound
 from mmconnect.domain.models import Device
-
-STATES: dict[State, tuple[str, str]] = {
-    State.FINE: ("good", "fine"),
-    State.SILENT: ("bad", "silent"),
-    State.AWAY: ("warn", "cannot be reached"),
-    State.REFUSED: ("bad", "refused"),
-    State.NOT_UNDERSTOOD: ("warn", "not understood"),
-    State.NEVER_HEARD: ("wait", "never heard"),
-}
-"""The state's shape and colour, and its word."""
 
 REFUSED = {
     "bad_signature": (
@@ -34,13 +24,6 @@ REFUSED = {
     "removed": ("the phone had been removed", "Pair it anew."),
 }
 """Why a push was refused, and what to do."""
-
-
-def state(found: Page) -> tuple[str, str]:
-    """As STATES; one that is fine, but of which there is something to say, says so."""
-    if found.state is State.FINE and found.notes:
-        return "warn", "fine, with a remark"
-    return STATES[found.state]
 
 
 def sentence(found: Page, today: int, now: int) -> str:
