@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from mmconnect.web.asked import client_of
+
 COOKIE = "mmconnect_said"
 _MOST = 256
 
@@ -57,5 +59,13 @@ def say(
 ) -> web.Response:
     """Let the page that `answer` leads to say it: `return say(request, see(…), "Paused.")`."""
     name = request.app[FLASHES].say(Said(kind=kind, sentence=sentence, link=link))
-    answer.set_cookie(COOKIE, name, max_age=60, httponly=True, samesite="Strict", path="/")
+    answer.set_cookie(
+        COOKIE,
+        name,
+        max_age=60,
+        path="/",
+        httponly=True,
+        samesite="Strict",
+        secure=client_of(request).scheme == "https",
+    )
     return answer

@@ -6,11 +6,22 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
+from aiohttp.http_exceptions import HttpProcessingError
 from multidict import MultiDict, MultiDictProxy
 
 from mmconnect.domain.errors import Invalid, Issue
 
+BROKEN = (
+    ValueError,
+    LookupError,  # a charset that nobody knows
+    RuntimeError,  # an encoding of a part that nobody knows
+    HttpProcessingError,
+    web.RequestPayloadError,
+    ClientPayloadError,
+    ConnectionError,
+)
+"""What reading a body raises when it is not what its headers say, or its client has left."""
 PATIENCE = 30.0
 """Seconds that a form may take to arrive."""
 
@@ -51,8 +62,8 @@ async def read(request: web.Request) -> Form:
             posted = await request.post()
     except TimeoutError:
         raise web.HTTPRequestTimeout(text="The form took too long to arrive.") from None
-    except ValueError as error:
-        raise Invalid(Issue(path="", message="This form could not be read")) from error
+    except BROKEN:
+        raise Invalid(Issue(path="", message="This form could not be read")) from None
     values: MultiDict[str] = MultiDict()
     typed: MultiDict[str] = MultiDict()
     for name, value in posted.items():

@@ -1,7 +1,8 @@
 """Copies of the database: made while it is in use, checked, and made ready to take its place.
 
 A copy is one file without a log beside it. Guards that nothing is taken for a database of ours
-that is not whole, and that a write-ahead log never meets a database that it does not belong to.
+that is not whole or that works by itself, and that a write-ahead log never meets a database that it
+does not belong to.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ def check(path: Path) -> Contents:
     was made by a newer mmconnect."""
     with _opened(path) as db:
         try:
-            found = {name for (name,) in db.execute("SELECT name FROM sqlite_schema")}
+            db.execute("PRAGMA trusted_schema = OFF")  # a stranger may have made it
+            tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            found = {name for (name,) in tables}
             schema = migrate.version(db)
             if not found.issuperset(_OURS) or schema < 1:
                 raise Refused(f"{path} is a database, but not one of mmconnect")
@@ -64,6 +67,12 @@ def check(path: Path) -> Contents:
                 raise NewerSchema(
                     f"{path} was made by a newer mmconnect (schema {schema}, this one knows"
                     f" {newest}). Install that version; nothing has been changed"
+                )
+            if foreign := migrate.working(db).items() - migrate.at_work(schema).items():
+                raise Refused(
+                    f"{path} was changed by somebody: it has a trigger or a view that no mmconnect"
+                    f" has made ({min(name for name, _ in foreign)[:80]!r}), and that would work on"
+                    " your texts by itself"
                 )
             (first,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if first != "ok":

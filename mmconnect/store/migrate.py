@@ -33,6 +33,25 @@ def version(db: sqlite3.Connection) -> int:
     return int(number)
 
 
+def at_work(schema: int) -> dict[str, str]:
+    """What works by itself in a database of that version, its triggers and views: SQL by name."""
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        _take_steps(db, Path(), [step for step in migrations() if step[0] <= schema], 0)
+        return working(db)
+    finally:
+        db.close()
+
+
+def working(db: sqlite3.Connection) -> dict[str, str]:
+    """The same of a database that is there, whatever it was made by."""
+    found = db.execute(
+        "SELECT name, sql FROM sqlite_schema WHERE type IN ('trigger', 'view')"
+        " OR sql LIKE 'CREATE VIRTUAL%'"
+    )
+    return {name: " ".join(sql.split()) for name, sql in found}
+
+
 def migrate(db: sqlite3.Connection, path: Path) -> None:
     """Bring the database up to date, with a copy beside it first when it holds anything.
 

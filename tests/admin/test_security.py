@@ -399,6 +399,16 @@ async def test_the_cookie_over_https_cannot_be_planted(house: House) -> None:
     assert (await browser.get("/mm/")).status == 303, "the name that can be planted does not count"
 
 
+async def test_no_cookie_leaves_https(house: House) -> None:
+    await house.setting("trusted_proxies", "127.0.0.1")
+    await house.set_up()
+    browser = house.browser(X_Forwarded_For="192.0.2.7", X_Forwarded_Proto="https")
+    await browser.post("/login", origin=f"https://{browser.host}", password=PASSWORD)
+    await browser.post("/logout", origin=f"https://{browser.host}")
+    assert len(browser.set) == 3, "the session's, what is said of its end, and its end"
+    assert all("Secure" in cookie and "HttpOnly" in cookie for cookie in browser.set)
+
+
 async def test_the_cookie_below_a_base_path(house: House) -> None:
     await house.setting("base_path", "/mm")
     await house.setting("trusted_proxies", "127.0.0.1")
@@ -685,3 +695,50 @@ async def test_a_form_that_is_too_large(house: House) -> None:
     browser = await house.set_up()
     told = await browser.post("/settings/keys", name="x" * 300_000, scope="read")
     assert told.status == 413
+
+
+PART = b'--x\r\nContent-Disposition: form-data; name="password"\r\n%b\r\n\r\n!\r\n--x--\r\n'
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"Content-Type": "application/x-www-form-urlencoded; charset=none"}, b"password=x"),
+        ({"Content-Type": "multipart/form-data"}, PART % b""),
+        ({"Content-Type": "multipart/form-data; boundary=x"}, PART % b"Content-Encoding: none"),
+        (
+            {"Content-Type": "multipart/form-data; boundary=x"},
+            PART % b"Content-Transfer-Encoding: none",
+        ),
+        ({"Content-Encoding": "gzip"}, b"password=x"),
+        ({"Content-Encoding": "deflate"}, b"password=x"),
+    ],
+    ids=str,
+)
+async def test_a_form_that_is_none_is_refused_and_fills_no_log(
+    house: House, headers: dict[str, str], body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody may send one to the door, as often as they like."""
+    browser = await house.set_up()
+    own = {"Origin": f"http://{browser.host}", **headers}
+    for path in ("/login", "/settings/backup/bring"):
+        told = await browser.ask("POST", path, own, body)
+        assert told.status == 400, (path, told)
+    assert "A page failed" not in caplog.text
+
+
+async def test_whoever_leaves_in_mid_form_fills_no_log(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
+    await house.set_up()
+    line = await Line.open(house.port)
+    await line.send(
+        f"POST /login HTTP/1.1\r\nHost: 127.0.0.1:{house.port}\r\nContent-Length: 100\r\n"
+        "Content-Type: application/x-www-form-urlencoded\r\n\r\npass".encode()
+    )
+    await asyncio.sleep(0.1)
+    line.close()
+    await line.writer.wait_closed()
+    await asyncio.sleep(0.1)
+    assert (await house.browser().get("/login")).status == 200
+    assert "A page failed" not in caplog.text

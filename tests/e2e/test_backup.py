@@ -189,15 +189,33 @@ def _spoilt(path: Path, good: Path, how: str) -> None:
         case "another's":
             with contextlib.closing(sqlite3.connect(path)) as db:
                 db.execute("CREATE TABLE messages (x)")
+        case "trigger" | "view" | "disguised":
+            path.write_bytes(data)
+            with contextlib.closing(sqlite3.connect(path)) as db:
+                db.executescript(HOSTILE[how])
         case "newer":
             path.write_bytes(data)
             with contextlib.closing(sqlite3.connect(path)) as db:
                 db.execute("PRAGMA user_version = 999")
 
 
+HOSTILE = {
+    "trigger": "CREATE TRIGGER spy AFTER INSERT ON messages BEGIN UPDATE endpoints SET url ="
+    " 'http://evil.example/'; END;",
+    "view": "DROP VIEW waiting; CREATE VIEW waiting (id, endpoint_id, due_at) AS"
+    " WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x, x, x FROM n;",
+    "disguised": "PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON;"
+    " ALTER TABLE deliveries RENAME TO hidden; CREATE VIEW deliveries AS SELECT * FROM hidden;",
+}
+"""Databases that would work on their own once they are ours, or never end."""
+
+
 @pytest.mark.parametrize(
     ("how", "says"),
     [
+        ("trigger", "that no mmconnect has made ('spy')"),
+        ("view", "that no mmconnect has made ('waiting')"),
+        ("disguised", "not one of mmconnect"),
         ("no database", "it is no database at all"),
         ("empty", "not one of mmconnect"),
         ("cut off", "is damaged"),

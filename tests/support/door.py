@@ -55,7 +55,7 @@ class Browser:
         if self.cookies:
             given["Cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if body:
-            given["Content-Type"] = "application/x-www-form-urlencoded"
+            given.setdefault("Content-Type", "application/x-www-form-urlencoded")
         line = await Line.open(self.port)
         try:
             await line.send(request(path, given, body, method=method, host=self.host))

@@ -88,8 +88,10 @@ async def _bring(request: web.Request) -> web.StreamResponse:
     try:
         await _take_in(request, file)
         contents = await made.machine.look_into(file)
-    except Invalid as error:
-        return await _page(request, status=400, wrong=str(error))
+    except (Invalid, *forms.BROKEN) as error:
+        _forget(file)
+        told = str(error) if isinstance(error, Invalid) else "The file did not arrive whole"
+        return await _page(request, status=400, wrong=told)
     except MmconnectError as error:
         _forget(file)
         told = str(error).replace(str(file), "This file")
