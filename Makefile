@@ -80,7 +80,7 @@ docs: $(TEST_READY) ## docs/phones and recipes, made from what the program says 
 	$(PY) -m scripts.phone_pages
 	$(PY) -m scripts.recipes
 
-screenshots: $(TEST_READY) ## the pictures of the pairing pages (needs Chromium and playwright)
+screenshots: $(TEST_READY) ## the pictures in docs/screenshots (needs Chromium and playwright)
 	$(PY) -m scripts.screenshots $(ARGS)
 
 lock: ## rewrite requirements/*.txt from pyproject.toml (ARGS=--upgrade for newer versions)

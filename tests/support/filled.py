@@ -202,7 +202,9 @@ def _history(box: Appliance, phones: dict[str, str], endpoints: dict[str, str]) 
     def write(db: sqlite3.Connection) -> None:
         tallies.add(db, texts, attempts)
         for name, url in URLS.items():
+            old = box.watch.look().endpoints[endpoints[name]].url
             db.execute("UPDATE endpoints SET url = ? WHERE id = ?", (url, endpoints[name]))
+            db.execute("UPDATE attempts SET request = replace(request, ?, ?)", (old, url))
         db.execute("UPDATE attempts SET address = '203.0.113.20'")
         db.execute("UPDATE devices SET created_at = ?", (now - 34 * DAY,))
         db.execute("UPDATE endpoints SET created_at = ?", (now - 33 * DAY,))
