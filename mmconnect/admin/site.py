@@ -15,6 +15,7 @@ from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
 from mmconnect.admin.gate import let_in
 from mmconnect.admin.just_made import JUST_MADE, JustMade
+from mmconnect.admin.pages.backup import forget_leftovers
 from mmconnect.admin.pages.endpoints.check import REPORTS
 from mmconnect.admin.pages.phones.pairing import INVITATIONS, Invitations
 from mmconnect.admin.probes import SCRAPE
@@ -74,7 +75,12 @@ def make_site(
     app.router.add_static("/static", paths.resource_root() / "static")
     more(app)
     app.on_response_prepare.append(_secure)
+    app.on_startup.append(_tidy_up)
     return app
+
+
+async def _tidy_up(app: web.Application) -> None:
+    forget_leftovers(app[DESK].directory)
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:

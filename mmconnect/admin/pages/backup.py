@@ -33,6 +33,12 @@ _FOLDER = "brought"
 """Where backups lie that were brought and not confirmed yet; only the last one is kept."""
 
 
+def forget_leftovers(directory: Path) -> None:
+    """Remove copies that an end in mid-work has left; nobody asks for them any more."""
+    for file in (*directory.glob("download-*"), *directory.glob(f"{_FOLDER}/*")):
+        file.unlink(missing_ok=True)
+
+
 async def _backup(request: web.Request) -> web.StreamResponse:
     return await _page(request)
 
