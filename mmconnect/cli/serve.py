@@ -65,7 +65,8 @@ def _tell(command: str, started: Started) -> None:
     if started.setup is not None:
         admin.show(started.setup, links(started))
     if not (started.endpoints and started.devices):
-        print("\nNext, in another terminal:")
+        begin = "Next" if started.setup is None else "Or without a browser"
+        print(f"\n{begin}, in another terminal:")
     if not started.endpoints:
         print(f"  {command} endpoint add URL               where your texts go")
     if not started.devices:

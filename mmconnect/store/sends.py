@@ -144,6 +144,15 @@ def has_gone(db: sqlite3.Connection, message_id: str, endpoint_id: str) -> bool:
     return bool(found)
 
 
+def has_arrived(db: sqlite3.Connection, message_id: str) -> bool:
+    """Whether any endpoint has taken a message."""
+    (found,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE message_id = ? AND state = 'delivered')",
+        (message_id,),
+    ).fetchone()
+    return bool(found)
+
+
 def ever_delivered(db: sqlite3.Connection, endpoint_id: str) -> bool:
     """Whether anything but tests has arrived at an endpoint, as far as figures go back."""
     (found,) = db.execute(

@@ -116,6 +116,15 @@ async def test_the_steps_tick_themselves(tmp_path: Path):
         assert "All of it is done" in await here.words("/checklist")
 
 
+async def test_a_first_delivery_counts_although_its_figures_were_lost(tmp_path: Path):
+    """They are written once a minute: a backup, or a power cut, may know the delivery alone."""
+    async with receiver(answer(200)) as there, site(tmp_path, ("the-phone",)) as here:
+        here.box.dispatcher.observe = lambda *_: None
+        await here.box.endpoint(there.url)
+        await here.box.settled(await here.box.text("hello"))
+        assert "See it delivered" in ticked(await here.page())
+
+
 async def test_the_last_text_goes_to_the_new_endpoint_once(tmp_path: Path):
     async with receiver(answer(200)) as there, site(tmp_path, PHONE) as here:
         message_id = await here.box.text("hello")
