@@ -139,6 +139,18 @@ def _answers(service: Service) -> bool:
         return False
 
 
+def test_the_figures_of_the_last_minute_are_in_the_copy(service: Service, tmp_path: Path) -> None:
+    service.start()
+    command(service, "device", "add", "--name", "Reception")
+    browser = set_up(service)
+    command(service, "message", "simulate", "--from", "+6581230000", "--text", "counted")
+    (tmp_path / "copy.db").write_bytes(browser.post("/settings/backup")[1])
+    db = sqlite3.connect(tmp_path / "copy.db")
+    assert db.execute("SELECT sum(texts) FROM text_hours").fetchone() == (1,)
+    db.close()
+    assert service.stop() == 0
+
+
 def test_what_is_no_backup_is_refused_and_changes_nothing(service: Service, tmp_path: Path) -> None:
     service.start()
     browser = set_up(service)

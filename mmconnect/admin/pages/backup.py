@@ -63,6 +63,7 @@ async def _download(request: web.Request) -> web.StreamResponse:
     now = made.clock.now()
     day = datetime.fromtimestamp(now / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
     async with _passing(made.directory / f"download-{secrets.token_hex(8)}") as file:
+        await made.figures.flush()  # the last minute's are in memory only
         await made.machine.back_up(file)
         answer = web.StreamResponse(
             headers={
