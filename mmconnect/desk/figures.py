@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 INTERVAL = 60.0
 """Seconds from one writing to the next: an SD card has a limited number of them."""
+PATIENCE = 1.0
+"""Seconds that a look waits for a writing whose end is not told yet."""
 MOST = 20_000
 """Hours of phones and endpoints that memory holds while nothing can be written."""
 SEED_ROWS, SEED_REST = 500, 0.05
@@ -100,6 +102,8 @@ class Figures:
         while True:
             written, unwritten = self._written, self.unwritten()
             result = await self._database.read(partial(_with, function, unwritten))
+            if (writing := self._writing) is not None:  # on the disk maybe, and not told yet
+                await asyncio.wait([writing], timeout=PATIENCE)
             if written == self._written:  # else something may be in it twice
                 return result
 

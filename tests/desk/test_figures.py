@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -117,6 +118,28 @@ async def test_what_is_being_written_is_told_all_the_while(house: House):
         told.append((await house.trend()).today)
     await writing
     assert set(told) == {5}
+
+
+async def test_what_is_on_the_disk_before_that_is_told_counts_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    house.text(count=5)
+    submit, loop = house.database.submit, asyncio.get_running_loop()
+    committed, told = asyncio.Event(), loop.create_future()
+
+    def late(function: Any, then: Any, **how: Any) -> asyncio.Future[None]:
+        def landed(*what: Any) -> None:
+            committed.set()
+            loop.call_later(0.2, lambda: (then(*what), told.set_result(None)))
+
+        submit(function, landed, **how)
+        return told
+
+    monkeypatch.setattr(house.database, "submit", late)
+    writing = asyncio.create_task(house.figures.flush())
+    await committed.wait()
+    assert (await house.trend()).today == 5
+    await writing
 
 
 async def test_what_cannot_be_written_is_kept_and_written_later(
