@@ -1,6 +1,6 @@
 -- The admin side: who may come in, who changed what, and figures that need no walk through the history.
 
--- The administrator. One, so that nobody wonders which.
+-- The administrator: one, so that nobody wonders which.
 CREATE TABLE account (
     only INTEGER PRIMARY KEY CHECK (only = 1),
     password TEXT NOT NULL,
@@ -60,6 +60,7 @@ CREATE TABLE text_hours (
     texts INTEGER NOT NULL,
     PRIMARY KEY (device_id, hour)
 ) STRICT, WITHOUT ROWID;
+
 -- `latencies`: how many answers took how long, by bucket (JSON; mmconnect/domain/histogram.py). `given_up`: deliveries
 -- that failed or expired for good.
 CREATE TABLE endpoint_hours (
@@ -71,6 +72,7 @@ CREATE TABLE endpoint_hours (
     latencies TEXT NOT NULL,
     PRIMARY KEY (endpoint_id, hour)
 ) STRICT, WITHOUT ROWID;
+
 -- What came before there were figures is counted in the background, backwards from these ids.
 CREATE TABLE tally_seeds (
     what TEXT PRIMARY KEY CHECK (what = 'texts' OR what = 'attempts'),
@@ -100,6 +102,7 @@ CREATE TABLE search_segments (
     last_at INTEGER,
     rows BLOB
 ) STRICT, WITHOUT ROWID;
+
 -- Which messages of a segment (ordinals, 16 bits each, or all 2048 as a bitmap) fall into a bucket.
 CREATE TABLE search_postings (
     segment INTEGER NOT NULL,
@@ -107,6 +110,7 @@ CREATE TABLE search_postings (
     ordinals BLOB NOT NULL,
     PRIMARY KEY (segment, bucket)
 ) STRICT, WITHOUT ROWID;
+
 -- What failed is found without a walk through the history. A text that is delivered never passes through here.
 CREATE INDEX deliveries_ended ON deliveries (message_id)
     WHERE state = 'failed' OR state = 'expired' OR state = 'cancelled';
