@@ -16,15 +16,12 @@ import pytest
 
 from mmconnect.delivery.replays import Replays
 from mmconnect.store import endpoints, replays
-from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
+from tests.support.admin_browser import AXE, EVIL, Watched, both, browser_marks, browsing
 from tests.support.desk import admin_of, desk_of
 from tests.support.inprocess import Appliance, appliance, eventually
 from tests.support.receiver import Receiver, answer, receiver
 
 pytestmark = browser_marks
-
-both = pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
-EVIL = "<script>document.title='x'</script>\"'><img src=x onerror=alert(1)>"
 
 
 @asynccontextmanager

@@ -6,8 +6,6 @@ host, or is wider than a phone; axe finds nothing in either theme.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +14,11 @@ import pytest
 from mmconnect.domain.models import Condition, EndpointState, Match, Routing
 from mmconnect.store import endpoints as stored
 from mmconnect.store import secrets
-from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
-from tests.support.desk import admin_of, desk_of
-from tests.support.inprocess import SECRET, Appliance, appliance, eventually
+from tests.support.admin_browser import AXE, EVIL, both, browser_marks, opened
+from tests.support.inprocess import SECRET, Appliance, eventually
 from tests.support.receiver import answer, receiver
 
 pytestmark = browser_marks
-
-both = pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
-EVIL = "<script>document.title='x'</script>\"'><img src=x onerror=alert(1)>"
-
-
-@asynccontextmanager
-async def opened(directory: Path, **how: Any) -> AsyncIterator[tuple[Appliance, Watched]]:
-    """An appliance with a phone, and a browser on its admin site."""
-    async with (
-        appliance(directory) as box,
-        admin_of(desk_of(box)) as port,
-        browsing(port, **how) as watched,
-    ):
-        yield box, watched
 
 
 def only(box: Appliance) -> Any:

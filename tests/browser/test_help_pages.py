@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from mmconnect.desk import guiding, recipes
-from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
+from tests.support.admin_browser import AXE, Watched, both, browser_marks, browsing
 from tests.support.desk import admin_of, desk_of
 from tests.support.inprocess import appliance
 from tests.support.service import ROOT
 
 pytestmark = browser_marks
 
-both = pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
 KINDS = [
     *("/help", "/help?q=signature", "/help?q=xyzzy", "/help/webhooks", "/help/troubleshooting"),
     *("/help/phones", "/help/recipes", "/help/recipes/zammad", "/help/recipes/node-red"),

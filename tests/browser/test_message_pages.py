@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mmconnect.domain.models import Numbers
 from mmconnect.store import messages
-from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
-from tests.support.desk import admin_of, desk_of
-from tests.support.inprocess import Appliance, appliance
+from tests.support.admin_browser import AXE, both, browser_marks, opened
+from tests.support.inprocess import Appliance
 from tests.support.receiver import answer, receiver
 
 pytestmark = browser_marks
 
-both = pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
 EVIL = "<script>document.title='x'</script>\"'><img src=x onerror=alert(1)> \u202egnirts"
-
-
-@asynccontextmanager
-async def opened(directory: Path, **how: Any) -> AsyncIterator[tuple[Appliance, Watched]]:
-    """An appliance with a phone, and a browser on its admin site."""
-    async with (
-        appliance(directory) as box,
-        admin_of(desk_of(box)) as port,
-        browsing(port, **how) as watched,
-    ):
-        yield box, watched
 
 
 def text_of(box: Appliance, message_id: str) -> str | None:

@@ -3,37 +3,21 @@ service is away. With and without JavaScript; axe finds nothing in either theme.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import backups
-from tests.support.admin_browser import AXE, Watched, browser_marks, browsing
-from tests.support.desk import admin_of, desk_of
-from tests.support.inprocess import Appliance, appliance, eventually
+from tests.support.admin_browser import AXE, both, browser_marks, opened
+from tests.support.inprocess import eventually
 from tests.support.receiver import answer, receiver
 
 pytestmark = browser_marks
 
-both = pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
-
-
-@asynccontextmanager
-async def opened(directory: Path, **how: Any) -> AsyncIterator[tuple[Appliance, Watched]]:
-    async with (
-        appliance(directory, tokens=()) as box,
-        admin_of(desk_of(box)) as port,
-        browsing(port, **how) as watched,
-    ):
-        yield box, watched
-
 
 async def test_the_overview_renews_itself(tmp_path: Path):
-    async with receiver(answer(200)) as there, opened(tmp_path) as (box, watched):
+    async with receiver(answer(200)) as there, opened(tmp_path, tokens=()) as (box, watched):
         await watched.go("/")
         await box.device(token="the-phone", name="Reception")
         await watched.says("Reception has not been heard yet")
@@ -54,7 +38,7 @@ async def test_the_overview_renews_itself(tmp_path: Path):
 async def test_every_button_of_the_first_steps(tmp_path: Path, javascript: bool):
     async with (
         receiver(answer(200)) as there,
-        opened(tmp_path, javascript=javascript, width=390) as (box, watched),
+        opened(tmp_path, tokens=(), javascript=javascript, width=390) as (box, watched),
     ):
         await box.device(token="the-phone", name="Reception")
         message_id = await box.text("hello there")
@@ -92,7 +76,7 @@ window.turnAway = (away) => {
 
 
 async def test_nobody_is_asked_while_nobody_looks(tmp_path: Path):
-    async with opened(tmp_path) as (box, watched):
+    async with opened(tmp_path, tokens=()) as (box, watched):
         asked: list[str] = []
         await watched.page.add_init_script(HIDDEN)
         watched.page.on(
@@ -110,7 +94,7 @@ async def test_nobody_is_asked_while_nobody_looks(tmp_path: Path):
 
 
 async def test_a_service_that_is_away_is_told_and_found_again(tmp_path: Path):
-    async with opened(tmp_path) as (box, watched):
+    async with opened(tmp_path, tokens=()) as (box, watched):
         watched.refused = 600  # a request that fails is what this is about
         await watched.go("/")
         await watched.page.context.set_offline(True)
@@ -128,7 +112,7 @@ async def test_a_service_that_is_away_is_told_and_found_again(tmp_path: Path):
 async def test_axe_finds_nothing(tmp_path: Path, scheme: str, width: int):
     async with (
         receiver(answer(200)) as there,
-        opened(tmp_path, scheme=scheme, width=width) as (box, watched),
+        opened(tmp_path, tokens=(), scheme=scheme, width=width) as (box, watched),
     ):
         await watched.go("/")
         await watched.axe()

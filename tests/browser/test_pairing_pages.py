@@ -6,8 +6,6 @@ Chromium on a phone's screen, against the listener in the test's own loop.
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +15,7 @@ import pytest
 
 from mmconnect.phones.sightings import Mistake
 from mmconnect.phones.urls import Bases
+from tests.support.admin_browser import AXE
 from tests.support.browser import CHROMIUM, FLAGS, PHONE
 from tests.support.pairing import HTTP, HTTPS, TOKEN, House, pairing_house
 from tests.support.phones import generic_json
@@ -29,7 +28,6 @@ pytestmark = [
     pytest.mark.timeout(120),
 ]
 
-AXE = Path(os.environ.get("AXE_JS") or Path(sys.prefix) / "axe/node_modules/axe-core/axe.min.js")
 PUSH = generic_json({"from": "+6581230000", "text": "a secret text"})
 
 
@@ -241,7 +239,7 @@ async def walk(house: House, watched: Watched) -> AsyncIterator[str]:
 @pytest.mark.skipif(not AXE.exists(), reason=f"axe-core is not at {AXE}: npm install axe-core")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(tmp_path: Path, scheme: str):
-    axe = AXE.read_text(encoding="utf-8")  # noqa: ASYNC240 (a test)
+    axe = AXE.read_text(encoding="utf-8")
     async with opened(tmp_path, color_scheme=scheme, bypass_csp=True) as (house, watched, _):
         async for name in walk(house, watched):
             await watched.page.evaluate(axe)

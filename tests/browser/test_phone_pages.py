@@ -7,9 +7,7 @@ and a simulated phone behind it.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from mmconnect.phones.pair_site import PairSite
 from mmconnect.phones.pairing import Pairings
 from mmconnect.phones.urls import Bases
 from mmconnect.store import settings
+from tests.support.admin_browser import AXE, browser_marks
 from tests.support.browser import CHROMIUM, FLAGS, PHONE
 from tests.support.desk import admin_of, desk_of
 from tests.support.inprocess import Appliance, appliance
@@ -34,13 +33,8 @@ from tests.support.smsgate_phone import SmsgatePhone
 
 api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
 
-pytestmark = [
-    pytest.mark.apt,
-    pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt install chromium"),
-    pytest.mark.timeout(180),
-]
+pytestmark = browser_marks
 
-AXE = Path(os.environ.get("AXE_JS") or Path(sys.prefix) / "axe/node_modules/axe-core/axe.min.js")
 NAUGHTY = '<b onmouseover="alert(1)">Jo</b>'
 ODD = json.dumps({"who": {"nr": "+6581230000"}, "what": "hello you"}).encode()
 
@@ -331,7 +325,7 @@ async def filled(owner: Owner) -> list[str]:
 @pytest.mark.skipif(not AXE.exists(), reason=f"axe-core is not at {AXE}: npm install axe-core")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(tmp_path: Path, scheme: str):
-    axe = AXE.read_text(encoding="utf-8")  # noqa: ASYNC240 (a test)
+    axe = AXE.read_text(encoding="utf-8")
     # bypass_csp: axe is put into the page, which its policy rightly does not let in
     async with opened(tmp_path, color_scheme=scheme, bypass_csp=True) as owner:
         found: list[str] = []

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from tests.support.browser import CHROMIUM, FLAGS
+from tests.support.desk import admin_of, desk_of
+from tests.support.inprocess import Appliance, appliance
 
 AXE = Path(os.environ.get("AXE_JS") or Path(sys.prefix) / "axe/node_modules/axe-core/axe.min.js")
 
@@ -24,6 +26,10 @@ browser_marks = [
     pytest.mark.timeout(180),
 ]
 
+both = pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
+"""For what has to work with and without JavaScript."""
+EVIL = "<script>document.title='x'</script>\"'><img src=x onerror=alert(1)>"
+"""What a stranger may send as text, name, header or answer."""
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -111,3 +117,16 @@ async def browsing(
         finally:
             await browser.close()
         assert watched.complaints == []
+
+
+@asynccontextmanager
+async def opened(
+    directory: Path, *, tokens: Sequence[str] = ("token-of-the-first-phone",), **how: Any
+) -> AsyncIterator[tuple[Appliance, Watched]]:
+    """An appliance with a phone for each token, and a browser on its admin site."""
+    async with (
+        appliance(directory, tokens=tokens) as box,
+        admin_of(desk_of(box)) as port,
+        browsing(port, **how) as watched,
+    ):
+        yield box, watched
