@@ -7,6 +7,7 @@ states of the domain and the desk, and no page.
 
 from __future__ import annotations
 
+from mmconnect.desk import delivery_page
 from mmconnect.desk.device_page import Page, State
 from mmconnect.domain.models import Attempt, DeliveryState
 from mmconnect.store.message_query import MessageState
@@ -51,6 +52,14 @@ def phone(found: Page) -> Mark:
     if found.state is State.FINE and found.notes:
         return "warn", "needs a look"
     return PHONES[found.state]
+
+
+def came_to(made: Attempt) -> str:
+    """What an attempt came to, on one line: `204 in 38 ms`, `not reached, 12 times`."""
+    took = f" in {made.duration_ms:,} ms" if made.duration_ms is not None else ""
+    what = str(made.status or delivery_page.words(made)[0])
+    times = f", {made.count:,} times" if made.count > 1 else ""
+    return f"{what}{took}{times}"
 
 
 def attempt(made: Attempt) -> str:

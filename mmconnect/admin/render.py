@@ -21,14 +21,14 @@ from typing import Any
 import jinja2
 from aiohttp import web
 
-from mmconnect import __version__, paths
+from mmconnect import __version__
 from mmconnect.admin import assets, entrance
 from mmconnect.admin.charts import columns
 from mmconnect.admin.context import desk, url
 from mmconnect.admin.flash import COOKIE, FLASHES
 from mmconnect.admin.forms import Form
 from mmconnect.admin.words import FILTERS, ago, duration, many, moment
-from mmconnect.web.markup import prose, with_code
+from mmconnect.web import templates
 
 TEMPLATES = web.AppKey("templates", jinja2.Environment)
 
@@ -43,15 +43,9 @@ MORE_AREAS = (("settings", "Settings", "/settings"), ("help", "Help", "/help"))
 
 
 def environment() -> jinja2.Environment:
-    """The templates, with what all of them may use."""
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters |= {**FILTERS, "columns": columns, "with_code": with_code, "prose": prose}
+    """The templates, with what all pages of this site may use."""
+    made = templates.environment()
+    made.filters |= {**FILTERS, "columns": columns}
     made.globals |= {
         "version": __version__,
         "areas": AREAS,

@@ -4,19 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 
 from markupsafe import Markup, escape
 
+from mmconnect.desk.wording import duration, local, many
 from mmconnect.domain.clock import iso
+
+__all__ = [
+    "FILTERS",
+    "ago",
+    "day",
+    "duration",
+    "line",
+    "many",
+    "moment",
+    "number",
+    "share",
+    "size",
+    "time",
+    "visible",
+]
 
 
 def moment(ms: int | None, empty: str = "never") -> str:
     """A time in this machine's zone: `2026-06-12 14:32:00`."""
-    if ms is None:
-        return empty
-    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return local(ms, empty)
 
 
 def time(ms: int | None, empty: str = "never") -> Markup | str:
@@ -35,19 +49,6 @@ def ago(ms: int | None, now: int) -> str:
         return "just now"
     told = duration(abs(seconds))
     return f"{told} ago" if seconds > 0 else f"in {told}"
-
-
-def duration(seconds: float) -> str:
-    """A duration without false precision: `45 s`, `12 min`, `5 h`, `3 days`."""
-    for size, most, unit in ((1, 120, "s"), (60, 7200, "min"), (3600, 172_800, "h")):
-        if seconds < most:
-            return f"{round(seconds / size)} {unit}"
-    return f"{round(seconds / 86_400)} days"
-
-
-def many(count: int, one: str, several: str) -> str:
-    """`1 text waits`, `2 texts wait`."""
-    return f"{count:,} {one if count == 1 else several}"
 
 
 def size(count: int | None) -> str:

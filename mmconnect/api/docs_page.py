@@ -11,11 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jinja2
-
-from mmconnect import paths
 from mmconnect.api.schema import REF, Schema
-from mmconnect.web.markup import with_code
+from mmconnect.web import templates
 
 DEEPEST = 3
 """Levels of fields within fields that are shown in one table."""
@@ -72,7 +69,7 @@ def page(document: Mapping[str, Any], *, origin: str, base: str) -> str:
             entries[one["tags"][0]].append(_entry(method.upper(), path, one, origin + base))
     components = document["components"]["schemas"]
     return (
-        _environment()
+        templates.environment()
         .get_template("api/docs.html")
         .render(
             base=base,
@@ -85,18 +82,6 @@ def page(document: Mapping[str, Any], *, origin: str, base: str) -> str:
             first=_curl("GET", f"{origin}{base}/v1/status", None, open_to_all=False),
         )
     )
-
-
-def _environment() -> jinja2.Environment:
-    made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    made.filters["with_code"] = with_code
-    return made
 
 
 def _entry(method: str, path: str, one: Mapping[str, Any], origin: str) -> Entry:

@@ -156,6 +156,12 @@ def milliseconds(value: str) -> int:
     return max(0, round(datetime.fromisoformat(_plain(value)).timestamp() * 1000))
 
 
+def moment(given: Mapping[str, Any], name: str) -> int | None:
+    """UTC milliseconds of a time that may have been given; None where it was not."""
+    value = given.get(name)
+    return None if value is None else milliseconds(value)
+
+
 def _plain(value: str) -> str:
     """As Python reads it: upper case, and no finer than it keeps."""
     return re.sub(r"(\.\d{6})\d+", r"\1", value.upper())

@@ -12,6 +12,7 @@ from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.desk import keys
 from mmconnect.desk.keys import Scope
+from mmconnect.desk.shown import moment
 from mmconnect.domain.clock import iso, parse_duration
 from mmconnect.domain.errors import NotFound, UsageError
 from mmconnect.store import api_keys, audit
@@ -136,8 +137,8 @@ def shown(key: ApiKey) -> dict[str, Any]:
         "hint": key.hint,
         "scopes": sorted(key.scopes),
         "createdAt": iso(key.created_at),
-        "expiresAt": None if key.expires_at is None else iso(key.expires_at),
-        "lastUsedAt": None if key.last_used_at is None else iso(key.last_used_at),
+        "expiresAt": moment(key.expires_at),
+        "lastUsedAt": moment(key.last_used_at),
         "lastAddress": key.last_address,
     }
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from mmconnect.cli import open as opening
-from mmconnect.desk import device_values
+from mmconnect.desk import device_values, devices
 from mmconnect.desk.actor import CLI
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Device
@@ -70,8 +70,7 @@ def settled(args: argparse.Namespace, device: Device) -> Device:
 
 def noted(store: opening.Store, action: str, device: Device, detail: str = "") -> None:
     """Write down what was done to a device, in the write that does it."""
-    told = f"{device.name}: {detail}" if detail else device.name
-    CLI.note(store.db, store.clock.now(), action, device.id, told)
+    devices.note(store.db, CLI, store.clock.now(), action, device, detail)
 
 
 def _read(before: str, of: Callable[[str], T], text: str) -> T:

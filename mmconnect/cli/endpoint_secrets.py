@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from mmconnect.cli import endpoint_options, output
 from mmconnect.cli import open as opening
-from mmconnect.desk import actor
+from mmconnect.desk import actor, shown
 from mmconnect.desk import endpoints as desk
-from mmconnect.domain.clock import iso, parse_duration
+from mmconnect.domain.clock import parse_duration
 from mmconnect.domain.errors import UsageError
 from mmconnect.domain.models import Endpoint
 from mmconnect.store import secrets
@@ -71,7 +71,7 @@ def _rotate(args: argparse.Namespace) -> int:
             {
                 "id": endpoint.id,
                 "secret": done.secret,
-                "previousExpiresAt": None if ends is None else iso(ends),
+                "previousExpiresAt": shown.moment(ends),
             }
         )
         return 0

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from mmconnect import config, paths
 from mmconnect.desk import endpoint_values
-from mmconnect.desk.endpoints import Writer
+from mmconnect.desk.transactions import Writer
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError, DataDirError, NotFound, UsageError
 from mmconnect.domain.ids import Ids

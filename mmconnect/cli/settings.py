@@ -10,6 +10,7 @@ from mmconnect.cli import output, reach
 from mmconnect.desk import settings
 from mmconnect.desk.actor import CLI
 from mmconnect.desk.settings import ALERT_URL, KNOWN, Sort
+from mmconnect.domain.clock import short_duration
 from mmconnect.domain.errors import UsageError
 from mmconnect.store.settings import COUNTRY, SITE_NAME
 
@@ -115,7 +116,7 @@ def _written(name: str, value: Any, *, masked: bool = True) -> str:
         case bool(switch):
             return "on" if switch else "off"
         case int(number) if _is_duration(name, number):
-            return _duration(number)
+            return short_duration(number)
         case list(several):
             return ",".join(several) or "none"
         case other:
@@ -124,10 +125,3 @@ def _written(name: str, value: Any, *, masked: bool = True) -> str:
 
 def _is_duration(name: str, value: Any) -> bool:
     return value is not None and KNOWN[name].sort is Sort.DURATION
-
-
-def _duration(seconds: int) -> str:
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -67,8 +67,7 @@ def checklist(
     def heard(device: Device) -> bool:
         return presence is not None and presence(device.id).last_heard_at is not None
 
-    phones = [d for d in configuration.devices.values() if d.removed_at is None]
-    ends = [e for e in configuration.endpoints.values() if not e.alert]
+    phones, ends = configuration.phones, configuration.receivers
     newest = max(ends, key=lambda one: one.id, default=None)
     last = device_watch.last_text(db)
     texts = last is not None or device_watch.ever_a_text(db)

@@ -9,13 +9,12 @@ texts come between, however many rows there are.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
 
 from mmconnect.desk.actor import Actor
-from mmconnect.desk.endpoints import Pause, Writer
+from mmconnect.desk.transactions import Pause, Reader, Writer
 from mmconnect.domain.clock import Clock, iso
 from mmconnect.domain.errors import NotFound, Refused
 from mmconnect.domain.ids import REPLAY, Ids
@@ -33,14 +32,6 @@ MOST_COUNTED = 100_000
 """How far a count goes that is only to be looked at; beyond, "more than" is said."""
 STEPS = 3
 """Looks at the history that such a count takes at the most, some ten milliseconds each."""
-
-T = TypeVar("T")
-
-
-class Reader(Protocol):
-    """Runs a function on one snapshot of the database: Database.read(), say."""
-
-    async def __call__(self, function: Callable[[sqlite3.Connection], T], /) -> T: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

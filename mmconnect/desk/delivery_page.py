@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from mmconnect.desk.deliveries import found, why_not
-from mmconnect.desk.wording import many
+from mmconnect.desk.wording import ended, many
 from mmconnect.domain.errors import NotFound
 from mmconnect.domain.models import (
     Attempt,
@@ -228,8 +228,3 @@ def words(attempt: Attempt) -> tuple[str, str]:
         return CLASSES[OutcomeClass(attempt.outcome)]
     except ValueError:
         return attempt.outcome.replace("_", " "), ""
-
-
-def ended(text: str) -> str:
-    """As a sentence that has its end."""
-    return text if text.endswith((".", "?", "!", ")")) else f"{text}."

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from mmconnect.desk import shown
 from mmconnect.desk.device_notes import About, Note
 from mmconnect.desk.wording import local, many
 from mmconnect.domain.clock import iso
@@ -83,10 +84,10 @@ class LinkPage:
         push = self.push
         return {
             "url": self.link.url,
-            "readTo": _time(self.state.read_to),
-            "listedAt": _time(self.state.listed_at),
+            "readTo": shown.moment(self.state.read_to),
+            "listedAt": shown.moment(self.state.listed_at),
             "trouble": self.state.trouble,
-            "troubleSince": _time(self.state.trouble_at),
+            "troubleSince": shown.moment(self.state.trouble_at),
             "movedFrom": self.state.moved_from,
             "history": self.kept.get(Reason.HISTORY, 0),
             "restored": self.kept.get(Reason.RESTORED, 0),
@@ -96,7 +97,7 @@ class LinkPage:
                 "base": push.base or None,
                 "refused": push.refused or None,
                 "toldAt": iso(push.at),
-                "seenAt": _time(push.seen_at),
+                "seenAt": shown.moment(push.seen_at),
                 "complaint": push.complaint or None,
             },
         }
@@ -139,7 +140,3 @@ def _of_push(push: Told, now: int) -> Note | None:
             " Offline, and again.",
         )
     return None
-
-
-def _time(ms: int | None) -> str | None:
-    return None if ms is None else iso(ms)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mmconnect.desk import device_links
+from mmconnect.desk.actor import Actor
 from mmconnect.desk.around import Around
 from mmconnect.domain.clock import iso
 from mmconnect.domain.errors import NotFound
@@ -193,3 +194,10 @@ def remove(db: sqlite3.Connection, device_id: str, now: int) -> Device:
     devices.remove(db, device.id, now)
     links.remove(db, device.id)
     return device
+
+
+def note(
+    db: sqlite3.Connection, by: Actor, now: int, action: str, device: Device, detail: str = ""
+) -> None:
+    """Write down what was done to a device at `now` (UTC ms), in the write that does it."""
+    by.note(db, now, action, device.id, f"{device.name}: {detail}" if detail else device.name)

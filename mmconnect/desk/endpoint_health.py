@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mmconnect.desk.wording import ended
 from mmconnect.domain.models import Endpoint, EndpointState
 from mmconnect.store.health import StoredHealth
 from mmconnect.webhook.outcome import OutcomeClass
@@ -76,7 +77,7 @@ def health(
         return Health(
             kind="bad",
             word="held",
-            sentence=_ended(endpoint.held_reason or "It does not take its texts"),
+            sentence=ended(endpoint.held_reason or "It does not take its texts"),
             next=_NEXT.get(held),
             next_at=None if known is None or held is OutcomeClass.GONE else known.probe_at,
             todo=_TODO.get(held),
@@ -116,7 +117,3 @@ def _trouble(known: StoredHealth) -> str:
         what = what.replace("were", "was")
         return f"A text {what}, and none has arrived since."
     return f"{count} texts {what}, and none has arrived since."
-
-
-def _ended(sentence: str) -> str:
-    return sentence if sentence.endswith((".", "!", "?")) else f"{sentence}."

@@ -1,6 +1,6 @@
 """Which texts an endpoint wants: conditions as people write them, and what they would have matched.
 
-Reads `+65*`, `pattern:…`, `exact:…`, and writes them back. What cannot be is a ValueError with a
+Reads `+65*`, `pattern:…`, `exact:…`. What cannot be is a ValueError with a
 sentence; whether a phone is there is asked of the store.
 """
 
@@ -77,19 +77,6 @@ def text(written: str) -> Condition:
     """A condition on the text: contained, `exact:…`, or `pattern:…`."""
     match, value = _parted(written, routing.TEXT_MATCHES, Match.CONTAINS)
     return Condition(match=match, value=value)
-
-
-def sender_written(condition: Condition) -> str:
-    """The reverse of sender()."""
-    short = f"{condition.value}*" if condition.match is Match.PREFIX else condition.value
-    same = sender(short, None) == condition
-    return short if same else f"{condition.match.value}:{condition.value}"
-
-
-def text_written(condition: Condition) -> str:
-    """The reverse of text()."""
-    same = text(condition.value) == condition
-    return condition.value if same else f"{condition.match.value}:{condition.value}"
 
 
 def checked(wanted: Routing, known: Collection[str], new_id: Callable[[], str]) -> Routing:

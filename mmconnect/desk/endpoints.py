@@ -8,13 +8,12 @@ Nobody is woken here: the configuration's revision moves, and a running service 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
 
 from mmconnect.desk import endpoint_values as values
 from mmconnect.desk.actor import Actor
 from mmconnect.desk.endpoint_changes import UNSET, EndpointChange, Unset, changed, fresh
+from mmconnect.desk.transactions import Pause, Writer
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import Invalid, Issue, NotFound, Refused
 from mmconnect.domain.ids import ENDPOINT, RULE, Ids
@@ -25,18 +24,6 @@ from mmconnect.webhook import signing
 
 CHUNK = 1000
 """Deliveries that are cancelled in one write."""
-
-T = TypeVar("T")
-
-
-class Writer(Protocol):
-    """Runs a function in a transaction of its own, and commits it: Desk.change(), say."""
-
-    async def __call__(self, function: Callable[[sqlite3.Connection], T], /) -> T: ...
-
-
-Pause = Callable[[], Awaitable[None]]
-"""Waits between two writes, where that gives others their turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

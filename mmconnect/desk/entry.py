@@ -7,7 +7,6 @@ are counted before they are compared: many at once are as many. Knows nothing of
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import sqlite3
@@ -19,10 +18,10 @@ from mmconnect.desk.tries import Tries
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.ids import SESSION, Ids
-from mmconnect.phones.codes import digest
 from mmconnect.store import accounts, audit
 from mmconnect.store.accounts import Session
-from mmconnect.store.database import Database
+from mmconnect.store.configuration import digest
+from mmconnect.store.database import Database, unwatched
 
 log = logging.getLogger(__name__)
 
@@ -254,7 +253,7 @@ class Entry:
         self._noted[session.id] = at
         self._database.submit(
             lambda db: accounts.saw(db, session.id, now, address)
-        ).add_done_callback(_looked_at)
+        ).add_done_callback(unwatched)
 
 
 def _still(db: sqlite3.Connection, checked: str, path: str) -> None:
@@ -276,9 +275,3 @@ def _no_code() -> Invalid:
             " start, and `mmconnect admin setup-code` makes one",
         )
     )
-
-
-def _looked_at(note: asyncio.Future[None]) -> None:
-    """Take its error: a disk that is full shuts nobody out."""
-    if not note.cancelled():
-        note.exception()

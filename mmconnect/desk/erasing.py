@@ -8,30 +8,22 @@ the phone would bring the texts back.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
 
+from mmconnect.desk import named
 from mmconnect.desk.actor import Actor
-from mmconnect.desk.endpoints import Writer
+from mmconnect.desk.transactions import Reader, Writer
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import Invalid, Issue, NotFound, Refused
-from mmconnect.store import erasure, messages, of_number, sends
+from mmconnect.store import erasure, messages, of_number
 from mmconnect.store.erasure import Deleted
-
-T = TypeVar("T")
 
 CHUNK = 20
 """Messages of one write, so that no push waits long."""
 MOST = 5000
 """Texts of a number that are looked up before they are deleted."""
-
-
-class Reader(Protocol):
-    """Runs a function on one snapshot of the database: Database.read(), say."""
-
-    async def __call__(self, function: Callable[[sqlite3.Connection], T], /) -> T: ...
 
 
 async def delete(write: Writer, message_ids: Sequence[str], *, clock: Clock, by: Actor) -> Deleted:
@@ -42,9 +34,7 @@ async def delete(write: Writer, message_ids: Sequence[str], *, clock: Clock, by:
     ids = list(dict.fromkeys(message_ids))
 
     def begin(db: sqlite3.Connection) -> None:
-        if missing := sends.unknown(db, ids):
-            told = f"{', '.join(missing[:3])}{' …' if missing[3:] else ''}"
-            raise NotFound(f"There is no message {told}")
+        named.messages(db, ids)
         erasure.begin(db, clock.now())
 
     await write(begin)

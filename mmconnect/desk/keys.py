@@ -7,8 +7,6 @@ waiting for what others do; bad ones are throttled per address.
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import hmac
 import secrets
 import string
@@ -20,7 +18,8 @@ from mmconnect.domain.clock import Clock
 from mmconnect.domain.ids import KEY, Ids
 from mmconnect.store import api_keys
 from mmconnect.store.api_keys import ApiKey
-from mmconnect.store.database import Database
+from mmconnect.store.configuration import digest
+from mmconnect.store.database import Database, unwatched
 from mmconnect.web.throttle import Throttle
 
 PREFIX = "sk_live_"
@@ -81,11 +80,6 @@ def fresh(
     return key, secret
 
 
-def digest(secret: str) -> bytes:
-    """What a key is kept and looked up by."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
-
-
 def bearer(authorization: str | None) -> str | None:
     """The key in an `Authorization` header; None when it brings none."""
     scheme, _, credentials = (authorization or "").partition(" ")
@@ -123,11 +117,5 @@ class KeyRing:
         self._noted[key.id] = at
         # nobody waits for it, and a disk that is full does not shut the key out
         self._database.submit(lambda db: api_keys.used(db, key.id, now, address)).add_done_callback(
-            _looked_at
+            unwatched
         )
-
-
-def _looked_at(note: asyncio.Future[None]) -> None:
-    """Take its error, so that nobody complains that it was never taken."""
-    if not note.cancelled():
-        note.exception()

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mmconnect.desk.wording import many
+from mmconnect.desk.wording import duration, ended, many
 from mmconnect.domain.errors import NotFound
 from mmconnect.domain.models import Attempt, Delivery, DeliveryState, Endpoint, EndpointState, Kind
 from mmconnect.store import deliveries, endpoints, message_states, messages
@@ -131,18 +131,18 @@ def _others(ways: Sequence[Way]) -> str:
 def _waits(way: Way) -> str:
     endpoint = way.endpoint
     if endpoint is not None and endpoint.state is EndpointState.HELD:
-        return f"It waits for {way.name}, which is held. {_ended(endpoint.held_reason or '')}"
+        return f"It waits for {way.name}, which is held. {ended(endpoint.held_reason or '')}"
     if endpoint is not None and endpoint.state is EndpointState.PAUSED:
         return f"It waits for {way.name}, which is paused: resume it, and it goes out."
     if way.delivery.state is DeliveryState.IN_FLIGHT:
         return f"It is being sent to {way.name} at this moment."
     if way.attempts:
-        return f"{way.name} did not take it yet: {_ended(way.trouble or 'it is tried again')}"
+        return f"{way.name} did not take it yet: {ended(way.trouble or 'it is tried again')}"
     return f"It is on its way to {way.name}."
 
 
 def _failed(way: Way) -> str:
-    why = _ended(way.trouble or "")
+    why = ended(way.trouble or "")
     match way.delivery.state:
         case DeliveryState.EXPIRED:
             return f"It expired before {way.name} took it. {why}".rstrip()
@@ -150,10 +150,6 @@ def _failed(way: Way) -> str:
             return f"Its delivery to {way.name} was cancelled. {why}".rstrip()
         case _:
             return f"{way.name} did not get it: {why}" if why else f"{way.name} did not get it."
-
-
-def _ended(sentence: str) -> str:
-    return sentence if not sentence or sentence.endswith((".", "!", "?")) else f"{sentence}."
 
 
 def _after(ms: int) -> str:
@@ -164,8 +160,4 @@ def _after(ms: int) -> str:
         return f" {ms} ms after it came"
     if ms < 10_000:
         return f" {ms / 1000:.1f} s after it came"
-    seconds = ms // 1000
-    for size, most, unit in ((1, 120, "s"), (60, 7200, "min"), (3600, 172_800, "h")):
-        if seconds < most:
-            return f" {round(seconds / size)} {unit} after it came"
-    return f" {round(seconds / 86_400)} days after it came"
+    return f" {duration(ms / 1000)} after it came"

@@ -106,7 +106,7 @@ class Overview:
     @property
     def tried(self) -> int:
         """Attempts in the last 24 hours."""
-        return sum(one.trend.delivered + one.trend.failed for one in self.endpoints)
+        return sum(one.trend.tried for one in self.endpoints)
 
     @property
     def success(self) -> float | None:
@@ -142,8 +142,7 @@ def _read(
     offline: bool,
     machine: Sequence[SystemWarning],
 ) -> Overview:
-    phones = [d for d in configuration.devices.values() if d.removed_at is None]
-    ends = [e for e in configuration.endpoints.values() if not e.alert]
+    phones, ends = configuration.phones, configuration.receivers
     most = max(1000, backlog.MOST // max(1, len(ends)))  # of all together as many as of one alone
     waits = backlog.backlog(db, [one.id for one in ends], most)
     learnt, tried = health.load(db), endpoint_uses.tried(db, [one.id for one in ends])

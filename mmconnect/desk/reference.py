@@ -113,7 +113,7 @@ def _heads(headers: dict[str, str]) -> Iterator[tuple[str, str]]:
 
 
 def _made_up(desk: Desk, now: int) -> Message:
-    phones = [device for device in desk.look().devices.values() if device.removed_at is None]
+    phones = desk.look().phones
     return Message(
         id=desk.ids.new(MESSAGE),
         kind=Kind.SMS,

@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mmconnect.desk import named
 from mmconnect.desk.wording import many
 from mmconnect.domain.errors import NotFound
 from mmconnect.domain.ids import Ids
 from mmconnect.phones.reread import Fate, Reread, reread
-from mmconnect.store import configuration, deliveries, devices, messages, rereads, sends
+from mmconnect.store import configuration, deliveries, devices, messages, rereads
 
 __all__ = ["Done", "Fate", "of_device", "these", "turn"]
 
@@ -85,9 +86,5 @@ def of_device(db: sqlite3.Connection, device_id: str, limit: int = -1) -> list[s
 def these(db: sqlite3.Connection, ids: Iterable[str]) -> list[str]:
     """The messages with these ids, oldest first. Raises NotFound."""
     wanted = sorted(set(ids))
-    if missing := sends.unknown(db, wanted):
-        raise NotFound(
-            f"There is no message {', '.join(missing[:3])}{' …' if missing[3:] else ''}",
-            listed_by="message list",
-        )
+    named.messages(db, wanted)
     return wanted

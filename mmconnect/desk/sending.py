@@ -9,9 +9,9 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmconnect.desk import endpoints
+from mmconnect.desk import endpoints, named
 from mmconnect.desk.actor import Actor
-from mmconnect.domain.errors import NotFound, Refused
+from mmconnect.domain.errors import Refused
 from mmconnect.domain.ids import DELIVERY, Ids
 from mmconnect.domain.models import Endpoint
 from mmconnect.store import sends, settings
@@ -34,8 +34,7 @@ def sendable(db: sqlite3.Connection, message_ids: Sequence[str], endpoint_id: st
     endpoint = endpoints.found(db, endpoint_id)
     if endpoint.alert:
         raise Refused(f"{endpoint.name} is the alert URL, which never gets texts")
-    if missing := sends.unknown(db, message_ids):
-        raise NotFound(f"There is no message {', '.join(missing[:3])}{' …' if missing[3:] else ''}")
+    named.messages(db, message_ids)
     return endpoint
 
 

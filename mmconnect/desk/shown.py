@@ -29,7 +29,7 @@ def endpoint(value: Endpoint, waiting: int) -> dict[str, Any]:
         "state": value.state.value,
         "heldClass": value.held_class,
         "heldReason": value.held_reason,
-        "heldAt": _time(value.held_at),
+        "heldAt": moment(value.held_at),
         "numbers": value.numbers.value,
         "events": sorted(value.events),
         "maxAge": value.max_age,
@@ -76,7 +76,7 @@ def _routing(value: Routing) -> dict[str, Any]:
 
 def _authority(pem: str) -> dict[str, Any]:
     described = trust.authority(pem)
-    return {"subject": described.subject, "expiresAt": _time(described.expires_at)}
+    return {"subject": described.subject, "expiresAt": moment(described.expires_at)}
 
 
 def device(value: Device, presence: Presence | None) -> dict[str, Any]:
@@ -89,11 +89,11 @@ def device(value: Device, presence: Presence | None) -> dict[str, Any]:
         "country": value.country,
         "signed": value.signing_key is not None,
         "dedupeWindow": value.dedupe_window,
-        "lastHeardAt": _time(seen.last_heard_at),
+        "lastHeardAt": moment(seen.last_heard_at),
         "lastAddress": seen.last_address,
         "userAgent": seen.user_agent,
         "rejected": seen.rejected,
-        "rejectedAt": _time(seen.rejected_at),
+        "rejectedAt": moment(seen.rejected_at),
         "rejectedReason": seen.rejected_reason,
         "createdAt": iso(value.created_at),
     }
@@ -110,7 +110,7 @@ def message(stored: StoredMessage, deliveries: int) -> dict[str, Any]:
         "to": value.recipient,
         "text": value.text,
         "ref": value.ref,
-        "sentAt": _time(value.sent_at),
+        "sentAt": moment(value.sent_at),
         "receivedAt": iso(value.received_at),
         "deviceId": value.device_id,
         "deviceName": value.device_name,
@@ -118,7 +118,7 @@ def message(stored: StoredMessage, deliveries: int) -> dict[str, Any]:
         "test": value.test,
         "duplicates": stored.duplicates,
         "note": stored.note,
-        "wipedAt": _time(stored.wiped_at),
+        "wipedAt": moment(stored.wiped_at),
         "deliveryCount": deliveries,
     }
     if value.attachments is not None:
@@ -139,9 +139,9 @@ def delivery(value: Delivery) -> dict[str, Any]:
         "state": value.state.value,
         "trigger": value.trigger.value,
         "attempts": value.attempts,
-        "nextAttemptAt": _time(value.due_at),
+        "nextAttemptAt": moment(value.due_at),
         "createdAt": iso(value.created_at),
-        "finishedAt": _time(value.finished_at),
+        "finishedAt": moment(value.finished_at),
         "note": value.note,
     }
 
@@ -152,7 +152,7 @@ def attempt(value: Attempt) -> dict[str, Any]:
         "number": value.number,
         "startedAt": iso(value.started_at),
         "count": value.count,
-        "lastAt": _time(value.last_at),
+        "lastAt": moment(value.last_at),
         "durationMs": value.duration_ms,
         "outcome": value.outcome,
         "status": value.status,
@@ -194,13 +194,14 @@ def replay(value: Replay) -> dict[str, Any]:
         "filter": {
             "state": ",".join(sorted(f.states)) or None,
             "endpointId": f.endpoint_id,
-            "since": _time(f.since),
-            "until": _time(f.until),
+            "since": moment(f.since),
+            "until": moment(f.until),
         },
         "createdAt": iso(value.created_at),
-        "finishedAt": _time(value.finished_at),
+        "finishedAt": moment(value.finished_at),
     }
 
 
-def _time(ms: int | None) -> str | None:
+def moment(ms: int | None) -> str | None:
+    """A moment (UTC ms) as JSON has it; None for None."""
     return None if ms is None else iso(ms)

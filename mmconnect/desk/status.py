@@ -111,7 +111,7 @@ class Status:
     @property
     def devices(self) -> int:
         """How many phones are paired."""
-        return sum(d.removed_at is None for d in self._look().devices.values())
+        return len(self._look().phones)
 
     @property
     def endpoints(self) -> int:
@@ -121,7 +121,7 @@ class Status:
     @property
     def idle(self) -> list[str]:
         """Who gets no texts at present, in sentences; anybody may read them, so without names."""
-        states = [e.state for e in self._look().endpoints.values() if not e.alert]
+        states = [one.state for one in self._look().receivers]
         held, paused = states.count(EndpointState.HELD), states.count(EndpointState.PAUSED)
         told = []
         if self._vitals.offline():

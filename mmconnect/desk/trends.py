@@ -72,10 +72,14 @@ class EndpointTrend:
     """Milliseconds within which 95 % of the answers of the last 24 hours came; None of none."""
 
     @property
+    def tried(self) -> int:
+        """Attempts in the last 24 hours."""
+        return self.delivered + self.failed
+
+    @property
     def success(self) -> float | None:
         """Share (0 to 1) of the attempts in the last 24 hours that delivered; None of none."""
-        tried = self.delivered + self.failed
-        return self.delivered / tried if tried else None
+        return self.delivered / self.tried if self.tried else None
 
 
 def texts(db: sqlite3.Connection, new: Unwritten, device_id: str = ALL) -> TextTrend:

@@ -7,8 +7,11 @@ hash is kept.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
+
+from mmconnect.store.configuration import digest
+
+__all__ = ["LENGTH", "LETTERS", "LIFE", "PATH", "digest", "new_code", "pair_url", "read", "shown"]
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 """Crockford's base 32: without I, L, O and U, which look like others or spell words."""
@@ -34,11 +37,6 @@ def read(typed: str, length: int = LENGTH) -> str | None:
     """The code that somebody means, whatever its case, blanks and dashes; None for what is none."""
     code = typed.strip().upper().translate(_MEANT)
     return code if len(code) == length and set(code) <= set(LETTERS) else None
-
-
-def digest(secret: str) -> bytes:
-    """What a code, or the secret in a browser's cookie, is kept and looked up by."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def pair_url(base: str, code: str) -> str:

@@ -104,7 +104,7 @@ class Liveness:
             await self._judge(device)
 
     def _watched(self) -> Iterable[Device]:
-        return [d for d in self._look().devices.values() if d.removed_at is None]
+        return self._look().phones
 
     async def _judge(self, device: Device) -> None:
         now = self._clock.monotonic()

@@ -12,10 +12,8 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
-import jinja2
 from markupsafe import Markup
 
-from mmconnect import paths
 from mmconnect.domain.models import Device
 from mmconnect.phones import qr
 from mmconnect.phones.diagnosis import UNSEEN_AFTER, Circumstances, findings, unseen
@@ -24,7 +22,7 @@ from mmconnect.phones.guides.guide import Field, Guide, Phone, filled
 from mmconnect.phones.pair_files import address_of
 from mmconnect.phones.sightings import Sighting
 from mmconnect.phones.urls import Bases, push_url
-from mmconnect.web.markup import prose
+from mmconnect.web import templates
 
 _LONG = 70
 """Letters of a value beyond which it gets lines of its own."""
@@ -152,13 +150,7 @@ class Pages:
     """Renders them."""
 
     def __init__(self) -> None:
-        self._templates = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(paths.resource_root() / "templates"),
-            autoescape=True,
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-        )
-        self._templates.filters["prose"] = prose
+        self._templates = templates.environment()
         self._templates.filters["sentence"] = lambda text: text[:1].upper() + text[1:]
         self._templates.globals |= {"static": address_of, "rows": _rows, "narrowest": _NARROWEST}
 

@@ -18,9 +18,9 @@ from enum import Enum, auto
 
 from mmconnect.domain.clock import Clock
 from mmconnect.domain.errors import StoreUnavailable
-from mmconnect.phones.codes import digest
 from mmconnect.phones.sightings import Sighting, Sightings
 from mmconnect.store import devices, pairings
+from mmconnect.store.configuration import digest
 from mmconnect.store.database import Database
 from mmconnect.store.pairings import Pairing
 from mmconnect.web.throttle import Throttle

@@ -277,7 +277,7 @@ async def _run(
                 phone_tls=reachable(https.phone_side),
                 admin_tls=reachable(https.admin_side),
                 directory=directory,
-                devices=sum(d.removed_at is None for d in now.devices.values()),
+                devices=len(now.phones),
                 endpoints=sum(not e.alert for e in now.endpoints.values()),
                 setup=setup,
                 base_path=now.preferences.base_path or "",

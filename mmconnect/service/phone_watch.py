@@ -197,7 +197,7 @@ class PhoneWatch:
         self._warnings.begin(code, " ".join(told[:_NAMED]) + more, remedy, shown=shown, anew=anew)
 
     def _devices(self) -> list[Device]:
-        return [d for d in self._look().devices.values() if d.removed_at is None]
+        return self._look().phones
 
 
 def _phones(count: int, one: str, several: str) -> str:

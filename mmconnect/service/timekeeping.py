@@ -34,7 +34,7 @@ from mmconnect.service.clock_sync import (
 )
 from mmconnect.store import gaps, jumps
 from mmconnect.store.configuration import Look
-from mmconnect.store.database import Database
+from mmconnect.store.database import Database, unwatched
 from mmconnect.store.gaps import Gap, Reason
 from mmconnect.store.jumps import Jump
 from mmconnect.webhook import schedule
@@ -284,7 +284,9 @@ class Timekeeper:
             elif not self.moving:
                 self.on_jump()
 
-        self._database.submit(shift, then, heavy=True).add_done_callback(_looked_at)
+        self._database.submit(shift, then, heavy=True).add_done_callback(
+            unwatched
+        )  # told by `then`
 
     def _longest_wait(self) -> int:
         """Milliseconds that any schedule may ask a delivery to wait."""
@@ -292,8 +294,3 @@ class Timekeeper:
         waits = [wait for e in known for wait in e.schedule or ()]
         longest = max([*schedule.DEFAULT, schedule.MAX_RETRY_AFTER, *waits])
         return round(longest * (1 + schedule.JITTER) * 1000)
-
-
-def _looked_at(future: asyncio.Future[None]) -> None:
-    if not future.cancelled():
-        future.exception()  # told by `then` already

@@ -44,14 +44,24 @@ class Configuration:
     links: dict[str, Link] = field(default_factory=dict)
     """The phones that are fetched from, by device id."""
 
+    @property
+    def phones(self) -> list[Device]:
+        """The devices that have not been removed."""
+        return [one for one in self.devices.values() if one.removed_at is None]
+
+    @property
+    def receivers(self) -> list[Endpoint]:
+        """The endpoints that texts are for: all but the alert URL."""
+        return [one for one in self.endpoints.values() if not one.alert]
+
 
 Look = Callable[[], Configuration]
 """Gives the configuration as it stands now."""
 
 
-def digest(token: str) -> bytes:
-    """What a token is looked up by."""
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+def digest(secret: str) -> bytes:
+    """What a token, a code, an API key, or the secret in a cookie is looked up by."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def revision(db: sqlite3.Connection) -> int:

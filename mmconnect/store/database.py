@@ -285,3 +285,9 @@ def _roll_back(db: sqlite3.Connection) -> None:
             db.execute("ROLLBACK")
         except sqlite3.Error:  # SQLite has rolled back by itself, which is what was wanted
             return
+
+
+def unwatched(write: asyncio.Future[Any]) -> None:
+    """The callback of a write that nobody waits for: takes its error, which may be lost."""
+    if not write.cancelled():
+        write.exception()

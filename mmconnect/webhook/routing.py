@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -103,12 +103,6 @@ def compile(routing: Routing) -> Router:
     A pattern that cannot be used, which validate() would have refused, matches nothing.
     """
     return _EVERYTHING if routing is EVERYTHING else _compiled(routing)
-
-
-def would_match(routing: Routing, messages: Iterable[Message]) -> int:
-    """How many of these messages an endpoint with this routing would have got."""
-    router = compile(routing)
-    return sum(router.wants(message) for message in messages)
 
 
 def validate(routing: Routing) -> list[str]:

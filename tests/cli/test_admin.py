@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from mmconnect.desk import keys, passwords
+from mmconnect.desk import passwords
 from mmconnect.phones import codes
 from mmconnect.store import accounts, audit
+from mmconnect.store.configuration import digest
 from mmconnect.store.connection import FILE
 from tests.cli.conftest import Desk
 from tests.support.service import Service, until
@@ -149,7 +150,7 @@ def test_keys_are_shown_once_and_kept_as_hashes(desk: Desk) -> None:
         assert made["key"].encode() not in file.read_bytes()
     with looking(desk) as db:
         (row,) = db.execute("SELECT key_hash FROM api_keys").fetchall()
-    assert row == (keys.digest(made["key"]),)
+    assert row == (digest(made["key"]),)
 
 
 def test_a_key_for_less_and_for_a_while(desk: Desk) -> None:

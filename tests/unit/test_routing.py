@@ -168,13 +168,6 @@ def test_the_rule_is_named_where_sender_or_text_decided():
     assert only_phone.rule is None
 
 
-def test_how_many_it_would_have_matched():
-    past = [replace(TEXT, text=t) for t in ("code 1", "hi", "CODE 2", "")]
-    assert routing.would_match(text("contains", "code"), past) == 2
-    assert routing.would_match(EVERYTHING, past) == 4
-    assert routing.would_match(EVERYTHING, []) == 0
-
-
 @given(part=texts, around=st.tuples(texts, texts))
 def test_contains_is_whats_in_there_in_any_case(part: str, around: tuple[str, str]):
     wanted = text("contains", part)

@@ -22,6 +22,7 @@ from mmconnect.admin import confirm, entrance, forms
 from mmconnect.admin.context import desk
 from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
+from mmconnect.admin.words import many
 from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
 from mmconnect.store import backups
 
@@ -112,7 +113,8 @@ async def _bring(request: web.Request) -> web.StreamResponse:
             "Everything that is here now is replaced by what the backup holds: messages,"
             " endpoints, phones, settings, the password. Texts that came after it was made are no"
             " longer here; what is here now is kept in the data directory, below `backups/`.",
-            f"In the backup, {_waiting(contents.waiting)}. What waits goes out at once.",
+            f"In the backup, {many(contents.waiting, 'delivery waits', 'deliveries wait')}."
+            " What waits goes out at once.",
             "mmconnect starts anew, which takes a few seconds; phones send again what they could"
             " not hand over meanwhile.",
         ],
@@ -180,10 +182,6 @@ async def _passing(file: Path) -> AsyncIterator[Path]:
 
 def _forget(file: Path) -> None:
     file.unlink(missing_ok=True)
-
-
-def _waiting(count: int) -> str:
-    return "1 delivery waits" if count == 1 else f"{count:,} deliveries wait"
 
 
 ROUTES = (

@@ -6,6 +6,7 @@ from mmconnect import __version__
 from mmconnect.api import schema
 from mmconnect.api.operation import Answer, Call, Operation, Reply, Tag
 from mmconnect.api.problems import UNAUTHORIZED, Problem
+from mmconnect.desk import shown
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.clock import iso
 from mmconnect.store import backlog
@@ -43,7 +44,7 @@ async def _key(call: Call) -> Reply:
             "name": key.name,
             "scopes": sorted(key.scopes),
             "createdAt": iso(key.created_at),
-            "expiresAt": None if key.expires_at is None else iso(key.expires_at),
+            "expiresAt": shown.moment(key.expires_at),
         }
     )
 

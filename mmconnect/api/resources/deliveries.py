@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmconnect.api import pages, problems, schema
-from mmconnect.api.fit import milliseconds
+from mmconnect.api.fit import moment
 from mmconnect.api.operation import Answer, Call, Operation, Reply, Tag
 from mmconnect.api.shapes import delivery as shape
 from mmconnect.desk import deliveries as desk
@@ -21,13 +21,12 @@ from mmconnect.store.delivery_lists import Wanted
 
 def wanted(given: Mapping[str, Any], states: list[str]) -> Wanted:
     """The deliveries that a query or a body asks for."""
-    since, until = given.get("since"), given.get("until")
     return Wanted(
         states=frozenset(DeliveryState(state) for state in states),
         endpoint_id=given.get("endpointId"),
         message_id=given.get("messageId"),
-        since=None if since is None else milliseconds(since),
-        until=None if until is None else milliseconds(until),
+        since=moment(given, "since"),
+        until=moment(given, "until"),
     )
 
 

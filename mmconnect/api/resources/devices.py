@@ -73,8 +73,7 @@ async def _remove(call: Call) -> Reply:
 
 def note(call: Call, db: sqlite3.Connection, action: str, device: Device, detail: str = "") -> None:
     """Write down what was done to a device."""
-    told = f"{device.name}: {detail}" if detail else device.name
-    call.actor.note(db, call.desk.clock.now(), action, device.id, told)
+    desk.note(db, call.actor, call.desk.clock.now(), action, device, detail)
 
 
 ID = "The device's `dev_…`."

@@ -7,7 +7,7 @@ from mmconnect.api.operation import Answer, Body, Call, Reply
 from mmconnect.api.resources.endpoint_verbs import verb
 from mmconnect.api.shapes import endpoint as shape
 from mmconnect.desk import endpoints as desk
-from mmconnect.domain.clock import iso
+from mmconnect.desk import shown
 from mmconnect.store import secrets
 
 
@@ -27,7 +27,7 @@ async def _rotate(call: Call) -> Reply:
         body={
             "id": call.id,
             "secret": done.secret,
-            "previousExpiresAt": None if ends is None else iso(ends),
+            "previousExpiresAt": shown.moment(ends),
         }
     )
 

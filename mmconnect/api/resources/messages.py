@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmconnect.api import pages, problems, schema
-from mmconnect.api.fit import milliseconds
+from mmconnect.api.fit import moment
 from mmconnect.api.operation import Answer, Body, Call, Operation, Reply, Tag
 from mmconnect.api.resources import deliveries as of_deliveries
 from mmconnect.api.resources.device_verbs import REREAD, REREAD_EXAMPLE, turn
@@ -23,14 +23,13 @@ from mmconnect.store.message_query import MessageQuery, MessageState
 
 
 def _query(given: Mapping[str, Any]) -> MessageQuery:
-    since, until = given.get("since"), given.get("until")
     return MessageQuery(
         search=given.get("search"),
         number=given.get("from"),
         text=given.get("text"),
         device_id=given.get("deviceId"),
-        since=None if since is None else milliseconds(since),
-        until=None if until is None else milliseconds(until),
+        since=moment(given, "since"),
+        until=moment(given, "until"),
         state=MessageState(given["state"]) if "state" in given else None,
         kind=Kind(given["kind"]) if "kind" in given else None,
         events=given.get("events", False),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
+from mmconnect.admin import narrowing
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import DeliveryState
 from mmconnect.store.delivery_lists import ATTENTION, Wanted
 
-MINUTE = 60_000
 NAMES = ("state", "endpoint", "message", "since", "until")
+LONGEST = 100
 STATES: dict[str, tuple[str, frozenset[DeliveryState]]] = {
     "": ("any", frozenset()),
     "attention": ("needs attention", ATTENTION),
@@ -43,8 +43,8 @@ def asked(values: Mapping[str, str]) -> Asked:
         states=STATES[given.get("state", "")][1],
         endpoint_id=given.get("endpoint"),
         message_id=given.get("message"),
-        since=_moment("since", given),
-        until=_moment("until", given, MINUTE),
+        since=narrowing.since(given),
+        until=narrowing.until(given),
         tests=given.get("state") != "attention",
     )
     return Asked(wanted=wanted, given=given)
@@ -52,16 +52,4 @@ def asked(values: Mapping[str, str]) -> Asked:
 
 def as_given(values: Mapping[str, str]) -> dict[str, str]:
     """What was written, right or wrong."""
-    return {name: text for name in NAMES if (text := values.get(name, "").strip()[:100])}
-
-
-def _moment(name: str, given: dict[str, str], more: int = 0) -> int | None:
-    """A time as browsers send it, in this machine's zone; the last minute counts whole."""
-    if name not in given:
-        return None
-    try:
-        return round(datetime.fromisoformat(given[name]).astimezone().timestamp() * 1000) + more
-    except (ValueError, OverflowError, OSError):
-        raise Invalid(
-            Issue(path=name, message="Write a day and a time like `2026-06-12T14:00`")
-        ) from None
+    return narrowing.as_given(values, NAMES, LONGEST)

@@ -19,7 +19,7 @@ from mmconnect.admin.pages.deliveries.asked import NAMES, STATES, Asked, as_give
 from mmconnect.admin.render import page
 from mmconnect.admin.words import many
 from mmconnect.desk import deliveries
-from mmconnect.desk.delivery_page import ended
+from mmconnect.desk.wording import ended
 from mmconnect.domain.errors import Invalid
 from mmconnect.domain.models import Delivery, DeliveryState, Endpoint, EndpointState, Trigger
 from mmconnect.store import backlog, delivery_lists, delivery_rows, replays

@@ -11,7 +11,7 @@ from mmconnect.admin.flash import say
 from mmconnect.admin.render import page
 from mmconnect.desk import deliveries, delivery_page
 from mmconnect.domain.ids import DELIVERY
-from mmconnect.domain.models import Attempt, DeliveryState, Trigger
+from mmconnect.domain.models import DeliveryState, Trigger
 
 TRIGGERS = {
     Trigger.PUSH: "a text that came in",
@@ -20,14 +20,6 @@ TRIGGERS = {
     Trigger.TEST: "a test",
     Trigger.EVENT: "an event that mmconnect tells",
 }
-
-
-def came_to(attempt: Attempt) -> str:
-    """What an attempt came to, on one line."""
-    took = f" in {attempt.duration_ms:,} ms" if attempt.duration_ms is not None else ""
-    what = str(attempt.status or delivery_page.words(attempt)[0])
-    times = f", {attempt.count:,} times" if attempt.count > 1 else ""
-    return f"{what}{took}{times}"
 
 
 async def _one(request: web.Request) -> web.Response:
@@ -45,7 +37,7 @@ async def _one(request: web.Request) -> web.Response:
         sentence=delivery_page.sentence(story),
         remedy=delivery_page.remedy(story),
         trigger=TRIGGERS[delivery.trigger],
-        came_to=came_to,
+        came_to=marks.came_to,
         mark=marks.attempt,
         waits=delivery.state is DeliveryState.PENDING,
         left_out=delivery.attempts > len(story.attempts) >= delivery_page.ATTEMPTS,

@@ -33,7 +33,7 @@ async def _ask(request: web.Request) -> web.StreamResponse:
     rate = made.look().preferences.replay_rate
     return page(
         request,
-        "deliveries/retry_all.html",
+        "confirm.html",
         area="deliveries",
         title=f"Send {_count(counted)} again?",
         sentences=[

@@ -7,11 +7,10 @@ from itertools import zip_longest
 
 from aiohttp import web
 
-from mmconnect.admin import entrance
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form, filled, read, wrong
-from mmconnect.admin.pages.endpoints.views import ID, View, asked, at, looked, show
+from mmconnect.admin.pages.endpoints.views import ID, View, at, changed, looked_at_own, show
 from mmconnect.desk import endpoint_routing, endpoints
 from mmconnect.desk.endpoint_changes import EndpointChange
 from mmconnect.desk.endpoint_routing import Preview
@@ -109,7 +108,7 @@ async def _show(
     preview: Preview | None = None,
 ) -> web.Response:
     look = desk(request).look()
-    phones = [d for d in look.devices.values() if d.removed_at is None]
+    phones = look.phones
     phones += [d for d in look.devices.values() if d.removed_at and d.id in form.all("devices")]
     rows = {
         kind: [
@@ -134,22 +133,15 @@ async def _show(
 
 
 async def _page(request: web.Request) -> web.Response:
-    seen = await looked(request)
-    _own(seen)
+    seen = await looked_at_own(request)
     preview = await desk(request).database.read(
         lambda db: endpoint_routing.preview(db, seen.endpoint.routing)
     )
     return await _show(request, seen, _form(seen.endpoint.routing), preview=preview)
 
 
-def _own(seen: View) -> None:
-    if seen.endpoint.alert:
-        raise web.HTTPNotFound
-
-
 async def _save(request: web.Request) -> web.StreamResponse:
-    form, at_work, seen = await read(request), desk(request), await looked(request)
-    _own(seen)
+    form, at_work, seen = await read(request), desk(request), await looked_at_own(request)
     try:
         country = await at_work.database.read(lambda db: settings.value(db, settings.COUNTRY))
         change = EndpointChange(routing=_routing(form, seen.endpoint.routing, country))
@@ -158,16 +150,7 @@ async def _save(request: web.Request) -> web.StreamResponse:
                 lambda db: endpoints.tried(db, seen.endpoint, change, at_work.ids)
             )
         else:
-            _, made = await at_work.change(
-                lambda db: endpoints.update(
-                    db,
-                    asked(request),
-                    change,
-                    ids=at_work.ids,
-                    now=at_work.clock.now(),
-                    by=entrance.actor(request),
-                )
-            )
+            _, made = await changed(request, change)
     except Invalid as error:
         return await _show(request, seen, form, error)
     preview = await at_work.database.read(lambda db: endpoint_routing.preview(db, made.routing))

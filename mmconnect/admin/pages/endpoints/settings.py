@@ -7,12 +7,11 @@ from typing import Any
 
 from aiohttp import web
 
-from mmconnect.admin import entrance
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form, filled, read, wrong
-from mmconnect.admin.pages.endpoints.views import ID, View, asked, at, looked, show
-from mmconnect.desk import endpoint_places, endpoints
+from mmconnect.admin.pages.endpoints.views import ID, View, at, changed, looked_at_own, show
+from mmconnect.desk import endpoint_places
 from mmconnect.desk import endpoint_values as values
 from mmconnect.desk.endpoint_changes import EndpointChange
 from mmconnect.desk.endpoint_places import Place
@@ -139,14 +138,8 @@ def _show(
     )
 
 
-def _own(seen: View) -> None:
-    if seen.endpoint.alert:
-        raise web.HTTPNotFound
-
-
 async def _page(request: web.Request) -> web.Response:
-    seen = await looked(request)
-    _own(seen)
+    seen = await looked_at_own(request)
     endpoint = seen.endpoint
     place = None
     if endpoint.url.startswith("http://"):  # only then there may be something to agree to
@@ -155,23 +148,13 @@ async def _page(request: web.Request) -> web.Response:
 
 
 async def _save(request: web.Request) -> web.StreamResponse:
-    form, at_work, seen = await read(request), desk(request), await looked(request)
-    _own(seen)
-    place = await endpoint_places.look(form.get("url"), at_work.rule())
+    form, seen = await read(request), await looked_at_own(request)
+    place = await endpoint_places.look(form.get("url"), desk(request).rule())
     try:
         change = _read(form, seen.endpoint)
         if form.get("url") != seen.endpoint.url:
             may_be(place, form)
-        before, made = await at_work.change(
-            lambda db: endpoints.update(
-                db,
-                asked(request),
-                change,
-                ids=at_work.ids,
-                now=at_work.clock.now(),
-                by=entrance.actor(request),
-            )
-        )
+        before, made = await changed(request, change)
     except Invalid as error:
         return _show(request, seen, form, place, error)
     sentence = "Nothing was changed." if made == before else "Saved: it counts from now on."

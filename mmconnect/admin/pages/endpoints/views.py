@@ -9,42 +9,23 @@ from typing import Any
 
 from aiohttp import web
 
+from mmconnect.admin import entrance
 from mmconnect.admin.context import desk, url
 from mmconnect.admin.render import page
-from mmconnect.admin.words import share
 from mmconnect.desk import endpoint_routing, shown, trends
+from mmconnect.desk import endpoints as endpoints_desk
+from mmconnect.desk.endpoint_changes import EndpointChange
 from mmconnect.desk.endpoint_health import Health, health
 from mmconnect.desk.figures import Unwritten
+from mmconnect.desk.trends import EndpointTrend
 from mmconnect.domain.errors import NotFound
-from mmconnect.domain.histogram import percentile
 from mmconnect.domain.models import Endpoint
 from mmconnect.store import backlog, devices, endpoint_uses, endpoints
 from mmconnect.store import health as stored
 from mmconnect.store.backlog import Backlog
-from mmconnect.store.tallies import Tally
 
 ID = "{id:ep_[0-9A-Za-z]+}"
 """An endpoint's id in a route."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lately:
-    """What came of the attempts in the last 24 hours."""
-
-    tried: int
-    failed: int
-    p95: int | None
-    """Milliseconds within which 95 % of the answers came; None of none."""
-
-    @property
-    def share(self) -> float | None:
-        """Of the attempts, those that delivered; None of none."""
-        return (self.tried - self.failed) / self.tried if self.tried else None
-
-    @property
-    def success(self) -> str:
-        """The same in words."""
-        return "–" if self.share is None else share(self.share)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +37,8 @@ class View:
     backlog: Backlog
     wants: str
     """Which texts, in words."""
-    lately: Lately
+    lately: EndpointTrend
+    """The attempts of the last 24 hours."""
 
     @property
     def url(self) -> str:
@@ -83,24 +65,15 @@ def views(db: sqlite3.Connection, new: Unwritten, only: str | None = None) -> li
                 endpoint,
                 learnt.get(endpoint.id),
                 tried=endpoint.id in tried,
-                success=lately.share,
+                success=lately.success,
             ),
             backlog=waits[endpoint.id],
             wants=endpoint_routing.sentence(endpoint.routing, names),
             lately=lately,
         )
         for endpoint in known
-        for lately in (_lately(trends.lately_of(db, new, endpoint.id)),)
+        for lately in (trends.endpoint(db, new, endpoint.id, bars=False),)
     ]
-
-
-def _lately(tally: Tally) -> Lately:
-    p95 = percentile(tally.latencies, 0.95)
-    return Lately(
-        tried=tally.delivered + tally.failed,
-        failed=tally.failed,
-        p95=None if p95 is None else max(1, round(p95)),
-    )
 
 
 def view(db: sqlite3.Connection, new: Unwritten, endpoint_id: str) -> View:
@@ -124,6 +97,29 @@ def at(endpoint_id: str, part: str = "") -> str:
 async def looked(request: web.Request) -> View:
     """The endpoint in the path. Raises NotFound."""
     return await desk(request).figures.read(lambda db, new: view(db, new, asked(request)))
+
+
+async def looked_at_own(request: web.Request) -> View:
+    """The same, where the alert URL has no such page: what it gets is set elsewhere."""
+    seen = await looked(request)
+    if seen.endpoint.alert:
+        raise web.HTTPNotFound
+    return seen
+
+
+async def changed(request: web.Request, change: EndpointChange) -> tuple[Endpoint, Endpoint]:
+    """Change the endpoint in the path: as it was, and as it is. Raises Invalid and NotFound."""
+    at_work = desk(request)
+    return await at_work.change(
+        lambda db: endpoints_desk.update(
+            db,
+            asked(request),
+            change,
+            ids=at_work.ids,
+            now=at_work.clock.now(),
+            by=entrance.actor(request),
+        )
+    )
 
 
 def tabs(request: web.Request, endpoint: Endpoint) -> Sequence[tuple[str, str, str]]:

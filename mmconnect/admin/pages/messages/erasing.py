@@ -9,6 +9,7 @@ from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import read
 from mmconnect.admin.render import page
+from mmconnect.admin.words import many
 from mmconnect.desk import erasing, message_page, rereading
 from mmconnect.desk.message_page import Story
 from mmconnect.domain.errors import Invalid, Issue
@@ -99,7 +100,7 @@ async def _purge(request: web.Request) -> web.Response:
     done = await erasing.purge(
         made.database.read, made.change, number, clock=made.clock, by=actor(request)
     )
-    told = f"{done.deleted:,} {'message is' if done.deleted == 1 else 'messages are'} deleted."
+    told = f"{many(done.deleted, 'message is', 'messages are')} deleted."
     if done.in_flight:
         told += f" {_under_way(done)}"
     kind = "warn" if done.in_flight else "good"
@@ -129,11 +130,8 @@ def _number(text: str) -> str:
 
 
 def _unsent(waiting: int) -> list[str]:
-    if not waiting:
-        return []
-    if waiting == 1:
-        return ["1 delivery waits, and never goes."]
-    return [f"{waiting:,} deliveries wait, and never go."]
+    told = many(waiting, "delivery waits, and never goes.", "deliveries wait, and never go.")
+    return [told] if waiting else []
 
 
 def _under_way(done: Deleted) -> str:

@@ -7,14 +7,12 @@ at once, each with its state, and one box takes a number or words.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
-from mmconnect.admin import marks
+from mmconnect.admin import forms, marks, narrowing
 from mmconnect.admin.context import desk, url
-from mmconnect.admin.forms import Form, filled
 from mmconnect.admin.render import page
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Kind
@@ -25,7 +23,6 @@ from mmconnect.store.search_terms import is_number
 PAGE = 50
 NEWS = 100
 """New ones that are counted."""
-MINUTE = 60_000
 
 STATES = (
     ("", "any"),
@@ -44,7 +41,8 @@ KINDS = (
     (Kind.DATA, "data SMS"),
     (Kind.UNRECOGNISED, "not understood"),
 )
-FILTERS = ("phone", "state", "kind", "since", "until")
+NAMES = ("q", "phone", "state", "kind", "since", "until")
+LONGEST = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +57,14 @@ class Asked:
 
 def asked(request: web.Request) -> Asked:
     """Read it. Raises Invalid."""
-    given = {
-        name: value
-        for name in ("q", *FILTERS)
-        if (value := request.query.get(name, "").strip()[:500])
-    }
+    given = narrowing.as_given(request.query, NAMES, LONGEST)
     query = MessageQuery(
         search=given.get("q"),
         device_id=given.get("phone"),
         state=_one_of(MessageState, "state", given),
         kind=_one_of(Kind, "kind", given),
-        since=_moment("since", given),
-        until=_moment("until", given, MINUTE),
+        since=narrowing.since(given),
+        until=narrowing.until(given),
     )
     return Asked(query=query, given=given, cursor=request.query.get("cursor") or None)
 
@@ -82,18 +76,6 @@ def _one_of(kind: type[Any], name: str, given: dict[str, str]) -> Any:
         return kind(given[name])
     except ValueError:
         raise Invalid(Issue(path=name, message="Choose one of the list")) from None
-
-
-def _moment(name: str, given: dict[str, str], more: int = 0) -> int | None:
-    """A time as browsers send it, in this machine's zone; the last minute counts whole."""
-    if name not in given:
-        return None
-    try:
-        return round(datetime.fromisoformat(given[name]).astimezone().timestamp() * 1000) + more
-    except (ValueError, OverflowError, OSError):
-        raise Invalid(
-            Issue(path=name, message="Write a day and a time, like 2026-06-12T14:00")
-        ) from None
 
 
 async def _messages(request: web.Request) -> web.Response:
@@ -110,8 +92,8 @@ async def _messages(request: web.Request) -> web.Response:
     except Invalid as error:
         if any(issue.path == "cursor" for issue in error.issues):
             raise
-        wrong = {issue.path: issue.message for issue in error.issues}
-        given = {name: request.query.get(name, "") for name in ("q", *FILTERS)}
+        wrong = forms.wrong(error)
+        given = narrowing.as_given(request.query, NAMES, LONGEST)
         what = Asked(query=MessageQuery(), given=given, cursor=None)
 
     def at(cursor: str | None) -> str:
@@ -123,7 +105,7 @@ async def _messages(request: web.Request) -> web.Response:
         "messages/list.html",
         area="messages",
         status=400 if wrong else 200,
-        form=_form(what.given),
+        form=forms.filled(**what.given),
         wrong=wrong,
         given=what.given,
         chosen=_chosen(request, what.given),
@@ -141,10 +123,6 @@ async def _messages(request: web.Request) -> web.Response:
         newer="" if what.cursor is None else (at(found.newer) if found.newer else newest),
         at_top=what.cursor is None,
     )
-
-
-def _form(given: dict[str, str]) -> Form:
-    return filled(**given)
 
 
 def _chosen(request: web.Request, given: dict[str, str]) -> list[str]:
@@ -166,13 +144,6 @@ def _phones(request: web.Request) -> list[tuple[str, str]]:
         (one.id, one.name if one.removed_at is None else f"{one.name} (removed)") for one in there
     ]
     return [("", "any"), *named]
-
-
-def _news_url(request: web.Request, what: Asked, top: str) -> str:
-    """Where the page asks how many have come since; only who looks at the newest is told."""
-    if not top or what.cursor is not None:
-        return ""
-    return url(request, "/messages/news", **what.given, cursor=top)
 
 
 async def _news(request: web.Request) -> web.Response:

@@ -10,17 +10,16 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from mmconnect.admin import marks
+from mmconnect.admin import forms, marks
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
-from mmconnect.admin.forms import read
 from mmconnect.admin.render import page
 from mmconnect.desk import message_page, sending
 from mmconnect.desk.message_page import Story
 from mmconnect.domain.errors import Invalid, Issue, NotFound, Refused
 from mmconnect.domain.ids import MESSAGE
-from mmconnect.domain.models import Attempt, Kind
+from mmconnect.domain.models import Kind
 from mmconnect.store import messages
 
 LONGEST = 20_000
@@ -82,15 +81,6 @@ def came(story: Story) -> str:
     return f"pushed by the phone ({agent[:120]})" if agent else "pushed by the phone"
 
 
-def answered(attempt: Attempt) -> str:
-    """What an attempt came to, on one line."""
-    took = f" in {attempt.duration_ms:,} ms" if attempt.duration_ms is not None else ""
-    times = f", {attempt.count:,} times" if attempt.count > 1 else ""
-    if attempt.status is not None:
-        return f"{attempt.status}{took}{times}"
-    return f"{attempt.outcome.replace('_', ' ')}{took}{times}"
-
-
 async def _message(request: web.Request) -> web.Response:
     message_id = request.match_info["id"]
     story = await desk(request).database.read(lambda db: message_page.story(db, message_id))
@@ -117,7 +107,7 @@ def show(
         sentence=message_page.sentence(story),
         came=came(story),
         deliveries=marks.DELIVERIES,
-        answered=answered,
+        came_to=marks.came_to,
         payload=None if stored.payload is None else shown(stored.payload),
         own=[(way, shown(way.payload)) for way in story.ways if way.payload is not None],
         raw=None if stored.raw is None else shown(stored.raw),
@@ -142,7 +132,7 @@ async def _raw(request: web.Request) -> web.Response:
 async def _send(request: web.Request) -> web.Response:
     """Send it to an endpoint that never got it."""
     message_id, made = request.match_info["id"], desk(request)
-    form, by = await read(request), actor(request)
+    form, by = await forms.read(request), actor(request)
     wanted = form.get("endpoint")
     try:
         if not wanted:
@@ -150,8 +140,7 @@ async def _send(request: web.Request) -> web.Response:
         endpoint = await made.database.read(lambda db: sending.sendable(db, [message_id], wanted))
     except Invalid as error:
         story = await made.database.read(lambda db: message_page.story(db, message_id))
-        wrong = {issue.path: issue.message for issue in error.issues}
-        return show(request, story, status=400, wrong=wrong)
+        return show(request, story, status=400, wrong=forms.wrong(error))
     now = made.clock.now()
     sent = await made.change(
         lambda db: sending.some(db, [message_id], endpoint, ids=made.ids, now=now, by=by)

@@ -40,7 +40,7 @@ async def _page(request: web.Request, form: Form, error: Invalid | None = None) 
         wrong={} if error is None else forms.wrong(error),
         groups=apps.choices(),
         countries=words.country_choices(_without(country)),
-        first=not any(one.removed_at is None for one in at.look().devices.values()),
+        first=not at.look().phones,
     )
 
 

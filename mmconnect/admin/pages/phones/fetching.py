@@ -148,7 +148,7 @@ async def _unlink(request: web.Request) -> web.StreamResponse:
 async def _history(request: web.Request) -> web.Response:
     device, at = words.found(request), desk(request)
     counts = await at.database.read(lambda db: kept_back.counts(db, device.id))
-    endpoints = [e for e in at.look().endpoints.values() if not e.alert]
+    endpoints = at.look().receivers
     return words.shown(
         request,
         "history",
@@ -173,7 +173,7 @@ async def _decide(request: web.Request) -> web.StreamResponse:
 
         left = await at.change(leave)
         return say(request, there, f"{many(left, 'text is', 'texts are')} left unsent.")
-    wanted = any(not one.alert for one in at.look().endpoints.values())
+    wanted = bool(at.look().receivers)
     if form.get("what") != "send" or not wanted:  # sent to nobody, the question would be over
         return see(request, words.path(device, "history"))
     sent, made = await _send(request, device)

@@ -10,7 +10,7 @@ from mmconnect.admin import entrance
 from mmconnect.admin.context import desk
 from mmconnect.admin.render import page
 from mmconnect.admin.words import ago, many
-from mmconnect.desk import device_links
+from mmconnect.desk import device_links, devices
 from mmconnect.desk.device_page import Page
 from mmconnect.domain import countries
 from mmconnect.domain.errors import NotFound
@@ -99,5 +99,4 @@ def shown(
 
 def note(request: web.Request, db: Any, action: str, device: Device, detail: str = "") -> None:
     """Write down who did what to a phone, in the write that does it."""
-    told = f"{device.name}: {detail}" if detail else device.name
-    entrance.actor(request).note(db, desk(request).clock.now(), action, device.id, told)
+    devices.note(db, entrance.actor(request), desk(request).clock.now(), action, device, detail)
