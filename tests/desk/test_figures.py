@@ -130,7 +130,8 @@ async def test_what_is_on_the_disk_before_that_is_told_counts_once(
     def late(function: Any, then: Any, **how: Any) -> asyncio.Future[None]:
         def landed(*what: Any) -> None:
             committed.set()
-            loop.call_later(0.2, lambda: (then(*what), told.set_result(None)))
+            loop.call_later(0.2, then, *what)
+            loop.call_later(0.2, told.set_result, None)
 
         submit(function, landed, **how)
         return told
