@@ -28,7 +28,7 @@ def add_verbs(
     parents: list[argparse.ArgumentParser],
 ) -> None:
     """Add the verbs to the delivery family."""
-    states = [s.value for s in DeliveryState if s is not DeliveryState.IN_FLIGHT]
+    states = [state.value for state in desk.REPEATABLE]
     retry = verbs.add_parser(
         "retry", parents=parents, help="send again: these, or all that match --state and --since"
     )

@@ -39,19 +39,15 @@ def run(args: argparse.Namespace) -> int:
             raise NotFound(
                 f"There is no endpoint {args.endpoint}. `mmconnect endpoint list` shows them"
             )
-        try:
-            endpoint = sending.sendable(store.db, ids, args.endpoint)
-        except NotFound as error:
-            raise NotFound(f"{error}. `mmconnect message list` shows them") from error
+        endpoint = sending.sendable(store.db, ids, args.endpoint)
         sent: list[Sent] = []
         for at in range(0, len(ids), sending.CHUNK):
             chunk, now = ids[at : at + sending.CHUNK], store.clock.now()
             with transaction(store.db):
                 sent += sending.some(store.db, chunk, endpoint, ids=store.ids, now=now, by=CLI)
             poke(store.directory)
-    refused = [one for one in sent if one.skip not in (None, Skip.UNDER_WAY)]
-    if refused and len(refused) == len(sent):
-        raise Refused(". ".join(_reason(one) for one in refused[:3]))
+    if (why := sending.refusal(sent, REASONS)) is not None:
+        raise Refused(why)
     if args.json:
         output.document(sending.as_json(endpoint, sent))
     else:
@@ -62,11 +58,7 @@ def run(args: argparse.Namespace) -> int:
 def _tell(endpoint: Endpoint, sent: Sequence[Sent]) -> None:
     made = sum(one.skip is None for one in sent)
     wait = "" if endpoint.state is EndpointState.ACTIVE else f", which is {endpoint.state.value}"
-    print(f"{made} {'text goes' if made == 1 else 'texts go'} to {endpoint.name}{wait}.")
+    print(f"{output.many(made, 'text goes', 'texts go')} to {endpoint.name}{wait}.")
     for one in sent:
         if one.skip is not None:
-            print(_reason(one))
-
-
-def _reason(one: Sent) -> str:
-    return f"{one.message_id} was not sent: {REASONS[one.skip or Skip.UNDER_WAY]}"
+            print(sending.reason(one, REASONS))

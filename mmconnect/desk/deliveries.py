@@ -24,6 +24,8 @@ from mmconnect.store.delivery_counts import Count
 from mmconnect.store.delivery_lists import Wanted
 from mmconnect.store.replays import Replay
 
+REPEATABLE = tuple(s for s in DeliveryState if s is not DeliveryState.IN_FLIGHT)
+"""Deliveries in these states can be sent again."""
 CHUNK = 1000
 """Deliveries that one write cancels: some milliseconds, so that a phone never waits long."""
 FOUND_AT_ONCE = 50_000

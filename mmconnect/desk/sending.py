@@ -17,7 +17,17 @@ from mmconnect.domain.models import Endpoint
 from mmconnect.store import sends, settings
 from mmconnect.store.sends import CHUNK, Sent, Skip
 
-__all__ = ["CHUNK", "REASONS", "Sent", "Skip", "as_json", "refusal", "sendable", "some"]
+__all__ = [
+    "CHUNK",
+    "REASONS",
+    "Sent",
+    "Skip",
+    "as_json",
+    "reason",
+    "refusal",
+    "sendable",
+    "some",
+]
 
 REASONS: Mapping[Skip, str] = {
     Skip.UNDER_WAY: "it is on its way to that endpoint already",
@@ -62,14 +72,17 @@ def some(
     return sent
 
 
-def refusal(sent: Sequence[Sent]) -> str | None:
+def reason(one: Sent, reasons: Mapping[Skip, str] = REASONS) -> str:
+    """Why a message got no new delivery, as a sentence without its end."""
+    return f"{one.message_id} was not sent: {reasons[one.skip or Skip.UNDER_WAY]}"
+
+
+def refusal(sent: Sequence[Sent], reasons: Mapping[Skip, str] = REASONS) -> str | None:
     """Why nothing at all was sent; None when something was, or is on its way."""
     refused = [one for one in sent if one.skip not in (None, Skip.UNDER_WAY)]
     if not refused or len(refused) < len(sent):
         return None
-    return ". ".join(
-        f"{one.message_id} was not sent: {REASONS[one.skip or Skip.TEST]}" for one in refused[:3]
-    )
+    return ". ".join(reason(one, reasons) for one in refused[:3])
 
 
 def as_json(endpoint: Endpoint, sent: Sequence[Sent]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from aiohttp import BodyPartReader, web
 
 from mmconnect.admin import confirm, entrance, forms
 from mmconnect.admin.context import desk
-from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
+from mmconnect.admin.settings import TABS
 from mmconnect.admin.words import many
 from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
 from mmconnect.store import backups

@@ -7,8 +7,8 @@ import sqlite3
 from aiohttp import web
 
 from mmconnect.admin.context import desk, url
-from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
+from mmconnect.admin.settings import TABS
 from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.store import api_keys, audit
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmconnect.api import schema
+from mmconnect.desk import deliveries
 from mmconnect.domain.models import DeliveryState, Trigger
 from mmconnect.store.replays import ReplayState
 from mmconnect.webhook.outcome import OutcomeClass
@@ -13,8 +14,7 @@ ID = "dlv_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"
 REPLAY_ID = "rpl_01JD2Q0G3V8Y5W7Z9X1C3B5N7M"
 
 STATES = [state.value for state in DeliveryState]
-REPEATABLE = [s.value for s in DeliveryState if s is not DeliveryState.IN_FLIGHT]
-"""What can be sent again."""
+REPEATABLE = [state.value for state in deliveries.REPEATABLE]
 
 _FACTS = {
     "id": schema.text("`dlv_…`"),

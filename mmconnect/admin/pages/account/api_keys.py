@@ -12,8 +12,8 @@ from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.just_made import JUST_MADE
-from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
+from mmconnect.admin.settings import TABS
 from mmconnect.desk import keys
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.errors import Invalid, Issue, NotFound

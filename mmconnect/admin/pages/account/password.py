@@ -11,8 +11,8 @@ from mmconnect.admin.entrance import visitor
 from mmconnect.admin.flash import say
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.account.entering import slow_down
-from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
+from mmconnect.admin.settings import TABS
 from mmconnect.desk import passwords
 from mmconnect.desk.tries import SlowDown
 from mmconnect.domain.errors import Invalid, Issue

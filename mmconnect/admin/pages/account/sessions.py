@@ -10,8 +10,8 @@ from mmconnect.admin.context import desk, see
 from mmconnect.admin.cookies import take
 from mmconnect.admin.entrance import session
 from mmconnect.admin.flash import say
-from mmconnect.admin.pages.settings import TABS
 from mmconnect.admin.render import page
+from mmconnect.admin.settings import TABS
 from mmconnect.admin.words import many
 from mmconnect.web.asked import client_of
 
