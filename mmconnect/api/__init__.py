@@ -1,1 +1,1 @@
-"""The REST API: comes with the admin UI."""
+"""The REST API at /v1: each operation is declared once, and the document is made from that."""

@@ -96,7 +96,7 @@ class PhoneWatch:
         self._look_at_versions()
         await self._look_at_addresses()
 
-    # -- for the status page: no names ------------------------------------------------------------
+    # -- for `/v1/status` and monitoring: no names ------------------------------------------------
 
     @property
     def sentences(self) -> list[str]:

@@ -302,7 +302,7 @@ async def test_no_network_is_nobodys_outage(tmp_path: Path, monkeypatch: pytest.
         await live(box, clock, 3600, 10)
         assert {box.endpoint_row(one).state for one in ids} == {EndpointState.ACTIVE}
         assert {(d.state, d.spent) for d in box.deliveries()} == {("pending", 0)}
-        assert box.dispatcher.offline, "the status page can say so"
+        assert box.dispatcher.offline, "the overview can say so"
         async with receiver(port=ports[0]) as one, receiver(port=ports[1]) as two:
             await live(box, clock, 60, 10)
             await eventually(lambda: states(box) == {"delivered": 4})
