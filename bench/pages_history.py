@@ -90,7 +90,7 @@ def fill(path: Path, endpoint_id: str, paused_id: str, device_ids: list[str], co
 
 
 def index(path: Path) -> int:
-    """What the service's indexer does in half an hour, at once; how many segments."""
+    """What the service's indexer does in an hour, at once; how many segments."""
     db, made = connect(path), 0
     db.execute("PRAGMA synchronous = OFF")
     while (wanted := building.next_range(db)) is not None:

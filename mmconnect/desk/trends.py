@@ -10,7 +10,6 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from statistics import median
 
 from mmconnect.desk.figures import Unwritten
 from mmconnect.domain import days
@@ -87,7 +86,7 @@ def texts(db: sqlite3.Connection, new: Unwritten, device_id: str = ALL) -> TextT
     bounds = days.days(new.now, SHOWN, new.zone)
     counts = tallies.texts_between(db, device_id, bounds, new.texts)
     past = _past(db, new, device_id)
-    usual = round(median(past)) if len(past) >= ENOUGH else None
+    usual = _median(past) if len(past) >= ENOUGH else None
     return TextTrend(
         bars=[Bar(day=_day(at, new), texts=n) for at, n in zip(bounds, counts, strict=False)],
         today=counts[-1],
@@ -148,3 +147,9 @@ def lately_of(db: sqlite3.Connection, new: Unwritten, endpoint_id: str) -> Tally
 
 def _day(at: int, new: Unwritten) -> date:
     return days.day_of(at, new.zone)
+
+
+def _median(of: Sequence[float]) -> int:
+    """As statistics.median(), rounded; without the megabyte of decimals that come with it."""
+    ordered, middle = sorted(of), len(of) // 2
+    return round((ordered[middle] + ordered[-1 - middle]) / 2)

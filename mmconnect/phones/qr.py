@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-import segno
-
 
 @lru_cache(maxsize=32)
 def svg(text: str, title: str) -> str:
@@ -13,5 +11,7 @@ def svg(text: str, title: str) -> str:
 
     `title` is what it is called for those who do not see it.
     """
+    import segno  # for the few who pair a phone: half a megabyte with its XML
+
     made = segno.make(text, error="m", micro=False)
     return str(made.svg_inline(omitsize=True, svgclass="qr", lineclass=None, title=title))

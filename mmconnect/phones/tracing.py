@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from difflib import get_close_matches
 from itertools import islice
 from urllib.parse import urlencode
 
@@ -92,6 +91,8 @@ def nearest(field: str, found: Found, taken: Mapping[str, str]) -> list[str]:
 
     Only places of the body, as own paths lead nowhere else.
     """
+    from difflib import get_close_matches  # only for a person who looks at one push
+
     free = {
         name: value
         for name, value in found.items()

@@ -43,7 +43,7 @@ from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.phone_side import phone_side
 from mmconnect.service.ports import opening
-from mmconnect.service.process import background, for_ever, raise_file_limit, small_tls_buffers
+from mmconnect.service.process import background, for_ever, frugal
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls.https import Https
 from mmconnect.service.tls.keeper import Keeper, brought
@@ -88,8 +88,7 @@ async def serve(options: Settings, directory: Path, started: Callable[[Started],
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.stop_for_good)  # a second one changes nothing
-    raise_file_limit()
-    small_tls_buffers()
+    frugal()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lock = Lock(directory)
     try:

@@ -1,7 +1,7 @@
 """The index of what texts hold, made beside the texts: new ones now and then, old ones gently.
 
 Each step takes a millisecond or two and then stands back, so that a million messages of history are
-in the index after half an hour that no text has noticed. A segment in which something was erased
+in the index after an hour that no text has noticed. A segment in which something was erased
 goes at once, and is made anew when the range has been quiet: retention and wiping go through the
 oldest segment bit by bit. Nothing waits for this; a search looks at what is not indexed itself.
 """

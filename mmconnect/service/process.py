@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import logging
 import resource
 from asyncio import sslproto
@@ -29,6 +30,13 @@ async def background() -> AsyncIterator[Callable[[Coroutine[Any, Any, Any]], Non
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def frugal() -> None:
+    """All of the following, once."""
+    raise_file_limit()
+    small_tls_buffers()
+    give_back_large_blocks()
+
+
 def raise_file_limit() -> None:
     """As many open files as the system allows: every phone and receiver is one."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -46,6 +54,22 @@ def small_tls_buffers() -> None:
     asyncio gives each 256 KiB at once, whatever it sends: 2000 idle ones would be half a gigabyte.
     """
     sslproto.SSLProtocol.max_size = TLS_BUFFER
+
+
+LARGE_BLOCK = 256 * 1024
+"""Bytes from which on a block of memory goes back at once: far less than the 16 MiB that comparing
+a password takes, and more than anything on a text's way."""
+_M_MMAP_THRESHOLD = -3  # of glibc's malloc.h
+
+
+def give_back_large_blocks() -> None:
+    """Let malloc() ask the system for each large block, and give it back when it is free.
+
+    glibc does so until the first one is freed, and keeps blocks of that size from then on: each
+    thread that had compared a password held 16 MiB for good. Other C libraries need no telling.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 async def for_ever(interval: float, turn: Callable[[], Awaitable[float | None]], name: str) -> None:

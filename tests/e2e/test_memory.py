@@ -1,0 +1,43 @@
+"""What the service holds on to, by the kernel's count."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlencode
+
+from tests.support.service import Service, ask
+
+PASSWORD = "a long enough password"
+MIB = 2**20
+
+
+def resident(service: Service) -> int:
+    """Bytes."""
+    assert service.process is not None
+    told = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+) kB", told)[1]) * 1024  # type: ignore[index]
+
+
+def test_what_comparing_a_password_takes_is_given_back(tmp_path: Path) -> None:
+    service = Service(tmp_path / "data", tmp_path)
+    assert service.run("admin", "set-password", "--password", PASSWORD).returncode == 0
+    service.start()
+    try:
+        host, port = service.admin
+        headers = {
+            "Origin": f"http://{host}:{port}",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        form = urlencode({"password": PASSWORD}).encode()
+
+        def log_in(_: int) -> int:
+            return ask(service.admin, "POST", "/login", form, headers)[0]
+
+        before = resident(service)
+        with ThreadPoolExecutor(2) as two:  # so that several threads have compared one
+            assert set(two.map(log_in, range(8))) == {303}
+        assert resident(service) - before < 8 * MIB  # one comparison takes 16
+    finally:
+        service.stop()
