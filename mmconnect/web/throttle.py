@@ -1,7 +1,7 @@
 """Bounds on how often one address may fail, and all together. Remembers few addresses.
 
 Whoever has one IPv6 address has the whole /64 that it lies in (RFC 4291, 2.5.1), so that counts as
-one, as do all loopback addresses; an IPv4 address counts as the same however it is written.
+one; an IPv4 address counts as the same however it is written.
 """
 
 from __future__ import annotations
@@ -69,6 +69,4 @@ def counted_as(address: str) -> str:
         return address
     if isinstance(parsed, IPv6Address) and parsed.ipv4_mapped is not None:
         parsed = parsed.ipv4_mapped
-    if parsed.is_loopback:  # this machine's programs have all of 127.0.0.0/8
-        return "loopback"
     return str(parsed) if parsed.version == 4 else f"{IPv6Address(int(parsed) >> 64 << 64)}/64"

@@ -60,11 +60,3 @@ def test_an_address_is_the_same_however_it_is_written():
     throttle.fail("fe80::1%eth0", 0.0)
     assert throttle.fail("fe80::2%eth0", 0.0) == 0.0
     assert throttle.wait("fe80::3", 0.0) > 0
-
-
-def test_all_of_loopback_is_one_machine():
-    throttle = Throttle(most=2, window=60.0)
-    throttle.fail("127.0.0.1", 0.0)
-    throttle.fail("127.9.9.9", 0.0)
-    assert throttle.wait("127.4.4.4", 0.0) > 0
-    assert throttle.wait("::1", 0.0) > 0
