@@ -22,6 +22,17 @@ AGAIN = {"telegram", "home-assistant"}
 
 every = pytest.mark.parametrize("name", OTHERS)
 texts = pytest.mark.parametrize("name", [name for name in OTHERS if name != "stop-list"])
+QUICK = ("zammad", "ntfy")
+"""With whom accidents are tried at every run; the common part is the same in all of them, and
+`make long` tries it with each."""
+accidents = pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.long)
+        for name in OTHERS
+        if name != "stop-list"
+    ],
+)
 
 
 def test_every_recipe_with_a_receiver_is_tried():
@@ -64,7 +75,7 @@ def test_texts_go_to_their_place_and_a_replay_changes_nothing(name: str, at: Cal
     here.arrive(*wanted)
 
 
-@texts
+@accidents
 def test_what_comes_while_the_service_is_away_arrives_when_it_is_back(
     name: str, at: Callable[[str], Set]
 ):
@@ -89,7 +100,7 @@ def creates(method: str, path: str) -> bool:
     return method == "POST"
 
 
-@texts
+@accidents
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_between_answer_and_translation_loses_nothing_and_doubles_nothing(
     name: str, when: str, at: Callable[[str], Set]
