@@ -169,6 +169,7 @@ async def test_what_is_ticked_stays_ticked_while_the_page_renews_itself(tmp_path
         await watched.says("another")
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 768, 1440])

@@ -264,6 +264,7 @@ async def test_by_keyboard_alone(tmp_path: Path):
 # -- all pages ---
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.skipif(not AXE.exists(), reason=f"axe-core is not at {AXE}: npm install axe-core")
 @pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 1440), ("light", 320)])
 async def test_every_page_can_be_read_by_everybody(tmp_path: Path, scheme: str, width: int):

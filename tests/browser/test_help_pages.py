@@ -83,6 +83,7 @@ async def test_no_page_is_wider_than_the_screen(tmp_path: Path, width: int):
             await watched.fits()
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(tmp_path: Path, scheme: str):

@@ -146,6 +146,7 @@ async def test_a_push_is_read_again(tmp_path: Path, javascript: bool):
         assert await watched.page.title() != "x"
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.skipif(not AXE.exists(), reason="axe is not installed")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_everybody_can_read_them(tmp_path: Path, scheme: str):

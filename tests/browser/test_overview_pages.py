@@ -106,6 +106,7 @@ async def test_a_service_that_is_away_is_told_and_found_again(tmp_path: Path):
         assert await watched.page.locator("#away").count() == 0
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1440])

@@ -322,6 +322,7 @@ async def filled(owner: Owner) -> list[str]:
     return [*paths, f"/phones/{second}", f"/phones/{second}/unread", f"/phones/{third}"]
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.skipif(not AXE.exists(), reason=f"axe-core is not at {AXE}: npm install axe-core")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(tmp_path: Path, scheme: str):

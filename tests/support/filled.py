@@ -170,10 +170,10 @@ async def _texts(box: Appliance, clock: LateClock, phones: dict[str, str]) -> No
         )
         told = await box.push(*wire, token=token)
         assert told.status == 200, told
-        await eventually(lambda: not box.one(UNDER_WAY))
+        await eventually(lambda: not box.one(UNDER_WAY), 40)
     made, clock.back = box.one(MADE), 0
     box.dispatcher.wake()  # the held one is tried once more: it is done before its URL changes
-    await eventually(lambda: box.one(MADE) > made and not box.one(UNDER_WAY))
+    await eventually(lambda: box.one(MADE) > made and not box.one(UNDER_WAY), 40)
 
 
 def _history(box: Appliance, phones: dict[str, str], endpoints: dict[str, str]) -> str:
