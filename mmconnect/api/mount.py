@@ -31,7 +31,9 @@ def mount(
 
     async def docs(request: web.Request) -> web.Response:
         html = _page(origin(request), base(request))
-        return web.Response(text=html, content_type="text/html")
+        answer = web.Response(text=html, content_type="text/html")
+        answer.enable_compression()  # large, and nothing in it is secret
+        return answer
 
     site.router.add_get("/docs", docs, allow_head=False)
     site.add_subapp(PREFIX, make_api(desk, OPERATIONS, COMPONENTS, address=address, base=base))
