@@ -26,7 +26,7 @@ class Health:
     """What mmconnect does by itself."""
     next_at: int | None = None
     """When it tries again (UTC ms), where that is known."""
-    todo: str | None = None
+    remedy: str | None = None
     """What a person can do."""
 
 
@@ -46,7 +46,7 @@ _NEXT = {
     OutcomeClass.BLOCKED: "It is looked at again every 10 s for an hour, every minute for a day,"
     " then every 5 min, in case its name leads elsewhere by then.",
 }
-_TODO = {
+_REMEDIES = {
     OutcomeClass.NOT_REACHED: "See that the receiver runs, and that its URL is right. Then try it"
     " at once.",
     OutcomeClass.FAILING: "The receiver's own log says why it answers with an error. Mend it, then"
@@ -70,7 +70,7 @@ def health(
             kind="off",
             word="paused",
             sentence="You have paused it. Its texts wait, and none of them grows older.",
-            todo="Resume it when its texts are to go on.",
+            remedy="Resume it when its texts are to go on.",
         )
     if endpoint.state is EndpointState.HELD:
         held = OutcomeClass(endpoint.held_class or OutcomeClass.NOT_REACHED)
@@ -80,7 +80,7 @@ def health(
             sentence=ended(endpoint.held_reason or "It does not take its texts"),
             next=_NEXT.get(held),
             next_at=None if known is None or held is OutcomeClass.GONE else known.probe_at,
-            todo=_TODO.get(held),
+            remedy=_REMEDIES.get(held),
         )
     if known is not None and (known.failing or known.refused or known.not_reached):
         return Health(
@@ -89,21 +89,21 @@ def health(
             sentence=_trouble(known),
             next="What failed is tried again on the endpoint's schedule. Should it go on, the"
             " endpoint is held, so that nothing is thrown away.",
-            todo="Send it a test: the answer says more.",
+            remedy="Send it a test: the answer says more.",
         )
     if not tried:
         return Health(
             kind="none",
             word="not tried yet",
             sentence="Nothing was sent to it yet.",
-            todo="Send it a test, to see that it answers.",
+            remedy="Send it a test, to see that it answers.",
         )
     if success is not None and success < WELL:
         return Health(
             kind="warn",
             word="some fail",
             sentence="It takes texts, but of the attempts in the last 24 hours too many failed.",
-            todo="Look at the deliveries that needed more than one: what it answered says why.",
+            remedy="Look at the deliveries that needed more than one: what it answered says why.",
         )
     return Health(kind="good", word="works", sentence="It takes its texts.")
 

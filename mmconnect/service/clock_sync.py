@@ -221,7 +221,8 @@ def judge(seen: Evidence) -> Standing:
         state=ClockState.UNKNOWN,
         sentence="It is not known whether this machine's clock is right. Receivers refuse texts"
         f" that are signed at a wrong time. {MEND}. If something else keeps it right (a virtual"
-        f" machine's host, say), say so in the settings: Network, or `clock_trusted`. {_WAITS}.",
+        " machine's host, say), say so in the settings (under Network, or by command:"
+        f" `clock_trusted`). {_WAITS}.",
     )
 
 

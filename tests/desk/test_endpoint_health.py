@@ -43,7 +43,7 @@ def test_a_held_one_says_why_what_is_next_and_what_to_do(held: OutcomeClass) -> 
     found = of(EndpointState.HELD, known(), held_class=held, held_reason="It says why")
     assert (found.word, found.sentence) == ("held", "It says why.")
     assert found.next
-    assert found.todo
+    assert found.remedy
     gone = held is OutcomeClass.GONE
     assert found.next_at == (None if gone else NOW + 5000)
     assert found.kind == "bad"
@@ -73,7 +73,7 @@ def test_a_paused_one_waits_for_a_person() -> None:
 def test_trouble_is_told_before_it_is_held(learnt: dict[str, Any], says: str) -> None:
     found = of(EndpointState.ACTIVE, known(**learnt))
     assert (found.word, found.sentence) == ("trouble", says)
-    assert found.todo
+    assert found.remedy
 
 
 def test_one_that_works_and_one_that_was_never_tried() -> None:
@@ -89,4 +89,4 @@ def test_one_that_takes_texts_but_fails_too_often_says_so() -> None:
     often = health(endpoint(), None, tried=True, success=0.84)
     assert (now_and_then.kind, now_and_then.word) == ("good", "works")
     assert (often.kind, often.word) == ("warn", "some fail")
-    assert often.todo
+    assert often.remedy
