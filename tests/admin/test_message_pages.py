@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 
 from mmconnect.admin.pages.messages import one
-from mmconnect.domain.models import Numbers
+from mmconnect.domain.models import EndpointState, Numbers
 from mmconnect.store import audit, messages, remains
 from mmconnect.store.connection import FILE
 from tests.admin.test_endpoint_pages import EVIL, Visitor, visiting, words
@@ -277,9 +277,8 @@ async def test_what_still_waits_is_not_wiped(tmp_path: Path):
 
 async def test_a_message_is_deleted_after_a_question_with_what_waits(tmp_path: Path):
     async with visiting(tmp_path) as visitor:
-        await visitor.box.endpoint("http://127.0.0.1:9/")
+        await visitor.box.endpoint("http://127.0.0.1:9/", state=EndpointState.PAUSED)
         id_ = await visitor.box.text("gone soon")
-        await eventually(lambda: visitor.box.deliveries(id_)[0].state == "pending")
         asked = await visitor.get(f"/messages/{id_}/delete")
         assert "1 delivery waits, and never goes" in words(asked)
         page = await visitor.post(f"/messages/{id_}/delete")
