@@ -105,6 +105,23 @@ async def test_one_that_is_made_meanwhile_is_in_use_at_the_next_look(tmp_path: P
     assert bench.keeper.context is not context, "the old one never changes under a connection"
 
 
+@pytest.mark.usefixtures("no_library")
+async def test_what_another_process_is_in_the_midst_of_making_is_left_to_it(
+    bench: Bench, tmp_path: Path
+):
+    new = tmp_path / "new"
+    new.mkdir()
+    keeper = Bench(new).keeper
+    await keeper.look()
+    shutil.copy(bench.directory / files.AUTHORITY_KEY, new)
+    await keeper.look()
+    assert (keeper.server, keeper._unrenewed) == (None, None)
+    shutil.copy(bench.directory / files.SERVER, new)
+    await keeper.look()
+    assert keeper.server is not None
+    assert keeper.server.fingerprint == bench.server
+
+
 async def test_it_is_renewed_when_a_third_of_its_time_is_left(bench: Bench):
     first = bench.server
     ca = bench.keeper.authority
@@ -163,11 +180,15 @@ async def test_an_address_that_is_gone_is_no_reason(bench: Bench):
     assert bench.server == first
 
 
-async def test_another_authority_signs_at_once(bench: Bench):
+async def test_another_authority_signs_when_nobody_else_has_by_the_next_look(bench: Bench):
     """A crash between writing the one and the other."""
+    first = bench.server
     key, certificate = making.make_authority("mmconnect CA other", NOW)
     files.write(bench.directory / files.AUTHORITY_KEY, key + certificate)
     await bench.keeper.look()
+    assert bench.server == first
+    await bench.keeper.look()  # sees the copy of the CA that it made itself
+    await bench.keeper.look()  # no time has passed
     assert bench.keeper.authority == certificate
     assert bench.keeper.server is not None
     assert bench.keeper._authority is not None

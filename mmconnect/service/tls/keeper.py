@@ -106,7 +106,10 @@ class Keeper:
         changed = self._brought is None and files.stamp(self._directory) != self._stamp
         if changed:
             self._load()
-        if not changed and self._looked_at is not None and at - self._looked_at < LOOK_AT_HOSTS:
+            if self._half_made():
+                self._looked_at = None
+                return
+        elif self._looked_at is not None and at - self._looked_at < LOOK_AT_HOSTS:
             return
         self._looked_at = at
         if self._brought is None and self._authority is not None:
@@ -152,6 +155,13 @@ class Keeper:
         except (OSError, ValueError, ConfigError) as error:
             self._unusable = f"The certificate in {self._directory} cannot be used: {error}."
             log.error("%s", self._unusable)
+
+    def _half_made(self) -> bool:
+        """Whether the server's certificate is not the authority's: another process may be in the
+        midst of writing them, so what is wrong by the next look is mended then."""
+        if self._authority is None:
+            return False
+        return self.server is None or self.server.issuer_key_id != self._authority.key_id
 
     # -- renewing ---------------------------------------------------------------------------------
 
