@@ -15,7 +15,6 @@ from mmconnect.admin.errors import told_errors
 from mmconnect.admin.flash import FLASHES, Flashes
 from mmconnect.admin.gate import let_in
 from mmconnect.admin.just_made import JUST_MADE, JustMade
-from mmconnect.admin.pages.backup import forget_leftovers
 from mmconnect.admin.pages.endpoints.check import REPORTS
 from mmconnect.admin.pages.phones.pairing import INVITATIONS, Invitations
 from mmconnect.admin.probes import SCRAPE
@@ -26,9 +25,7 @@ from mmconnect.desk.checkups import Reports
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.proxies import UntrustedProxies
 from mmconnect.web.discretion import say_no_version
-
-LARGEST_FORM = 256 * 1024
-"""Bytes that a form may have: a pasted sample of a push is the largest."""
+from mmconnect.web.later import LARGEST_FORM
 
 _SECURITY = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self';"
@@ -75,12 +72,7 @@ def make_site(
     app.router.add_static("/static", paths.resource_root() / "static")
     more(app)
     app.on_response_prepare.append(_secure)
-    app.on_startup.append(_tidy_up)
     return app
-
-
-async def _tidy_up(app: web.Application) -> None:
-    forget_leftovers(app[DESK].directory)
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:

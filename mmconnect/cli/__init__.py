@@ -72,11 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a letter shows \u…
             stream.reconfigure(errors="backslashreplace")
     words = _with_values(_with_command(words))
-    only = "push" if _command(words) == "push" else None
+    command = _command(words)
+    only = command if command in _FAMILIES else None
     try:
         "".join(words).encode()
     except UnicodeEncodeError:
-        if only is None:
+        if only != "push":
             print("mmconnect: an argument is not UTF-8 text", file=sys.stderr)
             return UsageError.exit_code
         # a text has no second chance

@@ -51,10 +51,12 @@ def admin_side(
     where: Where,
     rule: Callable[[], AddressRule],
     listeners: Callable[[], Listeners],
-    secure: Secure,
+    https_port: Callable[[], int | None],
+    authority: Callable[[], bytes | None],
     machine: Machine,
 ) -> web.Application:
-    """Wire it."""
+    """Wire it. `https_port` and `authority`: what `Secure` is made of."""
+    secure = Secure(port=https_port, authority=authority)
 
     def around() -> Around:
         at = listeners()

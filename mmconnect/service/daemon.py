@@ -18,7 +18,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from mmconnect.admin.secure import Secure
 from mmconnect.config import Listen, Settings
 from mmconnect.delivery.announcing import Announcing
 from mmconnect.delivery.dispatcher import Dispatcher
@@ -27,7 +26,7 @@ from mmconnect.delivery.expiry import Expiry
 from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
-from mmconnect.desk import setup_codes
+from mmconnect.desk import passing, setup_codes
 from mmconnect.desk.setup_codes import SetupCode
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.ids import BOOT, Ids
@@ -35,7 +34,6 @@ from mmconnect.phones.intake import Intake
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
-from mmconnect.service.admin_side import admin_side
 from mmconnect.service.indexer import TURN as INDEXING
 from mmconnect.service.indexer import Indexer
 from mmconnect.service.lock import Lock
@@ -52,6 +50,7 @@ from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
 from mmconnect.web.crowd import AT_ONCE, Runner
 from mmconnect.web.discretion import discreet_log
+from mmconnect.web.later import later
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +92,7 @@ async def serve(options: Settings, directory: Path, started: Callable[[Started],
     lock = Lock(directory)
     try:
         while not ending.over:
+            passing.forget_leftovers(directory)
             database = Database.open(directory)
             try:
                 await _run(options, directory, database, lock, ending, started)
@@ -202,32 +202,38 @@ async def _run(
         stack.push_async_callback(dispatcher.stop)
 
         keeper = Keeper(directory, brought(options), oversight.warnings, clock, trusted)
-        site = admin_side(
-            database,
-            watch,
-            clock,
-            ids,
-            directory,
-            dispatcher=dispatcher,
-            sender=sender,
-            phones=side,
-            presences=presences,
-            oversight=oversight,
-            where=where,
-            rule=egress.rule,
-            listeners=lambda: https.listeners,
-            secure=Secure(port=lambda: https.admin_port, authority=lambda: keeper.authority),
-            machine=RunningMachine(
-                directory=directory,
-                keeper=keeper,
-                look=watch.look,
-                clock=clock,
-                ending=ending,
-                poke=lambda: https.ask(),
-            ),
-        )
+
+        def admin_site() -> web.Application:
+            from mmconnect.service.admin_side import admin_side  # loads all pages
+
+            return admin_side(
+                database,
+                watch,
+                clock,
+                ids,
+                directory,
+                dispatcher=dispatcher,
+                sender=sender,
+                phones=side,
+                presences=presences,
+                oversight=oversight,
+                where=where,
+                rule=egress.rule,
+                listeners=lambda: https.listeners,
+                https_port=lambda: https.admin_port,
+                authority=lambda: keeper.authority,
+                machine=RunningMachine(
+                    directory=directory,
+                    keeper=keeper,
+                    look=watch.look,
+                    clock=clock,
+                    ending=ending,
+                    poke=lambda: https.ask(),
+                ),
+            )
+
         admin = Runner(
-            site,
+            later(admin_site, made=gc.freeze),
             access_log=None,
             logger=discreet_log(),
             shutdown_timeout=2.0,

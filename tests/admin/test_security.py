@@ -742,14 +742,3 @@ async def test_whoever_leaves_in_mid_form_fills_no_log(
     await asyncio.sleep(0.1)
     assert (await house.browser().get("/login")).status == 200
     assert "A page failed" not in caplog.text
-
-
-async def test_no_copy_of_everything_is_left_behind(tmp_path: Path) -> None:
-    """A power cut during a download, or a backup that was brought and never confirmed."""
-    brought = tmp_path / "brought" / "0123456789abcdef.db"
-    brought.parent.mkdir()
-    left = [brought, tmp_path / "download-0123456789abcdef", tmp_path / "download-0.part"]
-    for file in left:
-        file.touch()
-    async with house_of(tmp_path):
-        assert not any([file.exists() for file in left])

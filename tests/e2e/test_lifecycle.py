@@ -128,6 +128,18 @@ def test_a_data_directory_that_is_a_file_is_told(still: Gateway) -> None:
     assert "--data-dir" in sentence
 
 
+def test_no_copy_of_everything_is_left_behind(still: Gateway) -> None:
+    """A power cut during a download, or a backup that was brought and never confirmed."""
+    directory = still.service.directory
+    brought = directory / "brought" / "0123456789abcdef.db"
+    brought.parent.mkdir()
+    left = [brought, directory / "download-0123456789abcdef", directory / "download-0.part"]
+    for file in left:
+        file.touch()
+    still.service.start()
+    assert not [file for file in left if file.exists()]
+
+
 # -- stopping -----------------------------------------------------------------------------------
 
 

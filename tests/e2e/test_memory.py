@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlencode
 
+from tests.e2e.conftest import Gateway
 from tests.support.service import Service, ask
 
 PASSWORD = "a long enough password"
@@ -35,9 +36,20 @@ def test_what_comparing_a_password_takes_is_given_back(tmp_path: Path) -> None:
         def log_in(_: int) -> int:
             return ask(service.admin, "POST", "/login", form, headers)[0]
 
+        assert ask(service.admin, "GET", "/login")[0] == 200, "now the pages are loaded"
         before = resident(service)
         with ThreadPoolExecutor(2) as two:  # so that several threads have compared one
             assert set(two.map(log_in, range(8))) == {303}
         assert resident(service) - before < 8 * MIB  # one comparison takes 16
     finally:
         service.stop()
+
+
+def test_pages_that_nobody_looks_at_are_not_loaded(gateway: Gateway) -> None:
+    assert gateway.service.process is not None
+    maps = Path(f"/proc/{gateway.service.process.pid}/maps")
+    gateway.text("one")
+    gateway.wait_delivered(1)
+    assert "markupsafe" not in maps.read_text(), "which every template needs"
+    assert ask(gateway.service.admin, "GET", "/login")[0] == 303, "nobody is set up"
+    assert "markupsafe" in maps.read_text()

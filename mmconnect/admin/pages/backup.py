@@ -23,6 +23,7 @@ from mmconnect.admin.context import desk
 from mmconnect.admin.render import page
 from mmconnect.admin.settings import TABS
 from mmconnect.admin.words import many
+from mmconnect.desk import passing
 from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
 from mmconnect.store import backups
 
@@ -30,14 +31,6 @@ CHUNK = 256 * 1024
 SOON = 0.7
 """Seconds after which the service ends for a restore: the answer has gone out by then."""
 _NAME = re.compile(r"[0-9a-f]{16}")
-_FOLDER = "brought"
-"""Where backups lie that were brought and not confirmed yet; only the last one is kept."""
-
-
-def forget_leftovers(directory: Path) -> None:
-    """Remove copies that an end in mid-work has left; nobody asks for them any more."""
-    for file in (*directory.glob("download-*"), *directory.glob(f"{_FOLDER}/*")):
-        file.unlink(missing_ok=True)
 
 
 async def _backup(request: web.Request) -> web.StreamResponse:
@@ -63,7 +56,7 @@ async def _download(request: web.Request) -> web.StreamResponse:
     made, who = desk(request), entrance.actor(request)
     now = made.clock.now()
     day = datetime.fromtimestamp(now / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
-    async with _passing(made.directory / f"download-{secrets.token_hex(8)}") as file:
+    async with _passing(passing.download(made.directory)) as file:
         await made.figures.flush()  # the last minute's are in memory only
         await made.machine.back_up(file)
         answer = web.StreamResponse(
@@ -168,7 +161,7 @@ def _open(file: Path) -> int:
 
 
 def _brought(directory: Path, name: str) -> Path:
-    return directory / _FOLDER / f"{name}.db"
+    return directory / passing.BROUGHT / f"{name}.db"
 
 
 @asynccontextmanager

@@ -1,0 +1,95 @@
+"""A site that is made in a thread when it is asked for the first time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from mmconnect.web.later import LARGEST_FORM, later
+
+
+class Making:
+    """Makes a site when it is let, and counts."""
+
+    def __init__(self) -> None:
+        self.at_it, self.go = threading.Event(), threading.Event()
+        self.begun = self.made = self.ended = 0
+        self.fails = False
+
+    def site(self) -> web.Application:
+        self.begun += 1
+        self.at_it.set()
+        assert self.go.wait(10)
+        if self.fails:
+            raise OSError("the disk is gone")
+        app = web.Application(client_max_size=LARGEST_FORM)
+        app.router.add_get("/seen/{name}", self._seen)
+        app.router.add_post("/form", self._form)
+        app.on_cleanup.append(self._end)
+        app.on_response_prepare.append(self._sign)
+        return app
+
+    def count(self) -> None:
+        self.made += 1
+
+    async def _seen(self, request: web.Request) -> web.Response:
+        return web.Response(text=request.match_info["name"])
+
+    async def _form(self, request: web.Request) -> web.Response:
+        return web.Response(text=str(len(await request.read())))
+
+    async def _sign(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Site"] = "made"
+
+    async def _end(self, app: web.Application) -> None:
+        self.ended += 1
+
+
+def client(making: Making) -> TestClient[web.Request, web.Application]:
+    return TestClient(TestServer(later(making.site, made=making.count)))
+
+
+async def test_it_is_made_once_for_all_who_ask_first_and_the_loop_goes_on():
+    making = Making()
+    async with client(making) as asking:
+        assert making.begun == 0
+        answers = asyncio.gather(*[asking.get(f"/seen/{n}") for n in range(5)])
+        assert await asyncio.to_thread(making.at_it.wait, 10), "the loop turns meanwhile"
+        assert not answers.done()
+        making.go.set()
+        told = [(a.status, await a.text(), a.headers["X-Site"]) for a in await answers]
+        assert told == [(200, str(n), "made") for n in range(5)]
+        assert (await asking.get("/seen/6")).status == 200
+        assert (await asking.get("/elsewhere")).status == 404
+        assert (await asking.put("/form")).status == 405
+    assert (making.begun, making.made, making.ended) == (1, 1, 1)
+
+
+async def test_one_that_could_not_be_made_is_tried_again():
+    making = Making()
+    making.go.set()
+    async with client(making) as asking:
+        making.fails = True
+        assert (await asking.get("/seen/1")).status == 500
+        making.fails = False
+        assert (await asking.get("/seen/2")).status == 200
+    assert (making.begun, making.made, making.ended) == (2, 1, 1)
+
+
+async def test_nobody_asks_and_nothing_is_made():
+    making = Making()
+    async with client(making):
+        pass
+    assert (making.begun, making.ended) == (0, 0)
+
+
+async def test_a_body_is_as_large_as_the_site_takes():
+    making = Making()
+    making.go.set()
+    async with client(making) as asking:
+        answer = await asking.post("/form", data=b"x" * (LARGEST_FORM - 1))
+        assert await answer.text() == str(LARGEST_FORM - 1)
+        assert (await asking.post("/form", data=b"x" * (LARGEST_FORM + 1))).status == 413
