@@ -307,6 +307,7 @@ def test_a_new_machine(service: Service, tmp_path: Path):
         fresh.kill()
 
 
+every_few_steps = pytest.mark.parametrize("stride", [12, pytest.param(1, marks=pytest.mark.long)])
 KILLED = [sys.executable, "-m", "tests.support.killed"]
 
 
@@ -323,7 +324,7 @@ def _killed(service: Service, step: int, *words: str) -> int:
     return done.returncode
 
 
-@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.long)])
+@every_few_steps
 def test_killed_anywhere_it_is_the_old_one_or_the_new_one(
     service: Service, tmp_path: Path, stride: int
 ):
@@ -359,13 +360,16 @@ def test_killed_anywhere_it_is_the_old_one_or_the_new_one(
     assert seen == {("old", "new"), ("old",)}
 
 
-def test_a_backup_that_is_killed_leaves_the_one_before(service: Service, tmp_path: Path):
+@every_few_steps
+def test_a_backup_that_is_killed_leaves_the_one_before(
+    service: Service, tmp_path: Path, stride: int
+):
     paired(service)
     file = tmp_path / "backup.db"
     service.cli("backup", str(file))
     first = file.read_bytes()
     service.cli("device", "add", "--name", "Shop")
-    for step in range(1, 200, 3):
+    for step in range(1, 200, stride):
         ended = _killed(service, step, "backup", str(file), "--force") == 0
         whole = file.read_bytes()
         assert whole == first or len(devices(file)) == 2
