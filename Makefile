@@ -4,7 +4,7 @@
 #   JOBS=…     how many tests run at once (they mostly wait): make test JOBS=0 for one after the other
 PYTHON ?= python3
 ARGS ?=
-JOBS ?= 3
+JOBS ?= 4
 VENV := .venv
 BUILD_VENV := .venv-build
 PY := $(VENV)/bin/python

@@ -48,6 +48,6 @@ venv=$("$python" -c 'import sys; print(sys.prefix)')
 } || echo "apt: axe-core could not be installed; the test that needs it is skipped"
 
 status=0
-"$python" -m pytest -q -n 3 --dist worksteal -m "apt and not long" || status=$?
+"$python" -m pytest -q -n 4 --dist worksteal -m "apt and not long" || status=$?
 [ $status != 5 ] || { echo "apt: no test is marked apt"; status=0; }
 exit $status

@@ -145,6 +145,7 @@ async def test_a_link_from_elsewhere_finds_who_is_logged_in(
             await runner.cleanup()
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 async def test_everybody_can_read_them(tmp_path: Path, scheme: str, width: int) -> None:

@@ -75,6 +75,7 @@ async def test_a_whole_file_is_copied(tmp_path: Path):
         assert copied.rstrip("\n") == text.rstrip("\n")
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.parametrize("width", [390, 768, 1440])
 async def test_no_page_is_wider_than_the_screen(tmp_path: Path, width: int):
     async with opened(tmp_path, width=width) as watched:

@@ -338,6 +338,7 @@ async def test_axe_finds_nothing(tmp_path: Path, scheme: str):
         assert found == []
 
 
+@pytest.mark.long  # test_every_page.py has every page at every run
 @pytest.mark.parametrize("width", [320, 390, 768, 1440])
 async def test_no_page_is_wider_than_the_screen(tmp_path: Path, width: int):
     async with opened(tmp_path, viewport={"width": width, "height": 844}) as owner:
