@@ -56,6 +56,10 @@ appliances = pytest.mark.parametrize(
     [{}, {"bare": True}, {"bare": True, "locked": True}],
     ids=["filled", "empty", "locked"],
 )
+script_or_not = pytest.mark.parametrize(
+    "javascript", [True, pytest.param(False, marks=pytest.mark.long)], ids=["script", "plain"]
+)
+"""What the script adds is the wider; without it, in make long, too."""
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="axe-core is not installed: make ci installs it")
@@ -77,7 +81,7 @@ async def test_axe_finds_nothing_in_either_theme(tmp_path: Path, where: dict[str
 
 
 @appliances
-@pytest.mark.parametrize("javascript", [True, False], ids=["script", "plain"])
+@script_or_not
 async def test_no_page_is_wider_than_the_screen_or_complains(
     tmp_path: Path, where: dict[str, Any], javascript: bool
 ):

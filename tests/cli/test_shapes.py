@@ -88,6 +88,10 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     def delivered() -> bool:
         return bool(desk("delivery", "list", "--state", "delivered", "--json").json)
 
+    def under_way() -> bool:
+        states = ("pending", "in_flight")
+        return any(desk("delivery", "list", "--state", one, "--json").json for one in states)
+
     endpoint = take("endpoint add", hook, "--name", "CRM")["id"]
     added = take("device add", "--name", "Reception", "--country", "SG")
     device, token = added["id"], added["token"]
@@ -117,6 +121,7 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     until(lambda: desk("delivery", "replays", "--json").json[0]["finishedAt"], "it is through")
     take("delivery replays")
     take("delivery cancel", delivery)
+    until(lambda: not under_way(), "nothing is being sent")
     take("message delete", odd, "--yes")
     take("message purge", "--from", "81230000", "--yes")
     key = take("api-key create", "--name", "CRM")["id"]
