@@ -50,7 +50,6 @@ from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
 from mmconnect.web.crowd import AT_ONCE, Runner
 from mmconnect.web.discretion import discreet_log
-from mmconnect.web.later import later
 
 log = logging.getLogger(__name__)
 
@@ -233,7 +232,8 @@ async def _run(
             )
 
         admin = Runner(
-            later(admin_site, made=gc.freeze),
+            admin_site,
+            made=gc.freeze,
             access_log=None,
             logger=discreet_log(),
             shutdown_timeout=2.0,

@@ -8,10 +8,12 @@ flood from one machine costs nobody else a page. Knows nothing of what is asked.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from mmconnect.web.later import LateRunner
 from mmconnect.web.throttle import counted_as
 
 MOST = 256
@@ -50,12 +52,13 @@ class Crowd(web.Server):
         return self._server()
 
 
-class Runner(web.AppRunner):
-    """Runs an application for a bounded crowd."""
+class Runner(LateRunner):
+    """Runs a site for a bounded crowd."""
 
-    def __init__(self, app: web.Application, **how: Any) -> None:
-        """`how`: as aiohttp's runner takes it."""
-        super().__init__(app, keepalive_timeout=KEEP_ALIVE, **how)
+    def __init__(
+        self, make: Callable[[], web.Application], made: Callable[[], None], **how: Any
+    ) -> None:
+        super().__init__(make, made, keepalive_timeout=KEEP_ALIVE, **how)
         self._crowd: Crowd | None = None
 
     @property

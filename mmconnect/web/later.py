@@ -1,4 +1,4 @@
-"""A site that is made when it is asked for the first time.
+"""Runs a site that is made when it is asked for the first time.
 
 The pages take a third of the start and several megabytes, and most days nobody looks at them. They
 are loaded in a thread of their own, so texts go on meanwhile; whoever asks first waits for it.
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -16,34 +17,48 @@ LARGEST_FORM = 256 * 1024
 """Bytes that the body of a request may have: a pasted sample of a push is the largest."""
 
 
-def later(make: Callable[[], web.Application], made: Callable[[], None]) -> web.Application:
-    """An application that hands every request to the one of `make()`, which runs in a thread.
+class LateRunner(web.BaseRunner):
+    """As `web.AppRunner`, for an application that is not there yet."""
 
-    `made` is called on the loop once that is there. When it cannot be made, the request fails and
-    the next one tries again.
-    """
-    site: web.AppRunner | None = None
-    one_at_a_time = asyncio.Lock()
+    def __init__(
+        self, make: Callable[[], web.Application], made: Callable[[], None], **how: Any
+    ) -> None:
+        """`make` runs in a thread; `made` is called on the loop once the site is there. When it
+        cannot be made, the request fails and the next one tries again. `how`: as aiohttp's runners
+        take it."""
+        super().__init__(**how)
+        self._make, self._made = make, made
+        self._site: web.AppRunner | None = None
+        self._one_at_a_time = asyncio.Lock()
 
-    async def there() -> web.Application:
-        nonlocal site
-        async with one_at_a_time:
-            if site is None:
-                runner = web.AppRunner(await asyncio.to_thread(make))
-                await runner.setup()  # what has to be done at its startup
-                site = runner
-                made()
-            return site.app
+    async def _make_server(self) -> web.Server:
+        loop = asyncio.get_running_loop()
 
-    async def answer(request: web.Request) -> web.StreamResponse:
-        app = site.app if site is not None else await there()
-        return await app._handle(request)  # as its server would: there is no public way
+        def request(message: Any, payload: Any, line: Any, out: Any, task: Any) -> web.Request:
+            return web.Request(
+                message, payload, line, out, task, loop, client_max_size=LARGEST_FORM
+            )
 
-    async def end(_: web.Application) -> None:
-        if site is not None:
-            await site.cleanup()
+        return web.Server(self._answer, request_factory=request, **self._kwargs)
 
-    outer = web.Application(client_max_size=LARGEST_FORM)
-    outer.router.add_route("*", "/{path:.*}", answer)
-    outer.on_cleanup.append(end)
-    return outer
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        if not isinstance(request, web.Request):
+            raise TypeError("The server makes other requests than it was told")
+        site = self._site or await self._there()
+        return await site.app._handle(request)  # what its own server would call
+
+    async def _there(self) -> web.AppRunner:
+        async with self._one_at_a_time:
+            if self._site is None:
+                site = web.AppRunner(await asyncio.to_thread(self._make))
+                await site.setup()  # what has to be done at its startup
+                self._site = site
+                self._made()
+            return self._site
+
+    async def shutdown(self) -> None:
+        """Nothing yet: the site ends with all the rest of it."""
+
+    async def _cleanup_server(self) -> None:
+        if self._site is not None:
+            await self._site.cleanup()

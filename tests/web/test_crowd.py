@@ -20,7 +20,7 @@ class House:
         app = web.Application()
         app.router.add_post("/form", self._form)
         app.router.add_get("/quick", self._quick)
-        self.runner = Runner(app, access_log=None, shutdown_timeout=0.5)
+        self.runner = Runner(lambda: app, lambda: None, access_log=None, shutdown_timeout=0.5)
         self.lines: list[Line] = []
 
     async def start(self) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import aiohttp
 from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from yarl import URL
 
-from mmconnect.web.later import LARGEST_FORM, later
+from mmconnect.web.later import LARGEST_FORM, LateRunner
 
 
 class Making:
@@ -48,8 +51,16 @@ class Making:
         self.ended += 1
 
 
-def client(making: Making) -> TestClient[web.Request, web.Application]:
-    return TestClient(TestServer(later(making.site, made=making.count)))
+@asynccontextmanager
+async def client(making: Making) -> AsyncIterator[aiohttp.ClientSession]:
+    runner = LateRunner(making.site, making.count, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{runner.addresses[0][1]}") as asking:
+            yield asking
+    finally:
+        await runner.cleanup()
 
 
 async def test_it_is_made_once_for_all_who_ask_first_and_the_loop_goes_on():
@@ -93,3 +104,16 @@ async def test_a_body_is_as_large_as_the_site_takes():
         answer = await asking.post("/form", data=b"x" * (LARGEST_FORM - 1))
         assert await answer.text() == str(LARGEST_FORM - 1)
         assert (await asking.post("/form", data=b"x" * (LARGEST_FORM + 1))).status == 413
+
+
+async def test_the_site_sees_the_request_as_its_own_server_would():
+    """Whatever the path, and whoever waits to be told to go on."""
+    making = Making()
+    making.go.set()
+    async with client(making) as asking:
+        for path, name in (("%0A", "\n"), ("a%2Fb", "a/b"), ("%F0%9F%90%9F", "🐟")):
+            answer = await asking.get(URL(f"/seen/{path}", encoded=True))
+            assert (answer.status, await answer.text()) == (200, name)
+        answer = await asking.post("/form", data=b"x", expect100=True)
+        assert await answer.text() == "1"
+        assert (await asking.post("/form", data=b"x", headers={"Expect": "tea"})).status == 417

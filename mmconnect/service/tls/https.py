@@ -69,7 +69,7 @@ class Https:
         warn: Warn,
         phones: Server,
         phones_plain: list[str],
-        admin: web.AppRunner,
+        admin: web.BaseRunner,
         admin_plain: list[str],
     ) -> Https:
         """Beside the listeners for plain HTTP, which are open."""
