@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, assume, given, note, settings
 from hypothesis import strategies as st
 
 from mmconnect.desk import keys
@@ -148,6 +148,7 @@ def test_whatever_is_asked_is_answered_as_documented(live: Live):
     def asked(shot: Shot) -> None:
         live.stock()
         shot = shot.at(live.ids())
+        assume(len(shot.path) < 8000)  # longer is no HTTP, which the server says in plain text
         before = live.holds()
         told = live.ask(shot)
         note(f"{told}")

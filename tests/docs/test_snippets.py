@@ -28,6 +28,7 @@ import pytest
 
 from mmconnect.webhook import signing
 from tests.docs.drivers import DRIVERS
+from tests.support.receiver import free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEMPLATES = DOCS.parent / "templates"
@@ -175,11 +176,6 @@ def test_the_shell_as_printed(tmp_path: Path):
         assert ("webhook-signature" in done.stdout) is case.standard, (case.name, done)
         assert ("X-MMConnect-Signature" in done.stdout) is case.plain, (case.name, done)
         assert done.stderr == "", case.name
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mmconnect.webhook import signing
 from tests.recipes.others import Other
+from tests.support.receiver import free_port
 from tests.support.service import ROOT, Address, ask, until
 
 RECIPES = ROOT / "recipes"
@@ -113,9 +114,3 @@ def signed(body: bytes, at: float | None = None, *secrets: str) -> dict[str, str
     stamp = int(time.time() if at is None else at)
     made = signing.signature_headers(secrets or (SECRET,), json.loads(body)["id"], stamp, body)
     return {**made, "content-type": "application/json"}
-
-
-def free_port() -> int:
-    with socket.socket() as line:
-        line.bind(("127.0.0.1", 0))
-        return int(line.getsockname()[1])

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import secrets
 import socket
 import ssl
 import struct
@@ -310,9 +311,12 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
 
 
 def free_port() -> int:
-    """A port of loopback where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """A port of loopback where nothing listens, nor will: below those that a system gives to
+    whoever asks for any, as other tests do at the same time."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 async def _request(reader: asyncio.StreamReader, number: int) -> Arrival | None:
