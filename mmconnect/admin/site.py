@@ -24,6 +24,7 @@ from mmconnect.admin.secure import SECURE, Secure, lead_to_https
 from mmconnect.desk.checkups import Reports
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.proxies import UntrustedProxies
+from mmconnect.web.asked import client_of
 from mmconnect.web.discretion import say_no_version
 from mmconnect.web.later import LARGEST_FORM
 
@@ -34,12 +35,13 @@ _SECURITY = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=()",
     "Cache-Control": "no-store",
     "Server": "mmconnect",
 }
+_OVER_HTTPS = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""What browsers take from no other page, and complain of there."""
 
 
 def make_site(
@@ -79,6 +81,7 @@ async def _secure(request: web.Request, response: web.StreamResponse) -> None:
     cached = assets.caching(request, request.get(PATH, request.path), response.status)
     if cached is not None:
         response.headers["Cache-Control"] = cached
-    for name, value in _SECURITY.items():
+    https = client_of(request).scheme == "https"
+    for name, value in (_SECURITY | _OVER_HTTPS if https else _SECURITY).items():
         if name not in response.headers or name in ("Server", "Content-Security-Policy"):
             response.headers[name] = value

@@ -98,6 +98,7 @@ def test_a_text_from_a_client_that_trusts_only_the_ca(secure: Secure, host: str 
     assert get(secure.phone, path, secure.trust, host)[0] == 200
     page = get(secure.admin, "/", secure.trust, host, headers=secure.service.cookie())
     assert (page[0], page[1]["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page[1]["cross-origin-opener-policy"] == "same-origin"
     assert get(secure.admin, "/readyz", secure.trust, host)[0] == 200
 
 

@@ -98,12 +98,17 @@ async def browsing(
     javascript: bool = True,
     width: int = 1280,
     scheme: str = "light",
+    host: str = "127.0.0.1",
     **how: Any,
 ) -> AsyncIterator[Watched]:
-    """A page in a browser of its own; in the end nobody has complained."""
+    """A page in a browser of its own; in the end nobody has complained. `host`: as what the browser
+    knows the machine, which is this one in any case."""
     api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
     async with api.async_playwright() as play:
-        browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = await play.chromium.launch(
+            executable_path=CHROMIUM,
+            args=[*FLAGS, f"--host-resolver-rules=MAP {host} 127.0.0.1"],
+        )
         try:
             context = await browser.new_context(
                 viewport={"width": width, "height": 900},
@@ -112,7 +117,7 @@ async def browsing(
                 **how,
             )
             context.set_default_timeout(15_000)
-            watched = Watched(await context.new_page(), f"http://127.0.0.1:{port}")
+            watched = Watched(await context.new_page(), f"http://{host}:{port}")
             yield watched
         finally:
             await browser.close()
