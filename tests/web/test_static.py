@@ -41,3 +41,10 @@ def test_it_is_small():
     """One stylesheet and one script, which a phone on a slow network loads at once."""
     assert len(text("style.css")) + len(text("admin.css")) < 36_000
     assert len(text("admin.js")) < 20_000
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_moves_for_whoever_wants_no_motion(name: str):
+    wanted = r"^@media \(prefers-reduced-motion: no-preference\) \{$.*?^\}$"
+    always = re.sub(wanted, "", text(name), flags=re.MULTILINE | re.DOTALL)
+    assert not re.search(r"animation|animate\(|transition|behavior: *[\"']?smooth", always)
