@@ -261,15 +261,18 @@ async def test_probes_answer_under_any_name(house: House) -> None:
 # -- what headers say ---
 
 
-async def test_every_answer_keeps_to_itself(house: House) -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_every_answer_keeps_to_itself(house: House, scheme: str) -> None:
     """No frame, no other host, no inline script, nothing kept: also errors, also redirects."""
     browser = await house.set_up()
+    await house.setting("trusted_proxies", "127.0.0.1")
     asked = [(browser, "GET", path) for path in GETS]
     asked += [(browser, "POST", path) for path in POSTS]
     asked += [(house.browser("evil.example"), "GET", "/"), (browser, "GET", "/nowhere")]
     asked += [(browser, "DELETE", "/"), (house.browser(), "GET", "/")]
     for who, method, path in asked:
-        told = await who.ask(method, path, {"Origin": f"http://{browser.host}"})
+        seen = {"Origin": f"{scheme}://{browser.host}", "X-Forwarded-Proto": scheme}
+        told = await who.ask(method, path, seen)
         headers = told.headers
         policy = headers["content-security-policy"]
         assert "default-src 'none'" in policy, path
@@ -281,7 +284,9 @@ async def test_every_answer_keeps_to_itself(house: House) -> None:
         assert headers["x-frame-options"] == "DENY"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
-        assert headers["cross-origin-opener-policy"] == "same-origin"
+        # over plain http no browser takes it, and each complains of it
+        opener = headers.get("cross-origin-opener-policy")
+        assert opener == ("same-origin" if scheme == "https" else None)
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert "camera=()" in headers["permissions-policy"]
         assert headers["cache-control"] == "no-store", path
