@@ -25,6 +25,7 @@ from mmconnect.service.admin_side import with_api
 from mmconnect.store import api_keys
 from tests.support.desk import desk_of, scraped
 from tests.support.inprocess import Appliance
+from tests.support.loops import on_loopback
 from tests.support.wire import Told, ask, request
 
 ALSO = {404: "not_found", 405: "method_not_allowed"}
@@ -160,9 +161,5 @@ async def site_of(desk: Desk) -> AsyncIterator[int]:
     """The site behind the admin address, as the service makes it."""
     site = make_site(desk, scraped, more=lambda app: with_api(app, desk))
     runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with on_loopback(runner) as port:
+        yield port

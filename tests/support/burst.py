@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.loops import ended, turned_away
 from tests.support.service import Address, until
 
 SECRET = "whsec_bW1jb25uZWN0LWR1cmFiaWxpdHktc2VjcmV0LTMyYnk="
@@ -183,11 +184,9 @@ class Receiver(threading.Thread):
         self.port = server.sockets[0].getsockname()[1]
         self._up.set()
         await self._end.wait()
+        await turned_away(server.sockets)
         server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        await ended()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -26,6 +26,7 @@ from mmconnect.service.tls.keeper import Keeper
 from mmconnect.store.accounts import Session
 from mmconnect.webhook.addresses import AddressRule
 from tests.support.inprocess import Appliance
+from tests.support.loops import on_loopback
 
 
 async def scraped() -> bytes:
@@ -116,9 +117,5 @@ async def admin_of(
 ) -> AsyncIterator[int]:
     """The admin site on a port of its own: that port."""
     runner = web.AppRunner(make_site(desk, scrape, secure), access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield runner.addresses[0][1]
-    finally:
-        await runner.cleanup()
+    async with on_loopback(runner) as port:
+        yield port

@@ -35,6 +35,7 @@ from mmconnect.store.tallies import Tally
 from tests.support.browser import AGENT
 from tests.support.desk import desk_of, scraped
 from tests.support.inprocess import Appliance, appliance, eventually
+from tests.support.loops import on_loopback
 from tests.support.phones import generic_json, incoming_sms, smsgate_sms
 from tests.support.receiver import answer, receiver
 
@@ -137,10 +138,7 @@ async def filled(
         )
         site = make_site(desk, scraped, None, more=lambda site: with_api(site, desk))
         runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
-        await runner.setup()
-        stack.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        port = runner.addresses[0][1]
+        port = await stack.enter_async_context(on_loopback(runner))
         await box.watch.refresh()
         yield Filled(box=box, port=port, code=code, phones=phones, endpoints=endpoints)
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from tests.support.loops import ended
+
 Made = TypeVar("Made")
 FOREVER = 10.0
 """Seconds after which a wait in a test has failed."""
@@ -30,10 +32,10 @@ class LoopThread:
             self._thread.start()
 
     def stop(self) -> None:
-        """The caller has ended its tasks before."""
         loop, thread = self._loop, self._thread
         if loop is not None and thread is not None:
             self._loop = self._thread = None
+            asyncio.run_coroutine_threadsafe(ended(), loop).result(FOREVER)
             loop.call_soon_threadsafe(loop.stop)
             thread.join()
             loop.close()

@@ -32,6 +32,8 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.loops import settled, turned_away
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
@@ -280,11 +282,13 @@ async def receiver(
     try:
         yield running
     finally:
+        await turned_away(server.sockets)
         server.close()
         for task in list(tasks):
             task.cancel()
         if tasks:
             await asyncio.wait(list(tasks))
+        await settled()
 
 
 @contextmanager

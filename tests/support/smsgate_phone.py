@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -19,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 from aiohttp import web
 
+from tests.support.loops import turned_away
 from tests.support.phone_thread import FOREVER, LoopThread, until
 from tests.support.smsgate_api import serve
 from tests.support.smsgate_app import App
@@ -72,6 +74,7 @@ class SmsgatePhone:
         """Whether the app's process runs."""
         self._thread = LoopThread("smsgate-phone")
         self._runner: web.ServerRunner | None = None
+        self._listening: socket.socket | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
     # Where it is, and whether it runs
@@ -307,14 +310,15 @@ class SmsgatePhone:
 
         self._runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.05)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.host, self.port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+        self._listening = socket.create_server((self.host, self.port))
+        await web.SockSite(self._runner, self._listening).start()
+        self.port = self._listening.getsockname()[1]
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         return await serve(self.app, request)
 
     async def _close_server(self) -> None:
         runner, self._runner = self._runner, None
-        if runner is not None:
+        if runner is not None and self._listening is not None:
+            await turned_away([self._listening])
             await runner.cleanup()
