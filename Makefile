@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build crash long docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build man crash long docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -69,6 +69,11 @@ build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmc
 	PYTHONHASHSEED=1 $(BUILD_VENV)/bin/python -m PyInstaller --noconfirm --clean --log-level WARN \
 		--distpath dist --workpath build build.spec
 	@ls -l dist/mmconnect && du -sh dist/mmconnect-onedir
+
+man: $(BUILD_READY) ## build/mmconnect.1, the manual page
+	@$(BUILD_VENV)/bin/python -m pip install -q -r requirements/man.txt
+	@mkdir -p build
+	$(BUILD_VENV)/bin/python -m scripts.man_page > build/mmconnect.1
 
 crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing twice in the store
 	CRASH_ROUNDS=200 $(PY) -m pytest -m long --timeout 3600 tests/e2e/test_crash.py $(ARGS)

@@ -17,6 +17,8 @@ want faketime faketime
 want nmap nmap
 want chromium chromium
 want npm npm
+want zsh zsh
+want fish fish
 
 if [ -z "$wanted" ]; then
     echo "apt: everything these tests need is here"

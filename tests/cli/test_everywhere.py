@@ -81,6 +81,7 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "delivery show": [test["id"]],
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],
+        "completion": ["bash"],
         "push": ["--drain", "--spool", str(desk.directory / "spool")],
         "verify": ["--secret", "k" * 16, "--body", str(body), "--header", header],
     }

@@ -163,6 +163,7 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("endpoint remove", endpoint, "--yes")
     take("backup", str(service.directory.parent / "backup.db"))
     take("restore", str(service.directory.parent / "backup.db"))
+    take("completion", "bash")
     take("version")
     seen["error"] = json.loads(desk("endpoint", "show", "ep_none", "--json").out)
 
