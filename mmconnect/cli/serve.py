@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import faulthandler
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +17,7 @@ from mmconnect.cli import admin, output
 from mmconnect.cli import open as opening
 
 if TYPE_CHECKING:
-    from mmconnect.service.daemon import Started
+    from mmconnect.service.started import Started
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +39,21 @@ def run(args: argparse.Namespace) -> int:
     file = config.read_file(opening.config_file(args))
     settings = config.settle(vars(args), os.environ, file)
     from mmconnect.service import daemon, logs
+    from mmconnect.service.systemd import Systemd
 
-    logs.set_up(settings.log_format, settings.log_level)
+    journal = logs.set_up(settings.log_format, settings.log_level, os.environ.get("JOURNAL_STREAM"))
+    systemd = Systemd.of(os.environ)
+    if systemd.listens:
+        faulthandler.enable()  # where everybody stood, in the log, when the watchdog kills us
     for variable in settings.unknown_variables:
         log.warning("The variable %s is not one that mmconnect knows", variable)
     directory = opening.prepare(opening.data_dir(args), create=True)
-    tell = _tell_programs if args.json else partial(_tell, output.command(args))
-    asyncio.run(daemon.serve(settings, directory, tell))
+    tell: Callable[[Started], None] = partial(_tell, output.command(args))
+    if args.json:
+        tell = _tell_programs
+    elif journal:
+        tell = _log
+    asyncio.run(daemon.serve(settings, directory, tell, systemd))
     return 0
 
 
@@ -105,11 +115,7 @@ def links(started: Started) -> list[str]:
 
 
 def _log(started: Started) -> None:
-    log.info(
-        "mmconnect is running: phones at %s, admin at %s",
-        ", ".join([*started.phone, *(f"https://{at}" for at in started.phone_tls)]),
-        ", ".join([*started.admin, *(f"https://{at}" for at in started.admin_tls)]),
-    )
+    log.info("%s", started.told)
     if started.setup is not None:
         # the one secret that is ever logged: who reads the log owns the machine, and it dies by use
         log.info("Set it up in a browser: %s", " or ".join(links(started)))

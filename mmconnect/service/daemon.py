@@ -13,7 +13,6 @@ import logging
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
@@ -27,7 +26,6 @@ from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.desk import passing, setup_codes
-from mmconnect.desk.setup_codes import SetupCode
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.ids import BOOT, Ids
 from mmconnect.phones.intake import Intake
@@ -42,10 +40,13 @@ from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.phone_side import phone_side
 from mmconnect.service.ports import opening
 from mmconnect.service.process import background, for_ever, frugal
+from mmconnect.service.started import Started
+from mmconnect.service.systemd import Systemd
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls.https import Https
 from mmconnect.service.tls.keeper import Keeper, brought
 from mmconnect.service.watch import Watch
+from mmconnect.service.watchdog import Watchdog
 from mmconnect.store import configuration, devices, jumps, settings
 from mmconnect.store.database import Database
 from mmconnect.web.crowd import AT_ONCE, Runner
@@ -61,26 +62,9 @@ SWITCH_INTERVAL = 0.02
 forcing it more often only costs (a fifth of the burst rate at the default of 0.005)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
-    """What a person wants to know once the service is up."""
-
-    phone: list[str]
-    """`host:port` where phones reach it."""
-    admin: list[str]
-    phone_tls: list[str]
-    """For HTTPS; empty while there is no certificate, as is `admin_tls`."""
-    admin_tls: list[str]
-    directory: Path
-    devices: int
-    endpoints: int
-    setup: SetupCode | None = None
-    """For the first visit, while there is no administrator."""
-    base_path: str = ""
-    """Below which the admin side is shown."""
-
-
-async def serve(options: Settings, directory: Path, started: Callable[[Started], None]) -> None:
+async def serve(
+    options: Settings, directory: Path, started: Callable[[Started], None], systemd: Systemd
+) -> None:
     """Run until SIGTERM or SIGINT. Raises an MmconnectError when it cannot start."""
     ending = Ending(asyncio.Event())
     loop = asyncio.get_running_loop()
@@ -92,12 +76,15 @@ async def serve(options: Settings, directory: Path, started: Callable[[Started],
     try:
         while not ending.over:
             passing.forget_leftovers(directory)
-            database = Database.open(directory)
+            database = Database.open(directory, systemd.gets_on)
             try:
-                await _run(options, directory, database, lock, ending, started)
+                await _run(options, directory, database, lock, ending, started, systemd)
             finally:
                 await database.close()
-            ending.settle(directory)
+            if ending.restore is None:
+                break
+            async with systemd.busy("A backup takes the database's place"):
+                await asyncio.to_thread(ending.settle, directory)
     finally:
         lock.release()
 
@@ -109,6 +96,7 @@ async def _run(
     lock: Lock,
     ending: Ending,
     started: Callable[[Started], None],
+    systemd: Systemd,
 ) -> None:
     ids = Ids(SystemClock())
     for newest in await database.read(jumps.newest_ids):
@@ -253,6 +241,7 @@ async def _run(
                 await phones.start(host, port, BACKLOG)
         phone_at = [str(Listen(host=host, port=port)) for host, port in phones.addresses]
         https = Https.of(options, keeper, oversight.warnings, phones, phone_at, admin, admin_at)
+        https.reloading, https.reloaded = systemd.reloading, systemd.reloaded
         stack.push_async_callback(https.close)
         await https.start()
 
@@ -275,21 +264,29 @@ async def _run(
         tell()
         loops(https.run(opened=tell))
         now = watch.look()
-        started(
-            Started(
-                phone=reachable(phone_at),
-                admin=reachable(admin_at),
-                phone_tls=reachable(https.phone_side),
-                admin_tls=reachable(https.admin_side),
-                directory=directory,
-                devices=len(now.phones),
-                endpoints=sum(not e.alert for e in now.endpoints.values()),
-                setup=setup,
-                base_path=now.preferences.base_path or "",
-            )
+        up = Started(
+            phone=reachable(phone_at),
+            admin=reachable(admin_at),
+            phone_tls=reachable(https.phone_side),
+            admin_tls=reachable(https.admin_side),
+            directory=directory,
+            devices=len(now.phones),
+            endpoints=sum(not e.alert for e in now.endpoints.values()),
+            setup=setup,
+            base_path=now.preferences.base_path or "",
         )
+        started(up)
+        systemd.ready(up.told)
+
+        def rested() -> float:
+            return clock.monotonic() - dispatcher.last_turn
+
+        troubles = oversight.warnings
+        loops(Watchdog(systemd, database, rested, lambda: troubles.shown, up.told).run())
         await ending.stop.wait()
         log.info("Stopping: no new texts are taken, what is in flight finishes")
+        if ending.over:
+            systemd.stopping("Stopping: what is in flight finishes")
 
 
 async def _release_announcements(intake: Intake, clock: Clock) -> None:

@@ -29,6 +29,7 @@ from typing import Any, TypeVar
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.store import migrate
 from mmconnect.store.connection import FILE, connect, unavailable
+from mmconnect.store.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ class _Job:
 class Database:
     """Open with `Database.open()` and close with `close()`, in the event loop's thread."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, gets_on: Callable[[], None] = lambda: None) -> None:
         self.path = path
         self.trouble: str | None = None
         """Why the last commit failed, in words; None while commits succeed."""
@@ -67,11 +68,12 @@ class Database:
         self._waiting: list[_Job] = []
         self._upkeep: list[_Job] = []
         self._busy = False
+        self.pulse = Pulse(self._loop.time)
         self._idle = asyncio.Event()
         self._idle.set()
         self._writer = connect(path)
         try:
-            migrate.migrate(self._writer, path)
+            migrate.migrate(self._writer, path, gets_on)
             self._writer.execute("PRAGMA busy_timeout = 0")  # the event loop waits for nobody
             self._reader = connect(path, readonly=True)
         except BaseException:
@@ -81,12 +83,11 @@ class Database:
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="reader")
 
     @classmethod
-    def open(cls, directory: Path) -> Database:
-        """Open (and create, and migrate) the database of a data directory.
+    def open(cls, directory: Path, gets_on: Callable[[], None] = lambda: None) -> Database:
+        """Open (and create, and migrate: `gets_on`) the database of a data directory.
 
-        Raises StoreError or one of its kind, with a sentence for a person.
-        """
-        return cls(directory / FILE)
+        Raises StoreError or one of its kind, with a sentence for a person."""
+        return cls(directory / FILE, gets_on)
 
     def submit(
         self, function: Write[T], then: Then[T] | None = None, *, heavy: bool = False
@@ -139,6 +140,7 @@ class Database:
     async def probe(self) -> None:
         """Commit something small. Raises StoreUnavailable while that cannot be done."""
         await self.write(lambda db: db.execute(f"PRAGMA user_version = {migrate.version(db)}"))
+        self.pulse.answers()
 
     async def close(self) -> None:
         """Finish what is queued, then close. Nothing may be submitted afterwards."""
@@ -151,6 +153,8 @@ class Database:
     def _next(self) -> None:
         """Start the next batch: whatever has queued up."""
         batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
+        if batch or self._upkeep:
+            self.pulse.begins()
         if not batch and self._upkeep:
             job = self._upkeep.pop(0)
             self._writing.submit(_run_outside, self._writer, job).add_done_callback(
@@ -159,6 +163,7 @@ class Database:
             return
         if not batch:
             self._busy = False
+            self.pulse.rests()
             self._idle.set()
             return
         at_once = not any(job.heavy for job in batch) and _run_at_once(self._writer, batch)
@@ -171,6 +176,7 @@ class Database:
         """A batch is through: say how the disk is, tell everyone, and go on."""
         troubles = [str(job.error) for job in batch if isinstance(job.error, StoreUnavailable)]
         before, self.trouble = self.trouble, troubles[0] if len(troubles) == len(batch) else None
+        self.pulse.settles(self._writer.total_changes, refused=self.trouble is not None)
         if self.trouble is not None and before is None:
             self.on_trouble()
         self._tell(batch)

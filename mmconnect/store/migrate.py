@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from mmconnect.domain.errors import NewerSchema, StoreError
 from mmconnect.store.connection import unavailable
 
 log = logging.getLogger(__name__)
+
+HEADWAY = 100_000
+"""Steps of SQLite's machine between two signs of headway: milliseconds, even on a slow one."""
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -52,10 +56,11 @@ def working(db: sqlite3.Connection) -> dict[str, str]:
     return {name: " ".join(sql.split()) for name, sql in found}
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
+def migrate(db: sqlite3.Connection, path: Path, gets_on: Callable[[], None] = lambda: None) -> None:
     """Bring the database up to date, with a copy beside it first when it holds anything.
 
-    Raises NewerSchema when it was written by a newer mmconnect.
+    `gets_on` is called again and again while SQLite makes headway: for those who wait. Raises
+    NewerSchema when the database was written by a newer mmconnect.
     """
     steps = migrations()
     have, newest = version(db), steps[-1][0]
@@ -65,13 +70,20 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
             " Install that version again; nothing has been changed"
         )
     todo = [step for step in steps if step[0] > have]
-    if todo and have:
-        _backup(db, path, have)
+
+    def step() -> int:
+        gets_on()
+        return 0  # anything else would interrupt
+
+    db.set_progress_handler(step, HEADWAY)
     db.execute("PRAGMA foreign_keys = OFF")  # a table is changed by making it anew
     try:
+        if todo and have:
+            _backup(db, path, have)
         _take_steps(db, path, todo, have)
     finally:
         db.execute("PRAGMA foreign_keys = ON")
+        db.set_progress_handler(None, 0)
 
 
 def _take_steps(

@@ -56,6 +56,10 @@ class Https:
     phone_side: list[str] = field(default_factory=list)
     """`host:port` of the listeners that are open; empty without a certificate. So `admin_side`."""
     admin_side: list[str] = field(default_factory=list)
+    reloading: Callable[[], None] = lambda: None
+    """Called when SIGHUP asks for the certificate to be read again, and `reloaded` when it was."""
+    reloaded: Callable[[], None] = lambda: None
+    _hung: bool = False
     _door: Door | None = None
     _plain: list[Server] = field(default_factory=list)
     _asked: asyncio.Event = field(default_factory=asyncio.Event)
@@ -125,12 +129,15 @@ class Https:
             except TimeoutError:
                 pass
             self._asked.clear()
+            hung, self._hung = self._hung, False
             try:
                 if await self._turn():
                     opened()
             except Exception:
                 log.exception("Looking after the certificate failed; it is tried again")
                 await asyncio.sleep(AGAIN)
+            if hung:
+                self.reloaded()
 
     def ask(self) -> None:
         """Somebody has made a certificate: look soon."""
@@ -158,6 +165,8 @@ class Https:
         return Answer(head=_CERTIFICATE, body=pem)
 
     def _hung_up(self) -> None:
+        self._hung = True
+        self.reloading()
         self.keeper.reload()
         self._asked.set()
 
