@@ -169,3 +169,34 @@ NETWORK = Group(
         ),
     ),
 )
+BACKUP = Group(
+    tab="backup",
+    path="/settings/backup/schedule",
+    title="Schedule",
+    lead="",
+    fields=(
+        Field(
+            name="backup_schedule",
+            label="A backup is made",
+            note="About three in the morning, when something has happened since the last one.",
+            options=(
+                ("", "Every night"),
+                ("weekly", "Every Sunday"),
+                ("off", "Only when somebody asks for one"),
+            ),
+        ),
+        Field(
+            name="backup_keep",
+            label="How many of those stay",
+            note="An older one goes when a new one is whole.",
+            placeholder="7",
+        ),
+        Field(
+            name="backup_folder",
+            label="Folder",
+            note="On a memory stick or another disk, they outlive this machine's: name a folder on"
+            " it, `/media/usb1/mmconnect`, that is not there when the stick is not.",
+            placeholder="backups, in the data directory",
+        ),
+    ),
+)

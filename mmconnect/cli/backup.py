@@ -1,4 +1,7 @@
-"""`mmconnect backup FILE`: a copy of everything, while the service runs or not."""
+"""`mmconnect backup FILE|list`: a copy of everything, whether the service runs; which there are.
+
+Which are made by themselves, and where, is set: `mmconnect settings set backup_schedule weekly`.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ from pathlib import Path
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
+from mmconnect.desk import kept_backups
+from mmconnect.domain.clock import iso
 from mmconnect.service.backup import back_up
-from mmconnect.store import backups
+from mmconnect.store import backups, preferences
 from mmconnect.store.connection import transaction
 
 
@@ -20,13 +25,17 @@ def add_parser(
 ) -> None:
     """Add the command."""
     parser = commands.add_parser("backup", parents=parents, help="copy everything into one file")
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument(
+        "file", metavar="FILE|list", help="where to; `list` tells of those that are kept here"
+    )
     parser.add_argument("--force", action="store_true", help="replace FILE if it is there")
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Make it; nothing is there under that name unless it is whole."""
+    if args.file == "list":
+        return _list(args)
     file = Path(args.file).expanduser()
     with opening.opened(args) as store:
         contents = back_up(store.directory, file, force=args.force)
@@ -44,5 +53,37 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     print(f"Everything is in {file} now ({max(1, round(size / 1024)):,} KB, checked).")
-    print("It holds texts, phone numbers, tokens and secrets: keep it where nobody else reads it.")
+    print(
+        "It holds texts, phone numbers, tokens, secrets and the local CA's key: keep it where"
+        " nobody else reads it."
+    )
+    return 0
+
+
+def _list(args: argparse.Namespace) -> int:
+    with opening.opened(args) as store:
+        wished = preferences.load(store.db)
+    found = kept_backups.every(store.directory, wished.backup_folder)
+    if args.json:
+        output.document(
+            [
+                {
+                    "file": str(one.path),
+                    "why": one.sort.value,
+                    "madeAt": iso(one.made_at),
+                    "bytes": one.size,
+                }
+                for one in found
+            ]
+        )
+        return 0
+    output.table(
+        ("MADE", "WHY", "KB", "FILE"),
+        [
+            (iso(one.made_at), one.sort.value, f"{max(1, round(one.size / 1024)):,}", str(one.path))
+            for one in found
+        ],
+        f"No backup is kept here yet. They are made {wished.backup_schedule}, by the running"
+        " service.",
+    )
     return 0

@@ -42,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
                 "schema": done.contents.schema,
                 "waiting": done.contents.waiting,
                 "before": None if done.before is None else str(done.before),
+                "authority": done.authority,
             }
         )
         return 0
@@ -53,6 +54,8 @@ def _tell(args: argparse.Namespace, done: Restored) -> None:
     print("The backup is in place.")
     if done.before is not None:
         print(f"What was there before is in {done.before}.")
+    if done.authority:
+        print("So is its CA: phones that trusted it trust this machine now.")
     command = output.command(args)
     if count := done.contents.waiting:
         was = output.many(count, "delivery was", "deliveries were")

@@ -108,11 +108,15 @@ def _tell(
     return 0
 
 
+_NONE = {SITE_NAME: "–", COUNTRY: "–", "backup_folder": "default"}
+"""How it is written that a setting has no value, where that is not `off`."""
+
+
 def _written(name: str, value: Any, *, masked: bool = True) -> str:
     """As `set` takes it."""
     match settings.as_json(name, value, masked=masked):
         case None:
-            return "–" if name in (SITE_NAME, COUNTRY) else "off"
+            return _NONE.get(name, "off")
         case bool(switch):
             return "on" if switch else "off"
         case int(number) if _is_duration(name, number):

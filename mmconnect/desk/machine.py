@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mmconnect.desk.kept_backups import Kept
 from mmconnect.store.backups import Contents
 
 
@@ -55,6 +56,13 @@ class Machine(Protocol):
 
     async def back_up(self, file: Path) -> Contents:
         """Copy everything into `file`, which must not be there. Raises Refused, StoreError."""
+        ...
+
+    async def back_up_now(self) -> Kept:
+        """Make the next scheduled backup at once, where those are put.
+
+        Raises Refused while one is being made, and StoreError with the reason.
+        """
         ...
 
     async def look_into(self, file: Path) -> Contents:

@@ -70,7 +70,7 @@ class Known:
 
 
 def _sort(name: str) -> Sort:
-    if name == "replay_rate":
+    if name in ("replay_rate", "backup_keep"):
         return Sort.NUMBER
     kind = str(get_type_hints(preferences.Preferences)[name])
     for beginning, sort in (("<class 'bool'>", Sort.SWITCH), ("tuple", Sort.SEVERAL)):

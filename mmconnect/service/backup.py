@@ -10,22 +10,28 @@ import contextlib
 import fcntl
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmconnect.desk import kept_backups
+from mmconnect.desk.kept_backups import BEFORE_RESTORE
 from mmconnect.domain.clock import Clock, iso
 from mmconnect.domain.errors import NotFound, Refused, StoreError
 from mmconnect.service.lock import FILE as LOCK
 from mmconnect.service.lock import Lock
+from mmconnect.service.tls import files
 from mmconnect.store import backups
-from mmconnect.store.backups import Contents
+from mmconnect.store.backups import Contents, Pace
 from mmconnect.store.connection import FILE
 
 KEPT = 3
 """Copies of databases that were replaced: the last ones stay."""
-_BEFORE = "before-restore-"
 _COMPANIONS = ("-wal", "-shm", "-journal")
+Manner = Callable[[int], Pace]
+"""What makes, of the descriptor of the file that is written, the pace at which that is done."""
+_BESIDE = (files.AUTHORITY_KEY, files.AUTHORITY, files.SERVER)
+"""What lies beside the database and goes into a backup: phones trust this CA and no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +41,17 @@ class Restored:
     contents: Contents
     before: Path | None
     """Where the database is that was there before."""
+    authority: bool
+    """Whether another CA than before is in place: the backup's."""
 
 
-def back_up(directory: Path, file: Path, *, force: bool = False) -> Contents:
-    """Write a copy of the database to `file`, readable for its owner alone.
+def back_up(
+    directory: Path, file: Path, *, force: bool = False, manner: Manner | None = None
+) -> Contents:
+    """Write a copy of the database and the CA to `file`, readable for its owner alone.
 
-    Raises Refused when that is there already and not to be replaced, StoreError when it cannot be
-    written; then nothing new is there.
+    `manner`: gently, beside other work. Raises Refused when that is there already and not to be
+    replaced, StoreError when it cannot be written; then nothing new is there.
     """
     _keep_off(directory, file)
     if file.is_dir():
@@ -50,15 +60,24 @@ def back_up(directory: Path, file: Path, *, force: bool = False) -> Contents:
         raise Refused(f"{file} is there already. Choose another name, or replace it with --force")
     part = file.with_name(f"{file.name}.part")
     try:
-        with _fresh(part):
-            contents = backups.copy(directory / FILE, part)
-            _to_disk(part)
+        with _fresh(part) as fd:
+            pace = None if manner is None else manner(fd)
+            contents = backups.copy(directory / FILE, part, _beside(directory), pace)
+            os.fsync(fd)
             part.replace(file)
             _to_disk(file.parent)
     except OSError as error:
         whose = " (as the owner of the data)" if isinstance(error, PermissionError) else ""
         raise StoreError(f"{file} cannot be written{whose}: {error.strerror or error}") from error
     return contents
+
+
+def _beside(directory: Path, prefix: str = "") -> dict[str, bytes]:
+    found = {}
+    for name in _BESIDE:
+        with contextlib.suppress(FileNotFoundError):
+            found[name] = (directory / f"{prefix}{name}").read_bytes()
+    return found
 
 
 def restore(directory: Path, file: Path, clock: Clock) -> Restored:
@@ -99,17 +118,42 @@ def _restore(directory: Path, file: Path, clock: Clock) -> Restored:
         _to_disk(directory)
         staged.replace(database)
         _to_disk(directory)
-    return Restored(contents=contents, before=before)
+    authority = _put_authority(directory, _authority_for(file, contents), before)
+    return Restored(contents=contents, before=before, authority=authority)
+
+
+def _authority_for(file: Path, contents: Contents) -> dict[str, bytes]:
+    """The CA's files that belong to a backup; those of one that was set aside lie beside it."""
+    if contents.files:
+        return {name: one for name, one in contents.files.items() if name in _BESIDE}
+    return _beside(file.parent, f"{file.name}-")
+
+
+def _put_authority(directory: Path, found: dict[str, bytes], before: Path | None) -> bool:
+    """The backup's CA takes the present one's place, which is set aside; whether it is another."""
+    present = _beside(directory)
+    of = (files.AUTHORITY_KEY, files.AUTHORITY)
+    if not found or all(found.get(name) == present.get(name) for name in of):
+        return False
+    if before is not None:
+        for name, content in present.items():
+            files.write(before.with_name(f"{before.name}-{name}"), content)
+    for name in _BESIDE:
+        if name in found:
+            files.write(directory / name, found[name])
+        else:
+            (directory / name).unlink(missing_ok=True)
+    return True
 
 
 def _set_aside(directory: Path, clock: Clock) -> Path:
     """Keep the present database under `backups/`; where it is then."""
-    database, folder = directory / FILE, directory / "backups"
+    database, folder = directory / FILE, directory / kept_backups.FOLDER
     whole = backups.settle(database)
     folder.mkdir(mode=0o700, exist_ok=True)
     stamp = iso(clock.now()).replace(":", "").replace(".", "")
-    kept = folder / f"{_BEFORE}{stamp}.db"
-    for old in folder.glob(f"{_BEFORE}*.db"):
+    kept = folder / f"{BEFORE_RESTORE}{stamp}.db"
+    for old in folder.glob(f"{BEFORE_RESTORE}*.db"):
         if old.samefile(database):  # a restore was killed just before its end
             old.unlink()
     for companion in ("", *(() if whole else _COMPANIONS)):
@@ -117,9 +161,8 @@ def _set_aside(directory: Path, clock: Clock) -> Path:
         if here.exists():
             _second_name(here, kept.with_name(f"{kept.name}{companion}"))
     _to_disk(folder)
-    for old in sorted(folder.glob(f"{_BEFORE}*.db"))[:-KEPT]:
-        for companion in ("", *_COMPANIONS):
-            old.with_name(f"{old.name}{companion}").unlink(missing_ok=True)
+    for old in sorted(folder.glob(f"{BEFORE_RESTORE}*.db"))[:-KEPT]:
+        kept_backups.remove(old)
     return kept
 
 
@@ -142,7 +185,7 @@ def _keep_off(directory: Path, file: Path) -> None:
 
 
 @contextlib.contextmanager
-def _fresh(path: Path) -> Iterator[None]:
+def _fresh(path: Path) -> Iterator[int]:
     """An empty file for our owner's eyes that nobody else is filling; gone if that fails."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
@@ -150,10 +193,11 @@ def _fresh(path: Path) -> Iterator[None]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Refused(f"Another command is writing {path} just now") from None
-        os.fchmod(fd, 0o600)
+        with contextlib.suppress(PermissionError):  # a memory stick's FAT knows no such thing
+            os.fchmod(fd, 0o600)
         os.ftruncate(fd, 0)  # what a command that was killed has left
         try:
-            yield
+            yield fd
         except BaseException:
             path.unlink(missing_ok=True)
             raise

@@ -26,18 +26,19 @@ from mmconnect.delivery.janitor import Janitor
 from mmconnect.delivery.replays import Replays
 from mmconnect.delivery.sender import Sender
 from mmconnect.desk import passing, setup_codes
-from mmconnect.domain.clock import Clock, SystemClock
+from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import BOOT, Ids
-from mmconnect.phones.intake import Intake
 from mmconnect.phones.presence import Presences
 from mmconnect.phones.urls import Bases
 from mmconnect.service.addresses import bases, own_addresses, reachable
+from mmconnect.service.backup_schedule import TURN as BACKUPS
+from mmconnect.service.backup_schedule import BackupSchedule
 from mmconnect.service.indexer import TURN as INDEXING
 from mmconnect.service.indexer import Indexer
 from mmconnect.service.lock import Lock
 from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.oversight import oversee, save_presences
-from mmconnect.service.phone_side import phone_side
+from mmconnect.service.phone_side import phone_side, release_announcements
 from mmconnect.service.ports import opening
 from mmconnect.service.process import background, for_ever, frugal
 from mmconnect.service.started import Started
@@ -55,7 +56,6 @@ from mmconnect.web.discretion import discreet_log
 log = logging.getLogger(__name__)
 
 PRESENCE_INTERVAL = 10.0
-LONGEST_WAIT_FOR_MMS = 60.0
 BACKLOG = 1024
 SWITCH_INTERVAL = 0.02
 """Seconds after which Python's threads take turns. The loop gives way at every system call anyway;
@@ -189,6 +189,11 @@ async def _run(
         stack.push_async_callback(dispatcher.stop)
 
         keeper = Keeper(directory, brought(options), oversight.warnings, clock, trusted)
+        backups = BackupSchedule(
+            *(database, watch.look, clock, directory, oversight.warnings),
+            known=lambda: clock.standing.known,
+            flush=oversight.figures.flush,
+        )
 
         def admin_site() -> web.Application:
             from mmconnect.service.admin_side import admin_side  # loads all pages
@@ -215,6 +220,7 @@ async def _run(
                     look=watch.look,
                     clock=clock,
                     ending=ending,
+                    backups=backups,
                     poke=lambda: https.ask(),
                 ),
             )
@@ -255,9 +261,10 @@ async def _run(
         loops(oversight.phones.run())
         loops(Replays(database, watch.look, dispatcher.wake, clock).run())
         loops(expiry.run())
-        loops(_release_announcements(side.intake, clock))
+        loops(release_announcements(side.intake, clock))
         janitor = Janitor(database, watch.look, clock, may_prune=clock.may_prune)
         loops(janitor.run())
+        loops(for_ever(BACKUPS, backups.turn, "Making backups"))
         loops(for_ever(INDEXING, Indexer(database, clock, janitor.step).turn, "Indexing texts"))
 
         gc.freeze()  # what is here now stays: no need to walk through it again and again
@@ -287,11 +294,3 @@ async def _run(
         log.info("Stopping: no new texts are taken, what is in flight finishes")
         if ending.over:
             systemd.stopping("Stopping: what is in flight finishes")
-
-
-async def _release_announcements(intake: Intake, clock: Clock) -> None:
-    async def turn() -> float | None:
-        due = await intake.release_announcements()
-        return None if due is None else (due - clock.now()) / 1000
-
-    await for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")

@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmconnect.desk.kept_backups import Kept
 from mmconnect.desk.machine import Paper, Tls
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.errors import MmconnectError, Refused, StoreError
 from mmconnect.service.backup import back_up, restore_held
+from mmconnect.service.backup_schedule import BackupSchedule
+from mmconnect.service.gentle import Gentle
 from mmconnect.service.tls import files, names
 from mmconnect.service.tls.keeper import Keeper
 from mmconnect.service.tls.reading import Certificate, read
@@ -82,6 +85,7 @@ class RunningMachine:
     look: Look
     clock: Clock
     ending: Ending
+    backups: BackupSchedule
     poke: Callable[[], None]
     """Lets the HTTPS listeners look at the certificate's files now."""
 
@@ -115,7 +119,12 @@ class RunningMachine:
 
     async def back_up(self, file: Path) -> Contents:
         """Copy everything into `file`. Raises Refused, StoreError."""
-        return await asyncio.to_thread(back_up, self.directory, file)
+        manner = Gentle(self.clock)
+        return await asyncio.to_thread(back_up, self.directory, file, manner=manner)
+
+    async def back_up_now(self) -> Kept:
+        """Make the next scheduled backup at once. Raises Refused, StoreError."""
+        return await self.backups.make()
 
     async def look_into(self, file: Path) -> Contents:
         """What a backup holds. Raises Refused, NewerSchema, StoreError."""

@@ -24,10 +24,13 @@ from mmconnect.phones.pulling.tools import Tools
 from mmconnect.phones.sightings import Sightings
 from mmconnect.phones.urls import Where
 from mmconnect.service.addresses import own_networks
+from mmconnect.service.process import for_ever
 from mmconnect.service.watch import Watch
 from mmconnect.store.database import Database
 from mmconnect.web.http import Handler
 from mmconnect.webhook.addresses import AddressRule
+
+LONGEST_WAIT_FOR_MMS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,3 +102,13 @@ async def phone_side(
         pushed=pulls.pushed,
     )
     return PhoneSide(intake=intake, listener=listener, pulls=pulls, pairings=pairings)
+
+
+async def release_announcements(intake: Intake, clock: Clock) -> None:
+    """Let MMS that were announced and never came become messages of their own, for ever."""
+
+    async def turn() -> float | None:
+        due = await intake.release_announcements()
+        return None if due is None else (due - clock.now()) / 1000
+
+    await for_ever(LONGEST_WAIT_FOR_MMS, turn, "Looking for overdue MMS")

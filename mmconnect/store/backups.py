@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -24,6 +24,13 @@ _MAGIC = b"SQLite format 3\0"
 MADE = "backup_made_at"
 """The setting that says when the last copy was made."""
 _FULL_OR_BROKEN = "Free some space, or choose another place"
+_ENCLOSED = "enclosed_files"
+"""A table that only copies have: what lies beside the database and cannot be made again."""
+_STEPS = 1000
+"""Steps of SQLite's machine between two looks at whether a copy is to wait or to stop."""
+
+Pace = Callable[[], bool]
+"""Called again and again while a copy is made, in its thread: may wait; True ends it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,22 +46,32 @@ class Contents:
     """Whether it may hold pairing codes: its schema has them."""
     sessions: bool = False
     """The same for browsers that are logged in."""
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    """What lay beside the database, by name: the local CA, with its key."""
 
 
-def copy(source: Path, target: Path) -> Contents:
+def copy(
+    source: Path, target: Path, files: Mapping[str, bytes] | None = None, pace: Pace | None = None
+) -> Contents:
     """Copy the database at `source`, which may be in use, into the empty file `target`; check it.
 
-    Raises StoreError, and leaves a `target` that is worth nothing.
+    `files` go along. Raises StoreError, and leaves a `target` that is worth nothing.
     """
     with _opened(source, whole=True) as db:
+        if pace is not None:
+            db.set_progress_handler(pace, _STEPS)
         _vacuum_into(db, target)
-    return check(target)
+    if files:
+        _enclose(target, files)
+    return check(target, pace)
 
 
-def check(path: Path) -> Contents:
+def check(path: Path, pace: Pace | None = None) -> Contents:
     """What a file holds. Raises Refused when it is no whole database of ours, NewerSchema when it
     was made by a newer mmconnect."""
     with _opened(path) as db:
+        if pace is not None:
+            db.set_progress_handler(pace, _STEPS)
         try:
             db.execute("PRAGMA trusted_schema = OFF")  # a stranger may have made it
             tables = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
@@ -83,6 +100,10 @@ def check(path: Path) -> Contents:
             linked = 0
             if "phone_links" in found:
                 (linked,) = db.execute("SELECT count(*) FROM phone_links").fetchone()
+            files: dict[str, bytes] = {}
+            if _ENCLOSED in found:
+                rows = db.execute(f"SELECT name, content FROM {_ENCLOSED} LIMIT 10")
+                files = {name: one for name, one in rows if isinstance(one, bytes)}
         except sqlite3.DatabaseError as error:
             raise _unreadable(path, error) from error
     return Contents(
@@ -91,7 +112,19 @@ def check(path: Path) -> Contents:
         linked=linked,
         pairings="pairings" in found,
         sessions="sessions" in found,
+        files=files,
     )
+
+
+def _enclose(target: Path, files: Mapping[str, bytes]) -> None:
+    """Put files into a copy, each as a row."""
+    try:
+        with contextlib.closing(sqlite3.connect(target, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = MEMORY")  # who is interrupted begins anew
+            db.execute(f"CREATE TABLE {_ENCLOSED} (name TEXT PRIMARY KEY, content BLOB NOT NULL)")
+            db.executemany(f"INSERT INTO {_ENCLOSED} VALUES (?, ?)", files.items())
+    except sqlite3.Error as error:
+        raise _unwritable(target, error) from error
 
 
 def stage(file: Path, staged: Path) -> Contents:
@@ -106,6 +139,9 @@ def stage(file: Path, staged: Path) -> Contents:
         try:
             db.execute("PRAGMA journal_mode = MEMORY")  # nobody needs it if this is interrupted
             db.execute("PRAGMA synchronous = FULL")
+            if contents.files:
+                db.execute("PRAGMA secure_delete = ON")  # a key is in one place only
+                db.execute(f"DROP TABLE {_ENCLOSED}")
             if contents.pairings:
                 pairings.forget(db)  # a code that was used since then is not good again
             if contents.sessions:

@@ -7,6 +7,7 @@ it is set; one that got there all the same (an older version's) counts as not se
 
 from __future__ import annotations
 
+import os.path
 import re
 import sqlite3
 from collections.abc import Callable
@@ -50,6 +51,12 @@ class Preferences:
     """Below which path a reverse proxy shows the admin side, as `/mmconnect`; None: at the root."""
     allowed_hosts: tuple[str, ...] = ()
     """Names by which the admin side may be asked for, besides this machine's own."""
+    backup_schedule: str = "daily"
+    """`daily`, `weekly` or `off`."""
+    backup_keep: int = 7
+    """Backups made by the schedule that stay."""
+    backup_folder: str | None = None
+    """An absolute path; None: `backups` in the data directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +120,28 @@ def _appearance(text: str) -> str:
     if word not in ("system", "light", "dark"):
         raise ValueError("write system, light or dark")
     return word
+
+
+def _schedule(text: str) -> str:
+    word = text.strip().lower()
+    if word not in ("daily", "weekly", "off"):
+        raise ValueError("write daily, weekly or off")
+    return word
+
+
+def _kept(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text[:10]) <= 365:
+        raise ValueError("choose 1 to 365 backups")
+    return int(text)
+
+
+def _folder_or_default(text: str) -> str | None:
+    path = text.strip()
+    if path.lower() == "default":
+        return None
+    if not path.startswith("/") or len(path) > 1000 or not path.isprintable():
+        raise ValueError("write a whole path like /media/usb1/mmconnect, or default")
+    return os.path.normpath(path)
 
 
 def _rate(text: str) -> int:
@@ -225,6 +254,21 @@ SETTINGS = (
         parse=_host_names,
         help="names by which the admin side may be opened besides this machine's own:"
         " mm.example.org,…",
+    ),
+    Setting(
+        name="backup_schedule",
+        parse=_schedule,
+        help="how often a backup is made: daily (default), weekly, or off",
+    ),
+    Setting(
+        name="backup_keep",
+        parse=_kept,
+        help="how many of those stay (default 7)",
+    ),
+    Setting(
+        name="backup_folder",
+        parse=_folder_or_default,
+        help="where they are put: /media/usb1/mmconnect (default: backups in the data directory)",
     ),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -34,3 +34,10 @@ def free_pages(db: sqlite3.Connection) -> tuple[int, int]:
 def vacuum(db: sqlite3.Connection, pages: int) -> None:
     """Give back that many empty pages: the last pages move there, and the file becomes shorter."""
     db.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+
+
+def bytes_copied(db: sqlite3.Connection) -> int:
+    """How large a copy of the database will be, about."""
+    free, pages = free_pages(db)
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    return (pages - free) * int(size)

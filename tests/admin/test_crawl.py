@@ -278,6 +278,7 @@ NOT_BY_LINK = {
     *("/endpoints/look", "/messages/news"),  # the script
     "/endpoints/{id}/secret",  # a form, after the password
     *("/settings/keys/{id}", "/settings/keys/{id}/revoke"),  # there is no key
+    *(f"/settings/backup/kept/{{name}}/{verb}" for verb in ("delete", "restore")),  # nor a backup
     *("/phones/{id}/unlink", "/phones/{id}/history"),  # only where the phone is fetched from
     *("/help/recipes/{name}/{file}", "/messages/{id}/raw"),  # a file, not a page
     "/messages/purge",

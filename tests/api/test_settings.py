@@ -27,6 +27,9 @@ GOOD: dict[str, Any] = {
     "trustedProxies": ["10.0.0.1/32"],
     "basePath": "/mmconnect",
     "allowedHosts": ["sms.example.com"],
+    "backupSchedule": "weekly",
+    "backupKeep": 3,
+    "backupFolder": "/media/usb1/mmconnect",
 }
 
 

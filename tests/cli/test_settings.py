@@ -29,6 +29,10 @@ def test_the_list_has_every_setting_with_its_default(desk: Desk):
         ("country", "de", "DE", "DE"),
         ("site_name", " Acme GmbH ", "Acme GmbH", "Acme GmbH"),
         ("replay_rate", "60", 60, "60"),
+        ("backup_schedule", "Weekly", "weekly", "weekly"),
+        ("backup_keep", "30", 30, "30"),
+        ("backup_folder", "/media/usb1/", "/media/usb1", "/media/usb1"),
+        ("backup_folder", "default", None, "default"),
         ("address_allow", "169.254.7.0/24, fe80::/10", ["169.254.7.0/24", "fe80::/10"], None),
     ],
 )
@@ -60,6 +64,9 @@ def test_what_is_set_is_what_get_says_until_it_is_unset(
         ("alert_url", "http://93.184.216.34/", "https://"),
         ("address_deny", "10.0.0.0/99", "10.0.0.0/99"),
         ("replay_rate", "0", "1 to 1000"),
+        ("backup_schedule", "hourly", "daily, weekly or off"),
+        ("backup_keep", "0", "1 to 365"),
+        ("backup_folder", "stick", "/media/usb1/mmconnect"),
     ],
 )
 def test_what_cannot_be_is_refused_with_the_reason(desk: Desk, name: str, value: str, why: str):

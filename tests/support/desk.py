@@ -21,6 +21,8 @@ from mmconnect.desk.status import Status, Vitals
 from mmconnect.phones.pairing import Pairings
 from mmconnect.phones.sightings import Sightings
 from mmconnect.phones.urls import Bases
+from mmconnect.service import warnings as service
+from mmconnect.service.backup_schedule import BackupSchedule
 from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.tls.keeper import Keeper
 from mmconnect.store.accounts import Session
@@ -43,7 +45,20 @@ def machine_of(box: Appliance) -> RunningMachine:
         look=box.watch.look,
         clock=box.clock,
         ending=Ending(asyncio.Event()),
+        backups=backups_of(box),
         poke=keeper.reload,
+    )
+
+
+def backups_of(box: Appliance) -> BackupSchedule:
+    """What makes backups, complaining to nobody."""
+    warnings = service.Warnings(
+        *(box.database, box.watch.look, box.ids, box.clock, box.directory, box.dispatcher.wake)
+    )
+    return BackupSchedule(
+        *(box.database, box.watch.look, box.clock, box.directory, warnings),
+        known=lambda: True,
+        flush=box.figures.flush,
     )
 
 

@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
@@ -20,24 +20,44 @@ from aiohttp import BodyPartReader, web
 
 from mmconnect.admin import confirm, entrance, forms
 from mmconnect.admin.context import desk
+from mmconnect.admin.forms import Form
+from mmconnect.admin.pages.settings import read
 from mmconnect.admin.render import page
-from mmconnect.admin.settings import TABS
+from mmconnect.admin.settings import BACKUP, TABS
 from mmconnect.admin.words import many
-from mmconnect.desk import passing
+from mmconnect.desk import kept_backups, passing
+from mmconnect.desk.kept_backups import Sort
 from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
 from mmconnect.store import backups
+from mmconnect.store.backups import Contents
 
+PATH = "/settings/backup"
 CHUNK = 256 * 1024
 SOON = 0.7
 """Seconds after which the service ends for a restore: the answer has gone out by then."""
+REASONS = {
+    Sort.SCHEDULED: "by the schedule",
+    Sort.BEFORE_RESTORE: "before a restore",
+    Sort.BEFORE_UPGRADE: "before an upgrade",
+}
+"""Why a backup was made, in words."""
 _NAME = re.compile(r"[0-9a-f]{16}")
 
 
 async def _backup(request: web.Request) -> web.StreamResponse:
-    return await _page(request)
+    return await shown(request)
 
 
-async def _page(request: web.Request, *, status: int = 200, wrong: str = "") -> web.Response:
+async def shown(
+    request: web.Request,
+    *,
+    status: int = 200,
+    form: Form | None = None,
+    wrong: Mapping[str, str] | None = None,
+) -> web.Response:
+    """The page; `form` is the schedule's as it was sent, `wrong` what is wrong by field."""
+    made = desk(request)
+    chosen = made.look().preferences.backup_folder
     return page(
         request,
         "settings/backup.html",
@@ -46,31 +66,42 @@ async def _page(request: web.Request, *, status: int = 200, wrong: str = "") -> 
         tabs=TABS,
         tab="backup",
         lead="One file with everything: take it somewhere else from time to time.",
-        last=await desk(request).database.read(backups.last_made),
-        wrong={"file": wrong} if wrong else {},
+        last=await made.database.read(backups.last_made),
+        group=BACKUP,
+        form=form or await made.database.read(lambda db: read(db, BACKUP)),
+        wrong=wrong or {},
+        kept=await asyncio.to_thread(kept_backups.every, made.directory, chosen),
+        folder=chosen,
+        reasons=REASONS,
     )
 
 
 async def _download(request: web.Request) -> web.StreamResponse:
-    await confirm.confirmed(request, "/settings/backup")
-    made, who = desk(request), entrance.actor(request)
-    now = made.clock.now()
-    day = datetime.fromtimestamp(now / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
+    await confirm.confirmed(request, PATH)
+    made = desk(request)
+    day = datetime.fromtimestamp(made.clock.now() / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
     async with _passing(passing.download(made.directory)) as file:
         await made.figures.flush()  # the last minute's are in memory only
         await made.machine.back_up(file)
-        answer = web.StreamResponse(
-            headers={
-                "Content-Type": "application/octet-stream",
-                "Content-Disposition": f'attachment; filename="mmconnect-{day}.db"',
-                "Content-Length": str(file.stat().st_size),
-            }
-        )
-        await answer.prepare(request)
-        with file.open("rb") as copy:
-            while part := await asyncio.to_thread(copy.read, CHUNK):
-                await answer.write(part)
-        await answer.write_eof()
+        return await sent(request, file, f"mmconnect-{day}.db")
+
+
+async def sent(request: web.Request, file: Path, name: str) -> web.StreamResponse:
+    """Hand a backup over, by that name, and write down that it was."""
+    made, who = desk(request), entrance.actor(request)
+    now = made.clock.now()
+    answer = web.StreamResponse(
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f'attachment; filename="{name}"',
+            "Content-Length": str((await asyncio.to_thread(file.stat)).st_size),
+        }
+    )
+    await answer.prepare(request)
+    with file.open("rb") as copy:
+        while part := await asyncio.to_thread(copy.read, CHUNK):
+            await answer.write(part)
+    await answer.write_eof()
 
     def note(db: sqlite3.Connection) -> None:
         backups.note_made(db, now)
@@ -82,54 +113,71 @@ async def _download(request: web.Request) -> web.StreamResponse:
 
 async def _bring(request: web.Request) -> web.StreamResponse:
     """Take a file in, look into it, and say what it holds."""
-    await confirm.confirmed(request, "/settings/backup")
+    await confirm.confirmed(request, PATH)
     made = desk(request)
     name = secrets.token_hex(8)
-    file = _brought(made.directory, name)
+    file = brought(made.directory, name)
     try:
         await _take_in(request, file)
         contents = await made.machine.look_into(file)
     except (Invalid, *forms.BROKEN) as error:
         _forget(file)
         told = str(error) if isinstance(error, Invalid) else "The file did not arrive whole"
-        return await _page(request, status=400, wrong=told)
+        return await shown(request, status=400, wrong={"file": told})
     except MmconnectError as error:
         _forget(file)
         told = str(error).replace(str(file), "This file")
-        return await _page(request, status=400, wrong=told)
+        return await shown(request, status=400, wrong={"file": told})
     return page(
         request,
         "confirm.html",
         area="settings",
         title="Restore this backup?",
-        sentences=[
-            "Everything that is here now is replaced by what the backup holds: messages,"
-            " endpoints, phones, settings, the password. Texts that came after it was made are no"
-            " longer here; what is here now is kept in the data directory, below `backups/`.",
-            f"In the backup, {many(contents.waiting, 'delivery waits', 'deliveries wait')}."
-            " What waits goes out at once.",
-            "mmconnect starts anew, which takes a few seconds; phones send again what they could"
-            " not hand over meanwhile.",
-        ],
-        action="/settings/backup/restore",
+        sentences=restored_words(contents),
+        action=f"{PATH}/restore",
         words="Restore it",
-        back="/settings/backup",
+        back=PATH,
         fields={"name": name},
     )
 
 
 async def _restore(request: web.Request) -> web.StreamResponse:
-    await confirm.confirmed(request, "/settings/backup")
-    made, who = desk(request), entrance.actor(request)
+    await confirm.confirmed(request, PATH)
+    made = desk(request)
     name = (await forms.read(request)).get("name")
-    file = _brought(made.directory, name) if _NAME.fullmatch(name) else None
+    file = brought(made.directory, name) if _NAME.fullmatch(name) else None
     if file is None or not file.exists():
         raise Refused("That backup is no longer here. Bring it again")
     await made.machine.look_into(file)
+    return await start_anew(request, file)
+
+
+async def start_anew(request: web.Request, file: Path) -> web.Response:
+    """End this run, so that the next begins with this backup; the page that waits for it."""
+    made, who = desk(request), entrance.actor(request)
     now = made.clock.now()
     await made.change(lambda db: who.note(db, now, "backup.restored", None, ""))
     asyncio.get_running_loop().call_later(SOON, made.machine.restore, file)
     return page(request, "settings/restoring.html", area="settings")
+
+
+def restored_words(contents: Contents) -> list[str]:
+    """What restoring a backup means, for whoever is asked."""
+    authority = (
+        " So is the local CA with its key: phones that trusted the backup's trust this machine."
+        if contents.files
+        else ""
+    )
+    return [
+        "Everything that is here now is replaced by what the backup holds: messages,"
+        " endpoints, phones, settings, the password. Texts that came after it was made are no"
+        f" longer here; what is here now is kept in the data directory, below `backups/`."
+        f"{authority}",
+        f"In the backup, {many(contents.waiting, 'delivery waits', 'deliveries wait')}."
+        " What waits goes out at once.",
+        "mmconnect starts anew, which takes a few seconds; phones send again what they could"
+        " not hand over meanwhile.",
+    ]
 
 
 async def _take_in(request: web.Request, file: Path) -> None:
@@ -160,7 +208,7 @@ def _open(file: Path) -> int:
     return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
 
 
-def _brought(directory: Path, name: str) -> Path:
+def brought(directory: Path, name: str) -> Path:
     return directory / passing.BROUGHT / f"{name}.db"
 
 
@@ -178,8 +226,8 @@ def _forget(file: Path) -> None:
 
 
 ROUTES = (
-    web.get("/settings/backup", _backup),
-    web.post("/settings/backup", _download),
-    web.post("/settings/backup/bring", _bring),
-    web.post("/settings/backup/restore", _restore),
+    web.get(PATH, _backup),
+    web.post(PATH, _download),
+    web.post(f"{PATH}/bring", _bring),
+    web.post(f"{PATH}/restore", _restore),
 )

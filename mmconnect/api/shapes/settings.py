@@ -20,6 +20,10 @@ _TEXTS = {
         most=LONGEST, pattern="^https?://", examples=["https://HOST/…"], writeOnly=True
     ),
     "appearance": schema.choice("system", "light", "dark"),
+    "backupSchedule": schema.choice("daily", "weekly", "off"),
+    "backupFolder": schema.text(
+        most=1000, pattern="^(/|default$)", examples=["/media/usb1/mmconnect"]
+    ),
 }
 
 
