@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 
@@ -27,6 +28,45 @@ def resource_root() -> Path:
         return Path(frozen)
     package = Path(__file__).resolve().parent
     return package if (package / "templates").is_dir() else package.parent
+
+
+class Form(StrEnum):
+    """In what form this program is here."""
+
+    ONE_FILE = "one-file"
+    """Two processes: one unpacks itself, and starts the other from there."""
+    ONE_DIRECTORY = "one-directory"
+    INSTALLED = "installed"
+    """By pip or pipx, in an environment of Python's."""
+    CHECKOUT = "checkout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """This program, as something else would start it."""
+
+    form: Form
+    words: tuple[str, ...]
+    """Of its command line, whole paths first."""
+    parts: tuple[Path, ...]
+    """Files and folders that whoever runs it has to be able to read."""
+    folder: Path | None = None
+    """Where it has to be started, if that matters."""
+
+
+def program() -> Program:
+    """How this process was started, in words that work anywhere on this machine."""
+    here = Path(sys.executable)  # of a frozen program, itself
+    if (unpacked := getattr(sys, "_MEIPASS", None)) is not None:
+        form = Form.ONE_FILE if Path(unpacked).name.startswith("_MEI") else Form.ONE_DIRECTORY
+        inside = () if form is Form.ONE_FILE else (Path(unpacked),)
+        return Program(form=form, words=(str(here),), parts=(here, *inside))
+    package = Path(__file__).resolve().parent
+    parts = (here, here.resolve(), package)
+    words = (str(here), "-m", "mmconnect")
+    if resource_root() != package:
+        return Program(form=Form.CHECKOUT, words=words, parts=parts, folder=package.parent)
+    return Program(form=Form.INSTALLED, words=words, parts=parts)
 
 
 def let_others_read() -> None:

@@ -82,6 +82,8 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "delivery retry": ["--state", "failed"],
         "delivery cancel": ["--endpoint", endpoint],
         "completion": ["bash"],
+        "service install": ["--root", str(desk.directory.parent / "image")],
+        "service uninstall": ["--root", str(desk.directory.parent / "image")],
         "push": ["--drain", "--spool", str(desk.directory / "spool")],
         "verify": ["--secret", "k" * 16, "--body", str(body), "--header", header],
     }

@@ -65,6 +65,13 @@ def test_the_wheel_holds_every_file(wheel: dict[str, bytes], folder: str) -> Non
         assert wheel.get(inside.as_posix()) == (ROOT / path).read_bytes(), f"{path} is not in it"
 
 
+def test_the_wheel_brings_the_unit_and_no_more_of_packaging(wheel: dict[str, bytes]) -> None:
+    inside = {name for name in wheel if name.startswith("mmconnect/packaging/")}
+    assert inside == {"mmconnect/packaging/mmconnect.service"}
+    unit = ROOT / "packaging" / "mmconnect.service"
+    assert wheel["mmconnect/packaging/mmconnect.service"] == unit.read_bytes()
+
+
 def test_the_wheel_holds_nothing_else(wheel: dict[str, bytes]) -> None:
     tops = {name.partition("/")[0] for name in wheel}
     assert tops == {"mmconnect", f"mmconnect-{mmconnect.__version__}.dist-info"}
