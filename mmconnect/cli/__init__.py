@@ -21,7 +21,8 @@ from mmconnect.domain.errors import MmconnectError, NotFound, UsageError
 
 _FAMILIES = (
     *("serve", "endpoint", "device", "message", "delivery", "api-key", "admin", "settings", "tls"),
-    *("push", "receive", "verify", "backup", "restore", "service", "completion", "version"),
+    *("push", "receive", "verify", "backup", "restore", "export-config", "import-config"),
+    *("service", "completion", "version"),
 )
 _ANYTHING = ("--from", "--text")
 """Options whose value may begin with a dash, as a text may."""

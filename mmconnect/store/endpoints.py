@@ -64,6 +64,12 @@ def name_of(db: sqlite3.Connection, endpoint_id: str) -> str:
     return endpoint_id if row is None else str(row[0])
 
 
+def is_taken(db: sqlite3.Connection, endpoint_id: str) -> bool:
+    """Whether an id is an endpoint's, also of one that was removed."""
+    row = db.execute("SELECT 1 FROM endpoints WHERE id = ?", (endpoint_id,)).fetchone()
+    return row is not None
+
+
 def update(db: sqlite3.Connection, endpoint: Endpoint) -> None:
     """Write what an owner can set. Its state, its hold and its secrets stay as they are."""
     row = dict(zip(_COLUMNS.split(", "), _row(endpoint), strict=True))

@@ -43,6 +43,8 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
     key = desk("api-key", "create", "--name", "Old", "--json").json["id"]
     old_one = str(desk.directory.parent / "old.db")
     assert desk("backup", old_one).code == 0
+    configuration = str(desk.directory.parent / "old.json")
+    assert desk("export-config", configuration).code == 0
     body, header = desk.directory / "body", "X-MMConnect-Signature: " + PLAIN
     body.write_bytes(b"x")
     return {
@@ -56,6 +58,8 @@ def words(desk: Desk, hook: str) -> dict[str, list[str]]:
         "endpoint rotate-secret": [endpoint],
         "backup": [str(desk.directory.parent / "new.db"), "--force"],
         "restore": [old_one],
+        "export-config": [str(desk.directory.parent / "new.json"), "--force"],
+        "import-config": [configuration, "--dry-run"],
         "device add": ["--name", "New"],
         "device set": [device, "--silent-after", "off"],
         "device show": [device],

@@ -118,7 +118,7 @@ async def _bring(request: web.Request) -> web.StreamResponse:
     name = secrets.token_hex(8)
     file = brought(made.directory, name)
     try:
-        await _take_in(request, file)
+        await take_in(request, file)
         contents = await made.machine.look_into(file)
     except (Invalid, *forms.BROKEN) as error:
         _forget(file)
@@ -180,7 +180,7 @@ def restored_words(contents: Contents) -> list[str]:
     ]
 
 
-async def _take_in(request: web.Request, file: Path) -> None:
+async def take_in(request: web.Request, file: Path) -> None:
     """The file of the form, onto the disk. Raises Invalid when there is none."""
     if not request.content_type.startswith("multipart/"):
         raise Invalid(Issue(path="file", message="Choose the file of a backup"))
