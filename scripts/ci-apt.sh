@@ -1,6 +1,7 @@
 #!/bin/sh
 # The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, a clock that
-# jumps (faketime), our TLS seen by nmap, and the pages in a real browser (Chromium, axe). Installs
+# jumps (faketime), our TLS seen by nmap, the doctor on a slow disk, an unsynchronised clock and
+# behind a firewall, and the pages in a real browser (Chromium, axe). Installs
 # what is missing when it may; what stays missing is said here, and its
 # tests skip with the same reason.
 set -eu
@@ -15,6 +16,8 @@ want go golang-go
 want node nodejs
 want faketime faketime
 want nmap nmap
+want strace strace
+want nft nftables
 want chromium chromium
 want npm npm
 want zsh zsh

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mmconnect.desk import delivery_page
 from mmconnect.desk.device_page import Page, State
+from mmconnect.desk.doctor import Mark as Finding
 from mmconnect.domain.models import Attempt, DeliveryState
 from mmconnect.store.message_query import MessageState
 from mmconnect.webhook.outcome import OutcomeClass
@@ -39,6 +40,12 @@ PHONES: dict[State, Mark] = {
     State.REFUSED: ("bad", "refused"),
     State.NOT_UNDERSTOOD: ("warn", "not understood"),
     State.NEVER_HEARD: ("wait", "not heard yet"),
+}
+FINDINGS: dict[Finding, Mark] = {
+    Finding.OK: ("good", "ok"),
+    Finding.NOTE: ("warn", "to know"),
+    Finding.PROBLEM: ("bad", "problem"),
+    Finding.SKIPPED: ("none", "not looked at"),
 }
 _ATTEMPTS = {
     OutcomeClass.DELIVERED: "good",

@@ -88,6 +88,14 @@ _FIXED = (
         path="/help/troubleshooting",
         words="problem error broken missing debug",
     ),
+    Topic(
+        group=TROUBLE,
+        title="Let the doctor look",
+        says="Everything that keeps texts from getting through: clock, disk, database, network,"
+        " receivers, certificate, phones; each with what to do.",
+        path="/help/doctor",
+        words="check diagnose diagnosis health self test problem slow card fsync power",
+    ),
 )
 
 

@@ -196,6 +196,14 @@ SYMPTOMS = (
                 links=(("Overview", "/"),),
             ),
             Look(
+                asks="What does the doctor find?",
+                says="It looks at the disk and its speed, the network, names, receivers, power and"
+                " all the rest, and says what to do. On the machine itself, best as root, it works"
+                " also when mmconnect does not run:",
+                links=(("The doctor", "/help/doctor"),),
+                code="mmconnect doctor",
+            ),
+            Look(
                 asks="Is the password forgotten?",
                 says="On the machine itself, as root or as the user of the service:",
                 code="mmconnect admin set-password",

@@ -22,7 +22,7 @@ from mmconnect.domain.errors import MmconnectError, NotFound, UsageError
 _FAMILIES = (
     *("serve", "endpoint", "device", "message", "delivery", "api-key", "admin", "settings", "tls"),
     *("push", "receive", "verify", "backup", "restore", "export-config", "import-config"),
-    *("service", "completion", "version"),
+    *("service", "doctor", "completion", "version"),
 )
 _ANYTHING = ("--from", "--text")
 """Options whose value may begin with a dash, as a text may."""

@@ -80,14 +80,14 @@ def fields(pairs: Sequence[tuple[str, Any]]) -> None:
 
 def shortened(text: str, width: int = 48) -> str:
     """A text on one line."""
-    line = " ".join(_printable(text).split())
+    line = " ".join(printable(text).split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
 def _cell(value: Any) -> str:
-    return "–" if value is None else _printable(str(value))
+    return "–" if value is None else printable(str(value))
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Without what would drive a terminal: a text is a stranger's input."""
     return "".join(c if c.isprintable() or c in "\n\t " else "\ufffd" for c in text)

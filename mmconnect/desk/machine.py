@@ -1,4 +1,5 @@
-"""What only the process that runs can do for its owner: certificates, copies, a new start.
+"""What only the running process can do for its owner: certificates, copies, a look at itself, a
+new start.
 
 The service hands in how; pages and API know what can be asked for, and what may come of it.
 """
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from mmconnect.desk.doctor import Report
 from mmconnect.desk.kept_backups import Kept
 from mmconnect.store.backups import Contents
 
@@ -67,6 +69,17 @@ class Machine(Protocol):
 
     async def look_into(self, file: Path) -> Contents:
         """What a backup holds. Raises Refused, NewerSchema, StoreError when it is of no use."""
+        ...
+
+    async def examine(self) -> Report:
+        """Look at everything that keeps texts from getting through; takes some seconds.
+
+        Those who ask at the same time, or shortly after, get the same report.
+        """
+        ...
+
+    def examined(self) -> Report | None:
+        """The last report; None: there was none since the start."""
         ...
 
     def restore(self, file: Path) -> None:

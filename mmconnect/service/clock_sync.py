@@ -69,7 +69,7 @@ class _Timex(ctypes.Structure):
 
     _fields_ = (
         ("modes", ctypes.c_uint),
-        ("numbers", ctypes.c_long * 4),
+        ("numbers", ctypes.c_long * 4),  # offset, freq, maxerror, esterror
         ("status", ctypes.c_int),
         ("rest", ctypes.c_char * 256),
     )
@@ -85,13 +85,31 @@ def _adjtimex() -> Callable[[object], int] | None:
 _ask_kernel = _adjtimex()
 
 
-def kernel_synchronised() -> bool:
-    """Whether the kernel knows its clock to be kept right. Asks only (modes 0), which all may."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KernelClock:
+    """What the kernel says of its clock."""
+
+    synchronised: bool
+    """Whether something keeps it right."""
+    error: int | None
+    """By how many µs it may be wrong at the most (`maxerror`); None when it does not say."""
+
+
+def kernel_clock() -> KernelClock:
+    """Ask the kernel. Asks only (modes 0), which all may."""
     if _ask_kernel is None:
-        return False
+        return KernelClock(synchronised=False, error=None)
     answer = _Timex()
     result = _ask_kernel(ctypes.byref(answer))
-    return result not in (-1, _TIME_ERROR) and not answer.status & _STA_UNSYNC
+    return KernelClock(
+        synchronised=result not in (-1, _TIME_ERROR) and not answer.status & _STA_UNSYNC,
+        error=None if result == -1 else int(answer.numbers[2]),
+    )
+
+
+def kernel_synchronised() -> bool:
+    """Whether the kernel knows its clock to be kept right."""
+    return kernel_clock().synchronised
 
 
 def own_addresses() -> frozenset[str]:
@@ -197,14 +215,14 @@ class Evidence:
 
 
 MEND = "See what `timedatectl` says; `sudo timedatectl set-ntp true` lets the network set the clock"
-_WAITS = "Until then nothing that may be too old expires, and nothing is deleted for its age"
+WAITS = "Until then nothing that may be too old expires, and nothing is deleted for its age"
 
 
 def judge(seen: Evidence) -> Standing:
     """How the clock stands."""
     wrong = _wrong(seen)
     if wrong is not None:
-        sentence = f"{wrong}. {MEND}. {_WAITS}."
+        sentence = f"{wrong}. {MEND}. {WAITS}."
         return Standing(state=ClockState.WRONG, sentence=sentence, suspect=True)
     if seen.kernel:
         return Standing(state=ClockState.SYNCHRONISED)
@@ -215,14 +233,14 @@ def judge(seen: Evidence) -> Standing:
     if seen.jumped is not None:
         way = "forward" if seen.jumped > 0 else "back"
         told = f"This machine's clock was set {way} by {apart(seen.jumped)}, and may be wrong"
-        sentence = f"{told}. {MEND}. {_WAITS}."
+        sentence = f"{told}. {MEND}. {WAITS}."
         return Standing(state=ClockState.UNKNOWN, sentence=sentence, suspect=True)
     return Standing(
         state=ClockState.UNKNOWN,
         sentence="It is not known whether this machine's clock is right. Receivers refuse texts"
         f" that are signed at a wrong time. {MEND}. If something else keeps it right (a virtual"
         " machine's host, say), say so in the settings (under Network, or by command:"
-        f" `clock_trusted`). {_WAITS}.",
+        f" `clock_trusted`). {WAITS}.",
     )
 
 

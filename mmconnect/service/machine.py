@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 
+from mmconnect.desk.doctor import Once, Report
 from mmconnect.desk.kept_backups import Kept
 from mmconnect.desk.machine import Paper, Tls
 from mmconnect.domain.clock import Clock, SystemClock
@@ -20,6 +21,7 @@ from mmconnect.domain.errors import MmconnectError, Refused, StoreError
 from mmconnect.service.backup import back_up, restore_held
 from mmconnect.service.backup_schedule import BackupSchedule
 from mmconnect.service.gentle import Gentle
+from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls import files, names
 from mmconnect.service.tls.keeper import Keeper
 from mmconnect.service.tls.reading import Certificate, read
@@ -88,6 +90,7 @@ class RunningMachine:
     backups: BackupSchedule
     poke: Callable[[], None]
     """Lets the HTTPS listeners look at the certificate's files now."""
+    _examinations: Once = field(default_factory=Once)
 
     def tls(self) -> Tls:
         """HTTPS as it stands."""
@@ -129,6 +132,20 @@ class RunningMachine:
     async def look_into(self, file: Path) -> Contents:
         """What a backup holds. Raises Refused, NewerSchema, StoreError."""
         return await asyncio.to_thread(backups.check, file)
+
+    async def examine(self) -> Report:
+        """Look at everything."""
+        return await self._examinations.report(self._examine, self.clock)
+
+    async def _examine(self) -> Report:
+        from mmconnect.service.doctor.inside import examine  # seldom asked for, and not small
+
+        standing = self.clock.standing if isinstance(self.clock, Timekeeper) else None
+        return await examine(self.directory, self.clock, standing)
+
+    def examined(self) -> Report | None:
+        """The last report."""
+        return self._examinations.last
 
     def restore(self, file: Path) -> None:
         """End this run, so that the next begins with this backup."""

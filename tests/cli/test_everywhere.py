@@ -18,8 +18,9 @@ from mmconnect.cli import main, parser
 from tests.cli.conftest import Desk, Said, said
 from tests.docs.test_docs import COMMANDS
 
-ELSEWHERE = {"serve", "receive", "message simulate", "endpoint check"}
-"""These need somebody at the other end; test_running, test_receive and test_secrets try them."""
+ELSEWHERE = {"serve", "receive", "message simulate", "endpoint check", "doctor"}
+"""These need somebody at the other end, or tell of the machine; test_running, test_receive,
+test_secrets and test_doctor try them."""
 
 
 @pytest.fixture

@@ -171,6 +171,7 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     take("service print", *image)
     take("service install", *image)
     take("service uninstall", *image)
+    seen["doctor"] = json.loads(desk("doctor", "--json").out)
     take("completion", "bash")
     take("version")
     seen["error"] = json.loads(desk("endpoint", "show", "ep_none", "--json").out)

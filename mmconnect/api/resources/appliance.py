@@ -1,4 +1,4 @@
-"""`/v1/status` and `/v1/key`: how the appliance is, and what a key may do."""
+"""`/v1/status`, `/v1/doctor` and `/v1/key`: how the appliance is, and what a key may do."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from mmconnect.api import schema
 from mmconnect.api.operation import Answer, Call, Operation, Reply, Tag
 from mmconnect.api.problems import UNAUTHORIZED, Problem
 from mmconnect.desk import shown
+from mmconnect.desk.doctor import Mark
 from mmconnect.desk.keys import Scope
 from mmconnect.domain.clock import iso
 from mmconnect.store import backlog
@@ -32,6 +33,10 @@ async def _status(call: Call) -> Reply:
             "waiting": waiting,
         }
     )
+
+
+async def _doctor(call: Call) -> Reply:
+    return Reply(body=(await call.desk.machine.examine()).as_json())
 
 
 async def _key(call: Call) -> Reply:
@@ -90,6 +95,54 @@ OPERATIONS = (
                     "devices": 1,
                     "endpoints": 1,
                     "waiting": 0,
+                },
+            )
+        },
+    ),
+    Operation(
+        method="GET",
+        path="/doctor",
+        name="examine",
+        tag=Tag.APPLIANCE,
+        summary="What the doctor finds",
+        description="Looks at everything that keeps texts from getting through: disk, database,"
+        " network, receivers, certificate, phones and more. Takes some seconds; who asks again"
+        " within 10 gets the same report. Sends no text and changes nothing. `mmconnect doctor` is"
+        " the same on the machine itself, also when the service does not run.",
+        handler=_doctor,
+        answers={
+            200: Answer(
+                means="What was found.",
+                schema=schema.record(
+                    {
+                        "ok": schema.boolean("Whether there is no problem."),
+                        "checkedAt": schema.moment(),
+                        "checks": schema.array(
+                            schema.record(
+                                {
+                                    "check": schema.text("The same word in every version."),
+                                    "title": schema.text(),
+                                    "mark": schema.choice(*(one.value for one in Mark)),
+                                    "found": schema.text("What is so."),
+                                    "remedy": schema.nullable(schema.text("What to do.")),
+                                }
+                            ),
+                            "One thing can be there several times, for each endpoint say.",
+                        ),
+                    }
+                ),
+                example={
+                    "ok": True,
+                    "checkedAt": "2026-06-12T14:32:00.000Z",
+                    "checks": [
+                        {
+                            "check": "fsync",
+                            "title": "Speed of the disk",
+                            "mark": "ok",
+                            "found": "Keeping something takes 8.1 ms, 12.0 ms at the worst: good.",
+                            "remedy": None,
+                        }
+                    ],
                 },
             )
         },

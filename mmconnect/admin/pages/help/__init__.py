@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmconnect.admin.pages.help import index, phones, recipes, trouble, webhooks
+from mmconnect.admin.pages.help import doctor, index, phones, recipes, trouble, webhooks
 
 ROUTES = (
     *index.ROUTES,
@@ -10,4 +10,5 @@ ROUTES = (
     *phones.ROUTES,
     *recipes.ROUTES,
     *trouble.ROUTES,
+    *doctor.ROUTES,
 )

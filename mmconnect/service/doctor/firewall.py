@@ -1,0 +1,203 @@
+"""Does a firewall of this machine turn phones away? Only root may read its rules.
+
+Understands what `nft -j list ruleset` says (libnftables-json(5)), in which the rules of ufw,
+firewalld and iptables stand as well. Never sure, as a rule can ask about anything: what seems to be
+closed is told as such, and a phone that was heard is the better witness.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmconnect.desk.doctor import Check, Findings
+
+FIREWALL = Check("firewall", "Firewall of this machine")
+UFW = Path("/etc/ufw/ufw.conf")
+PATIENCE = 5.0
+
+Rules = Sequence[Mapping[str, Any]]
+"""`nftables` of the JSON."""
+
+
+def check(
+    rules: Rules | None, ports: Mapping[int, str], *, ufw: bool, root: bool, reached: bool
+) -> Findings:
+    """Judge. `rules` is None where they cannot be read; `ports` by number, with whom each is for;
+    `ufw`: whether it is on; `root`: whether root asks; `reached`: a phone was heard lately."""
+    if rules is None:
+        more = " ufw is on." if ufw else ""
+        if root:
+            yield FIREWALL.skipped(f"Its rules cannot be read without the program `nft`.{more}")
+        else:
+            yield FIREWALL.skipped(
+                f"Its rules can be read by root alone.{more}",
+                "`sudo mmconnect doctor` looks at them.",
+            )
+        return
+    closed = [port for port in ports if turned_away(rules, port)]
+    if not closed:
+        yield FIREWALL.ok(
+            "It turns nothing away." if not _guarded(rules) else "It lets the ports in."
+        )
+        return
+    told = ", ".join(f"{port} ({ports[port]})" for port in closed)
+    sentence = f"It turns away what nothing allows, and no rule is seen that allows {told}."
+    first = closed[0]
+    remedy = (
+        f"`sudo ufw allow {first}/tcp`"
+        if ufw
+        else f"`sudo nft add rule inet filter input tcp dport {first} accept` (and put it into"
+        " /etc/nftables.conf)"
+    ) + ", and so on for each; better still only from your own network."
+    if reached:
+        yield FIREWALL.note(f"{sentence} But phones get through.", remedy)
+    else:
+        yield FIREWALL.problem(sentence, remedy)
+
+
+def turned_away(rules: Rules, port: int) -> bool:
+    """Whether a connection from the network to this TCP port seems to be refused."""
+    return any(
+        not any(_allows(rule, port) for rule in _reachable(rules, chain))
+        for chain in _guarded(rules)
+    )
+
+
+def _guarded(rules: Rules) -> list[Mapping[str, Any]]:
+    """The chains that turn away what reaches their end: by policy, or by a last rule."""
+    found = []
+    for chain in _all(rules, "chain"):
+        if chain.get("hook") != "input" or chain.get("type") != "filter":
+            continue
+        own = list(_rules_of(rules, chain, chain["name"]))
+        last = own[-1] if own else {}
+        asked = [one for one in _expressions(last) if not {"counter", "log", "limit"} & one.keys()]
+        falls = len(asked) == 1 and _verdicts(last) & {"drop", "reject"}
+        if chain.get("policy") == "drop" or falls:
+            found.append(chain)
+    return found
+
+
+def _reachable(
+    rules: Rules, chain: Mapping[str, Any], seen: frozenset[str] = frozenset()
+) -> Iterator[Mapping[str, Any]]:
+    """The rules of a chain and of those that it leads to."""
+    name = chain["name"]
+    if name in seen:
+        return
+    for rule in _rules_of(rules, chain, name):
+        yield rule
+        for expression in _expressions(rule):
+            for verb in ("jump", "goto"):
+                target = _of(expression, verb).get("target")
+                if target:
+                    inner = {**chain, "name": target}
+                    yield from _reachable(rules, inner, seen | {name})
+
+
+def _allows(rule: Mapping[str, Any], port: int) -> bool:
+    """Whether it may accept a phone's first packet to the port. In doubt it does."""
+    expressions = _expressions(rule)
+    if any("vmap" in one or "xt" in one for one in expressions) and "accept" in json.dumps(rule):
+        return True  # a table of verdicts; or iptables' own matches, which JSON does not tell
+    matches = [_of(one, "match") for one in expressions if "match" in one]
+    return "accept" in _verdicts(rule) and not any(_excludes(one, port) for one in matches)
+
+
+def _excludes(match: Mapping[str, Any], port: int) -> bool:
+    """Whether what it asks for is not so of a phone's first packet to the port."""
+    left, right = match.get("left"), match.get("right")
+    if match.get("op") == "!=":
+        return False
+    payload, meta = _of(left, "payload"), _of(left, "meta").get("key")
+    values = right if isinstance(right, list) else [right]
+    if payload.get("field") in ("dport", "sport"):
+        other = payload.get("protocol") not in ("tcp", "th")
+        return other or (payload["field"] == "dport" and not _covers(right, port))
+    if meta in ("iif", "iifname"):
+        return right == "lo"
+    if meta == "l4proto" or payload.get("field") in ("protocol", "nexthdr"):
+        return not {"tcp", 6} & set(_flat(values))
+    if payload.get("protocol") in ("icmp", "icmpv6") or meta == "pkttype":
+        return True
+    if _of(left, "ct").get("key") == "state":
+        return "new" not in _flat(values)
+    return False
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    """The members of sets among them, too."""
+    inner = [one["set"] if isinstance(one, dict) and "set" in one else [one] for one in values]
+    return [one for several in inner for one in several if isinstance(one, str | int)]
+
+
+def _covers(right: Any, port: int) -> bool:
+    match right:
+        case int():
+            return right == port
+        case {"set": list(several)}:
+            return any(_covers(one, port) for one in several)
+        case {"range": [int(low), int(high)]}:
+            return low <= port <= high
+        case _:
+            return isinstance(right, str) and right.startswith("@")  # a named set: in doubt
+
+
+def _verdicts(rule: Mapping[str, Any]) -> set[str]:
+    known = {"accept", "drop", "reject"}
+    return {name for one in _expressions(rule) for name in known & one.keys()}
+
+
+def _expressions(rule: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    found = rule.get("expr", [])
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def _rules_of(rules: Rules, chain: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any]]:
+    there = (chain.get("family"), chain.get("table"), name)
+    return (
+        rule
+        for rule in _all(rules, "rule")
+        if (rule.get("family"), rule.get("table"), rule.get("chain")) == there
+    )
+
+
+def _all(rules: Rules, kind: str) -> Iterator[Mapping[str, Any]]:
+    return (one[kind] for one in rules if isinstance(one.get(kind), dict))
+
+
+def _of(value: Any, name: str) -> Mapping[str, Any]:
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def read() -> Rules | None:
+    """This machine's rules; None where they may not or cannot be read. None of them is []."""
+    if os.geteuid() != 0:
+        return None
+    program = shutil.which("nft", path="/usr/sbin:/sbin:/usr/bin:/bin")
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(  # noqa: S603 (its own words alone)
+            [program, "-j", "list", "ruleset"], capture_output=True, timeout=PATIENCE, check=True
+        )
+        found = json.loads(done.stdout or b"{}").get("nftables", [])
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
+    return found if isinstance(found, list) else None
+
+
+def ufw_is_on(path: Path = UFW) -> bool:
+    """Whether ufw is switched on, which everybody may know."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.strip().lower() == "enabled=yes" for line in lines)
