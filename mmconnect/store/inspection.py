@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from mmconnect.domain.errors import StoreError, StoreUnavailable
+from mmconnect.domain.ids import MESSAGE, first_at
 from mmconnect.store import migrate
 from mmconnect.store.connection import unavailable
 from mmconnect.store.delivery_lists import FLYING
@@ -114,6 +115,15 @@ def in_flight(db: sqlite3.Connection) -> dict[str, int]:
         f" WHERE id IN ({FLYING}) GROUP BY endpoint_id"
     )
     return {endpoint_id: int(since) for endpoint_id, since in rows}
+
+
+def came_between(db: sqlite3.Connection, since: int, until: int) -> bool:
+    """Whether any message that is still there came between two times (UTC ms), as its id tells."""
+    row = db.execute(
+        "SELECT 1 FROM messages WHERE id >= ? AND id < ? LIMIT 1",
+        (first_at(MESSAGE, max(0, since)), first_at(MESSAGE, max(0, until))),
+    ).fetchone()
+    return row is not None
 
 
 def _interrupt(db: sqlite3.Connection, seconds: float, done: threading.Event) -> None:

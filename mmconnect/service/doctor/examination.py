@@ -122,7 +122,15 @@ async def _backup(scene: Scene) -> Found:
     known = scene.stored
     if known is None:
         return [copies.BACKUP.skipped(scene.unread)]
-    return [copies.check(known.backup_at, scene.now, anything=known.texts)]
+    wanted = known.configuration.preferences
+    about = copies.Copies(
+        last=known.backup_at,
+        anything=known.texts,
+        unsaved=known.unsaved,
+        schedule=wanted.backup_schedule,
+        apart=wanted.backup_folder is not None,
+    )
+    return [copies.check(about, scene.now)]
 
 
 async def _machine(scene: Scene) -> Found:

@@ -63,8 +63,7 @@ def answered(urls: Sequence[str], answers: Mapping[str, Answer]) -> Findings:
             "See that the service listens on all addresses (--phone-listen 0.0.0.0:8481), and that"
             " no firewall rule is about this port.",
         )
-    alone = [url for url in urls if parse(_host(url)).is_loopback]
-    if urls and alone == list(urls):
+    if is_alone(urls):
         yield LAN.note(
             f"Phones are listened to on this machine alone ({_host(urls[0])}): none on the network"
             " can push.",
@@ -75,6 +74,11 @@ def answered(urls: Sequence[str], answers: Mapping[str, Answer]) -> Findings:
         bases = [url.removesuffix("/healthz") for url in urls]
         more = f" and {len(bases) - 4} more" if len(bases) > 4 else ""
         yield LAN.ok(f"The phones' port answers at {', '.join(bases[:4])}{more}.")
+
+
+def is_alone(urls: Sequence[str]) -> bool:
+    """Whether only this machine itself can get there."""
+    return bool(urls) and all(parse(_host(url)).is_loopback for url in urls)
 
 
 def heard(known: Heard, now: int, neighbours: int | None, page: str | None) -> Findings:

@@ -52,7 +52,7 @@ async def network(scene: Scene) -> Found:
     page = None
     if scene.running is not None and scene.running.phone:
         urls = [f"http://{one}/healthz" for one in reachable(scene.running.phone, virtual=False)]
-        page = urls[0] if urls else None
+        page = urls[0] if urls and not lan.is_alone(urls) else None
         told += lan.answered(urls, await _asked(scene, urls))
     if scene.stored is not None:
         told += lan.heard(scene.stored.heard, scene.now, lan.count_neighbours(), page)

@@ -88,7 +88,7 @@ def _inspect(scene: Scene, file: Path, seconds: float) -> list[Finding]:
         schema = inspection.schema(db)
         found = database.check(
             damage,
-            file.stat().st_size,
+            file.stat().st_size + database.size(file.with_name(f"{FILE}-wal")),
             whole=subject.full,
             seconds=seconds,
             copies=copies.at_hand(scene.directory),

@@ -544,17 +544,29 @@ def test_the_machine(vitals: hardware.Vitals, mark: Mark, part: str):
     only(hardware.check(vitals), mark, part)
 
 
+KEPT = copies.Copies(last=NOW - DAY, anything=True, schedule="daily")
+
+
 @pytest.mark.parametrize(
-    ("last", "anything", "mark", "part"),
+    ("known", "mark", "part"),
     [
-        (None, False, Mark.OK, "nothing to lose"),
-        (None, True, Mark.NOTE, "mmconnect backup"),
-        (NOW - 5 * DAY, True, Mark.OK, "5 days ago"),
-        (NOW - 31 * DAY, True, Mark.NOTE, "31 days ago"),
+        (replace(KEPT, last=None, anything=False), Mark.OK, "nothing to lose"),
+        (replace(KEPT, last=None), Mark.OK, "the first is made next night"),
+        (replace(KEPT, last=None, unsaved=True), Mark.NOTE, "by themselves (daily)"),
+        (KEPT, Mark.OK, "24 h ago, on the disk of the data"),
+        (replace(KEPT, apart=True), Mark.OK, "24 h ago."),
+        (replace(KEPT, last=NOW - 90 * DAY), Mark.OK, "90 days ago"),
+        (replace(KEPT, last=NOW - 90 * DAY, unsaved=True), Mark.NOTE, "90 days ago, although"),
+        (replace(KEPT, schedule="off", last=None), Mark.NOTE, "mmconnect backup FILE"),
+        (replace(KEPT, schedule="off"), Mark.OK, "24 h ago."),
+        (
+            *(replace(KEPT, schedule="off", last=NOW - 31 * DAY), Mark.NOTE),
+            "31 days ago, and none is made by itself",
+        ),
     ],
 )
-def test_backups(last: int | None, anything: bool, mark: Mark, part: str):
-    only(copies.check(last, NOW, anything=anything), mark, part)
+def test_backups(known: copies.Copies, mark: Mark, part: str):
+    only(copies.check(known, NOW), mark, part)
 
 
 # -- service and systemd ---

@@ -16,6 +16,7 @@ from mmconnect.delivery.dial import Dialer
 from mmconnect.desk.doctor import Mark
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import StoreError
+from mmconnect.domain.ids import first_at
 from mmconnect.service.clock_sync import kernel_clock
 from mmconnect.service.doctor import (
     asking,
@@ -100,16 +101,21 @@ def test_measuring_leaves_nothing_behind(tmp_path: Path):
 
 
 async def test_what_never_comes_back_is_left_behind():
-    never = threading.Event()
+    never, left = threading.Event(), []
+
+    def hang() -> bool:
+        left.append(threading.current_thread())
+        return never.wait()
+
     with pytest.raises(TimeoutError):
-        await within(0.05, never.wait)
+        await within(1.0, hang)
     assert await within(60, lambda: 5) == 5
     with pytest.raises(ValueError, match="x"):
-        await within(60, lambda: [][0] if never.is_set() else int("x"))
-    (left,) = [one for one in threading.enumerate() if one.name == "doctor"]
-    assert left.daemon, "the process can end without it"
+        await within(60, lambda: int("x"))
+    assert all(thread.daemon for thread in left), "the process can end without it"
     never.set()
-    await asyncio.to_thread(left.join)
+    for thread in left:
+        await asyncio.to_thread(thread.join)
 
 
 # -- directory ---
@@ -139,11 +145,13 @@ def test_who_runs_a_process():
 
 def test_copies_that_are_at_hand(tmp_path: Path):
     assert copies.at_hand(tmp_path) == []
-    for n, name in enumerate(("old.db", "new.db", "x.part")):
-        (tmp_path / "backups").mkdir(exist_ok=True)
+    (tmp_path / "backups").mkdir()
+    for n, name in enumerate(("mmconnect-1.db", "mmconnect-2.db", "before-schema-9.db", "x.part")):
         (tmp_path / "backups" / name).touch()
         os.utime(tmp_path / "backups" / name, (n, n))
-    assert [one.name for one in copies.at_hand(tmp_path)] == ["new.db", "old.db"]
+    assert [one.name for one in copies.at_hand(tmp_path)] == [
+        *("mmconnect-2.db", "mmconnect-1.db", "before-schema-9.db")
+    ]
 
 
 # -- database ---
@@ -167,6 +175,23 @@ def test_a_whole_database(database: Path):
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 db.execute("DELETE FROM settings")
     assert [one.name for one in database.parent.iterdir()] == ["mmconnect.db"], "nothing beside it"
+
+
+def test_texts_that_should_be_in_a_backup(database: Path):
+    with closing(sqlite3.connect(database)) as db:
+        db.execute(
+            "INSERT INTO messages (id, kind, sender, text, received_at, test, duplicates)"
+            " VALUES (?, 'sms', '1', 'x', ?, 0, 0)",
+            (first_at("msg_", NOW), NOW),
+        )
+        for since, until, came in (
+            (0, NOW + 1, True),
+            (NOW, NOW + 1, True),
+            (NOW + 1, NOW + DAY, False),
+            (0, NOW, False),
+            (0, -5, False),
+        ):
+            assert inspection.came_between(db, since, until) is came
 
 
 def test_a_torn_page_is_found(database: Path):
