@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mmconnect.service.lock import Lock, Running
 from tests.cli.conftest import Desk, Said, said
 from tests.cli.test_directory import NOBODY, forked, let_others_pass, root_only
 from tests.support.service import Service, ask, until
@@ -249,6 +250,66 @@ def test_run_by_root_it_becomes_the_owner_and_leaves_nothing_of_roots(used: Desk
     assert one(checks, "directory")[0] == "problem"
     owners = {file.name: file.stat().st_uid for file in used.directory.iterdir()}
     assert {name for name, owner in owners.items() if owner == 0} == {"mmconnect.db"}
+
+
+@root_only
+def test_who_may_not_look_is_told_so_and_nothing_that_is_not_known(running: Service) -> None:
+    let_others_pass(running.directory)
+    desk = Desk(running.directory)
+    read, write = os.pipe()
+
+    def asked() -> int:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+        told = desk("doctor", "--json")
+        os.write(write, told.out.encode())
+        return told.code
+
+    said("doctor", "--json", "--data-dir", "/nonexistent")  # loads what nobody could load
+    code = forked(asked)
+    os.close(write)
+    with os.fdopen(read, encoding="utf-8") as answer:
+        checks = found(Said(code, answer.read(), ""))
+    mark, told = one(checks, "directory")
+    assert mark == "problem"
+    assert "this user may not look into it" in told
+    about = {check["check"] for check in checks}
+    assert {"clock", "versions"} <= about
+    assert not about & {"service", "ports", "database", "certificate"}
+
+
+def test_what_a_crash_has_left_stays_as_it_is(running: Service) -> None:
+    desk = Desk(running.directory)
+    desk("endpoint", "add", "http://127.0.0.1:9/", "--name", "CRM")
+    running.kill()
+    before = print_of(running.directory)
+    assert "mmconnect.db-wal" in before
+    checks = found(desk("doctor", "--json"))
+    assert one(checks, "database")[0] == "ok"
+    assert "CRM" in one(checks, "receivers")[1], "what is only in the log counts"
+    after = print_of(running.directory)
+    index = "mmconnect.db-shm"
+    assert after.keys() | {index} == before.keys() | {index}
+    assert {n: h for n, h in after.items() if n != index} == {
+        n: h for n, h in before.items() if n != index
+    }
+
+
+def test_texts_that_are_due_and_not_sent_are_looked_at_twice(used: Desk) -> None:
+    """The lock is held by this test: the service that has it sends nothing."""
+    (endpoint,) = used("endpoint", "list", "--json").json
+    used("endpoint", "test", endpoint["id"])
+    with contextlib.closing(sqlite3.connect(used.directory / "mmconnect.db")) as db, db:
+        db.execute("UPDATE deliveries SET state = 'pending', due_at = 5, trigger = 'push'")
+    lock = Lock(used.directory)
+    try:
+        lock.tell(Running(pid=os.getpid(), version="1"))
+        mark, told = one(found(used("doctor", "--json")), "deliveries")
+    finally:
+        lock.release()
+    assert mark == "problem"
+    assert "It is their turn, and nothing is being sent." in told
 
 
 def process(*line: str, before: tuple[str, ...] = ()) -> Said:

@@ -49,10 +49,14 @@ Look = Callable[[Scene], Awaitable[Found]]
 async def examine(subject: Subject) -> Report:
     """Look at everything."""
     scene = Scene(subject)
-    data = [await _look(scene, check, look) for check, look in _DATA]
-    around = await asyncio.gather(*(_look(scene, check, look) for check, look in _AROUND))
-    rest = [await _look(scene, check, look) for check, look in _REST]
-    found = [one for part in (*around, *data, *rest) for one in part]
+    data, network, others = _DATA, _AROUND, _REST
+    if scene.blind:  # a service that cannot be seen must not be told to be down
+        data, network = data[:1], network[1:2]
+        others = tuple(one for one in others if one[0] in _WITHOUT_DATA)
+    seen = [await _look(scene, check, look) for check, look in data]
+    around = await asyncio.gather(*(_look(scene, check, look) for check, look in network))
+    rest = [await _look(scene, check, look) for check, look in others]
+    found = [one for part in (*around, *seen, *rest) for one in part]
     return Report(at=scene.now, findings=tuple(_typed(one, subject.command) for one in found))
 
 
@@ -108,6 +112,8 @@ async def _certificate(scene: Scene) -> Found:
 async def _deliveries(scene: Scene) -> Found:
     if scene.stored is None:
         return [work.DELIVERIES.skipped(scene.unread)]
+    if scene.running is not None and work.overdue(scene.stored.waits, scene.now):
+        await looks_at_data.again(scene)  # it may have been between two texts
     return work.deliveries(scene.stored.waits, scene.now, running=scene.running is not None)
 
 
@@ -180,3 +186,5 @@ _REST: tuple[tuple[Check, Look], ...] = (
     (versions.VERSIONS, _versions),
     (OPTIONS, _options),
 )
+_WITHOUT_DATA = (clock.CLOCK, hardware.MACHINE, versions.VERSIONS, OPTIONS)
+"""Of these, what can be told without a look into the data directory."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from mmconnect.service.doctor.scene import DISK_PATIENCE, Scene
 from mmconnect.store import inspection
 from mmconnect.store.connection import FILE
 
+AGAIN = 2.0
+"""Seconds after which what stands still is looked at once more."""
 WHOLE = 86_400.0
 """Seconds for a look at all of the database."""
 OTHER_LOGS = ("/var/log/syslog", "/var/log/daemon.log", "/var/log/user.log")
@@ -98,6 +102,18 @@ def _inspect(scene: Scene, file: Path, seconds: float) -> list[Finding]:
         else:
             scene.unread = "The data is of another version."
     return [found, *database.version(schema, running=scene.running is not None)]
+
+
+async def again(scene: Scene) -> None:
+    """Read anew, after a moment, what is in scene.stored; it stays where that cannot be done."""
+    await asyncio.sleep(AGAIN)
+
+    def read() -> None:
+        with inspection.opened(scene.directory / FILE) as db:
+            scene.stored = stored.read(db, scene.around())
+
+    with contextlib.suppress(StoreError, TimeoutError):
+        await within(DISK_PATIENCE, read)
 
 
 async def logs(scene: Scene) -> Found:

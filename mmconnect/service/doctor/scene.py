@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,11 @@ class Scene:
             return self.directory.is_dir()
         except OSError:
             return False
+
+    @property
+    def blind(self) -> bool:
+        """Whether there is one that this user may not look into, and so not see who runs on it."""
+        return self.there and not os.access(self.directory, os.R_OK | os.X_OK)
 
     @property
     def brought(self) -> Path | None:

@@ -79,6 +79,13 @@ def _endpoint(one: Waits, now: int, *, running: bool) -> Findings:
         )
 
 
+def overdue(found: Sequence[Waits], now: int) -> bool:
+    """Whether any of them has work that is due, and none under way, as of `now` (UTC ms)."""
+    return any(
+        one.endpoint.state is EndpointState.ACTIVE and _is_overdue(one, now) for one in found
+    )
+
+
 def _is_overdue(one: Waits, now: int) -> bool:
     """Whether work stands still. In strict order texts wait for each other, whatever their turn."""
     due = one.backlog.oldest_due

@@ -28,6 +28,7 @@ from mmconnect.service.doctor import (
     hardware,
     sockets,
     speed,
+    unit,
 )
 from mmconnect.service.doctor.patience import within
 from mmconnect.service.tls import files, making
@@ -344,6 +345,30 @@ def test_a_pi_with_a_sensor_alone_and_a_machine_that_tells_nothing(tmp_path: Pat
 def test_the_kernels_word_on_this_machines_clock():
     found = kernel_clock()
     assert found.error is None or found.error >= 0
+
+
+# -- systemd ---
+
+
+def test_systemd_is_asked_for_the_machine_and_then_for_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(unit, "SYSTEMD", tmp_path)
+    program = tmp_path / "systemctl"
+    monkeypatch.setattr("shutil.which", lambda name, path: str(program))
+    program.write_text(
+        "#!/bin/sh\ncase $1 in --user) echo LoadState=loaded; echo NRestarts=4;;"
+        " *) echo LoadState=not-found;; esac\n"
+    )
+    program.chmod(0o755)
+    assert unit.ask() == {"LoadState": "loaded", "NRestarts": "4"}
+    program.write_text("#!/bin/sh\n[ $1 = show ] && echo LoadState=loaded && echo A=x=y\n")
+    assert unit.ask() == {"LoadState": "loaded", "A": "x=y"}
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert unit.ask() is None
+    monkeypatch.setattr(unit, "SYSTEMD", tmp_path / "none")
+    program.write_text("#!/bin/sh\necho LoadState=loaded\n")
+    assert unit.ask() is None, "systemd is installed, and does not run this machine"
 
 
 # -- firewall ---
