@@ -23,6 +23,11 @@ from mmconnect.store.delivery_lists import FLYING
 PATIENCE = 5.0
 """Seconds to wait for another's lock."""
 _AGAIN = 0.005
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+class Damaged(StoreError):
+    """The file is no database, or not any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +53,7 @@ class Schema:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that cannot write. Raises StoreUnavailable, which says in words why not."""
+    """A connection that cannot write. Raises Damaged, or StoreUnavailable with the reason."""
     log = path.with_name(f"{path.name}-wal")
     try:
         # without a log, as after a stop in good order, nothing beside the file is looked at or made
@@ -89,7 +94,7 @@ def damage(db: sqlite3.Connection, seconds: float, *, whole: bool = False) -> Da
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_INTERRUPT:
             return Damage(finished=False)
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        if code in _DAMAGED:
             return Damage(first=(str(error),))
         raise
     finally:
@@ -138,4 +143,7 @@ def _interrupt(db: sqlite3.Connection, seconds: float, done: threading.Event) ->
 def _told(error: sqlite3.Error | OSError, path: Path) -> StoreError:
     if isinstance(error, OSError):
         return StoreUnavailable(f"{path}: {error.strerror or error}")
-    return unavailable(error, path) or StoreError(f"{path} cannot be used: {error}")
+    told = unavailable(error, path)
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+        return Damaged(str(told))
+    return told or StoreError(f"{path} cannot be used: {error}")

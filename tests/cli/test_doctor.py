@@ -248,6 +248,8 @@ def test_run_by_root_it_becomes_the_owner_and_leaves_nothing_of_roots(used: Desk
         checks = found(Said(code, answer.read(), ""))
     assert "mmconnect.db in it is somebody else's (root)" in one(checks, "directory")[1]
     assert one(checks, "directory")[0] == "problem"
+    mark, told = one(checks, "database")
+    assert (mark, "restore" in told) == ("problem", False), "nobody is told to put a backup there"
     owners = {file.name: file.stat().st_uid for file in used.directory.iterdir()}
     assert {name for name, owner in owners.items() if owner == 0} == {"mmconnect.db"}
 

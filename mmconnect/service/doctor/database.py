@@ -55,6 +55,13 @@ def broken(found: str, copies: Sequence[Path]) -> Finding:
     )
 
 
+def closed(why: str) -> Finding:
+    """It cannot be opened, and nothing says that it is damaged."""
+    return DATABASE.problem(
+        f"It cannot be opened: {why}.", "See what is found of the data directory and of the disk."
+    )
+
+
 def none(path: Path) -> Finding:
     """There is no database."""
     return DATABASE.problem(

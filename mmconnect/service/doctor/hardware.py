@@ -58,7 +58,7 @@ def check(seen: Vitals) -> Findings:
         if facts:
             yield MACHINE.ok(f"{', '.join(facts)}.")
         else:
-            yield MACHINE.skipped("The kernel tells nothing of memory and temperature.")
+            yield MACHINE.skipped("Memory and temperature cannot be seen from here.")
 
 
 def _memory(seen: Vitals) -> Findings:

@@ -52,8 +52,9 @@ def addresses(found: Sequence[str]) -> Findings:
         )
 
 
-def answered(urls: Sequence[str], answers: Mapping[str, Answer]) -> Findings:
-    """Judge what the phones' port said on each address of this machine."""
+def answered(urls: Sequence[str], answers: Mapping[str, Answer], *, alone: bool) -> Findings:
+    """Judge what the phones' port said on each address of this machine; `alone`: it is bound to
+    loopback, so nobody else can get there."""
     mute = [url for url in urls if answers[url].status != 200]
     for url in mute:
         answer = answers[url]
@@ -63,22 +64,22 @@ def answered(urls: Sequence[str], answers: Mapping[str, Answer]) -> Findings:
             "See that the service listens on all addresses (--phone-listen 0.0.0.0:8481), and that"
             " no firewall rule is about this port.",
         )
-    if is_alone(urls):
+    if alone:
         yield LAN.note(
             f"Phones are listened to on this machine alone ({_host(urls[0])}): none on the network"
             " can push.",
             "If they are to: --phone-listen 0.0.0.0:8481. Behind a proxy on this machine this is"
             " right.",
         )
-    elif urls and not mute:
+    elif urls and not mute and not is_alone(urls):
         bases = [url.removesuffix("/healthz") for url in urls]
         more = f" and {len(bases) - 4} more" if len(bases) > 4 else ""
         yield LAN.ok(f"The phones' port answers at {', '.join(bases[:4])}{more}.")
 
 
-def is_alone(urls: Sequence[str]) -> bool:
-    """Whether only this machine itself can get there."""
-    return bool(urls) and all(parse(_host(url)).is_loopback for url in urls)
+def is_alone(places: Sequence[str]) -> bool:
+    """Whether only this machine itself can get there; URLs, or `host:port`."""
+    return bool(places) and all(parse(_host(one)).is_loopback for one in places)
 
 
 def heard(known: Heard, now: int, neighbours: int | None, page: str | None) -> Findings:
@@ -131,4 +132,4 @@ def count_neighbours() -> int | None:
 
 
 def _host(url: str) -> str:
-    return url.partition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")
+    return url.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")

@@ -53,7 +53,8 @@ async def network(scene: Scene) -> Found:
     if scene.running is not None and scene.running.phone:
         urls = [f"http://{one}/healthz" for one in reachable(scene.running.phone, virtual=False)]
         page = urls[0] if urls and not lan.is_alone(urls) else None
-        told += lan.answered(urls, await _asked(scene, urls))
+        alone = lan.is_alone(scene.running.phone)
+        told += lan.answered(urls, await _asked(scene, urls), alone=alone)
     if scene.stored is not None:
         told += lan.heard(scene.stored.heard, scene.now, lan.count_neighbours(), page)
     return told

@@ -14,6 +14,7 @@ from mmconnect.service.doctor.patience import within
 from mmconnect.service.doctor.scene import DISK_PATIENCE, Scene
 from mmconnect.store import inspection
 from mmconnect.store.connection import FILE
+from mmconnect.store.inspection import Damaged
 
 AGAIN = 2.0
 """Seconds after which what stands still is looked at once more."""
@@ -80,9 +81,11 @@ async def whole(scene: Scene) -> Found:
         return await within(seconds + DISK_PATIENCE, lambda: _inspect(scene, file, seconds))
     except TimeoutError:
         return [database.broken("It cannot be read: the disk hangs.", ())]
-    except StoreError as error:
+    except Damaged as error:
         at_hand = copies.at_hand(scene.directory)
         return [database.broken(f"It cannot be used: {error}.", at_hand)]
+    except StoreError as error:
+        return [database.closed(str(error))]
 
 
 def _inspect(scene: Scene, file: Path, seconds: float) -> list[Finding]:

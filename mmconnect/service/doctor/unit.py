@@ -78,7 +78,10 @@ def unit(found: Unit | None, *, running: bool) -> Findings:
     fine = True
     if state == "failed" or (state != "active" and not running):
         fine = False
-        yield UNIT.problem(f"{told}.", "`journalctl -u mmconnect -n 50` says why.")
+        yield UNIT.problem(
+            f"{told}.",
+            "`journalctl -u mmconnect -n 50` says why; `sudo systemctl start mmconnect` starts it.",
+        )
     elif state != "active":
         fine = False
         yield UNIT.note(

@@ -214,6 +214,12 @@ def test_the_version_of_the_data(schema: Schema, mark: Mark, part: str):
     only(database.version(schema, running=False), mark, part)
 
 
+def test_a_database_that_cannot_be_opened_is_not_damaged():
+    found = database.closed("unable to open database file")
+    only(found, Mark.PROBLEM, "unable to open", "data directory")
+    assert "restore" not in (found.remedy or "")
+
+
 def test_what_works_in_the_database_by_itself():
     _, found = told(database.version(Schema(number=7, newest=7, foreign=("spy",)), running=True))
     assert found[0] is Mark.PROBLEM
@@ -297,14 +303,23 @@ def test_addresses_of_the_machine():
 
 def test_the_phones_port_on_each_address():
     urls = ["http://192.168.1.5:8481/healthz", "http://10.0.0.5:8481/healthz"]
-    only(lan.answered(urls, dict.fromkeys(urls, YES)), Mark.OK, "http://10.0.0.5:8481.")
+    fine = dict.fromkeys(urls, YES)
+    only(lan.answered(urls, fine, alone=False), Mark.OK, "http://10.0.0.5:8481.")
+    mute = {urls[0]: YES, urls[1]: Answer(trouble="Connection refused")}
     only(
-        lan.answered(urls, {urls[0]: YES, urls[1]: Answer(trouble="Connection refused")}),
+        lan.answered(urls, mute, alone=False),
         *(Mark.PROBLEM, "http://10.0.0.5:8481 does not answer", "Connection refused"),
     )
-    alone = ["http://127.0.0.1:8481/healthz"]
-    only(lan.answered(alone, {alone[0]: YES}), Mark.NOTE, "on this machine alone (127.0.0.1)")
-    assert told(lan.answered([], {})) == []
+    here = ["http://127.0.0.1:8481/healthz"]
+    only(
+        lan.answered(here, {here[0]: YES}, alone=True),
+        *(Mark.NOTE, "on this machine alone (127.0.0.1)"),
+    )
+    assert told(lan.answered(here, {here[0]: YES}, alone=False)) == [], "there is no network"
+    assert told(lan.answered([], {}, alone=False)) == []
+    assert lan.is_alone(["127.0.0.1:8481", "[::1]:8481"])
+    assert not lan.is_alone(["127.0.0.1:8481", "0.0.0.0:8481"])
+    assert not lan.is_alone([])
 
 
 def test_phones_that_are_heard_and_phones_that_are_not():
@@ -531,7 +546,7 @@ WELL = hardware.Vitals(memory=500 * 2**20, of=1000 * 2**20, killed=0, hottest=55
     ("vitals", "mark", "part"),
     [
         (WELL, Mark.OK, "500 of 1,000 MB memory free, 55 °C, power supply good"),
-        (hardware.Vitals(), Mark.SKIPPED, "nothing"),
+        (hardware.Vitals(), Mark.SKIPPED, "from here"),
         (replace(WELL, memory=30 * 2**20), Mark.PROBLEM, "Only 30 MB of memory"),
         (replace(WELL, killed=2), Mark.NOTE, "2 programs were ended"),
         (replace(WELL, hottest=84.0), Mark.NOTE, "84 °C"),

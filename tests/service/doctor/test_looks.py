@@ -15,7 +15,6 @@ import pytest
 from mmconnect.delivery.dial import Dialer
 from mmconnect.desk.doctor import Mark
 from mmconnect.domain.clock import SystemClock
-from mmconnect.domain.errors import StoreError
 from mmconnect.domain.ids import first_at
 from mmconnect.service.clock_sync import kernel_clock
 from mmconnect.service.doctor import (
@@ -35,6 +34,7 @@ from mmconnect.service.tls import files, making
 from mmconnect.service.tls.names import hosts
 from mmconnect.store import inspection, migrate
 from mmconnect.store.connection import connect
+from mmconnect.store.inspection import Damaged
 from mmconnect.webhook.addresses import parse
 from tests.support.netns import inside, needs_netns
 
@@ -217,7 +217,7 @@ def test_a_row_without_its_like_is_found_by_the_thorough_look_alone(database: Pa
 
 def test_what_is_no_database_is_told(database: Path):
     database.write_bytes(b"x" * 8192)
-    with pytest.raises(StoreError, match="not an SQLite database"), inspection.opened(database):
+    with pytest.raises(Damaged, match="not an SQLite database"), inspection.opened(database):
         pass
 
 
