@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import Any
 
 from mmconnect.cli import admin, output
 from mmconnect.cli import open as opening
 from mmconnect.desk import setup_codes
-from mmconnect.domain.errors import MmconnectError, UsageError
+from mmconnect.domain.errors import ConfigError, MmconnectError, UsageError
 from mmconnect.paths import program
 from mmconnect.service import installing
 from mmconnect.service.installing import HERE, Setting
@@ -82,6 +83,10 @@ def _install(args: argparse.Namespace) -> int:
         print(f"\nIts log: {manager.journal}")
     if lingers is False:
         print("\nIt ends when you log out. To have it run all the time: loginctl enable-linger")
+    if args.user and not _is_found(args, setting.plan.data):
+        print(
+            f"\nCommands find its data only with: --data-dir {shlex.quote(str(setting.plan.data))}"
+        )
     if links:
         print("\nSet mmconnect up in a browser, with this one-time code:\n")
         for link in links:
@@ -145,16 +150,25 @@ def _settled(args: argparse.Namespace) -> Setting:
 
 def _first_visit(args: argparse.Namespace, setting: Setting) -> list[str]:
     """Links with a one-time code, while there is no administrator."""
-    args.data_dir = str(setting.plan.data)
+    given = argparse.Namespace(data_dir=str(setting.plan.data), config=args.config)
     try:
-        with opening.opened(args, write=True) as store:
+        with opening.opened(given, write=True) as store:
             made = setup_codes.make(store.db, store.clock.now(), asked=True)
             base_path = preferences.load(store.db).base_path or ""
     except MmconnectError:  # it runs; how to come in is told by `admin setup-code`, too
         return []
     if made is None:
         return []
-    return admin.links_of(made, admin.bases(args, store.directory), base_path)
+    return admin.links_of(made, admin.bases(given, store.directory), base_path)
+
+
+def _is_found(args: argparse.Namespace, data: Path) -> bool:
+    """Whether commands look there by themselves."""
+    alone = argparse.Namespace(data_dir=None, config=args.config)
+    try:
+        return opening.data_dir(alone).path == data
+    except ConfigError:
+        return False
 
 
 def _facts(setting: Setting) -> dict[str, Any]:

@@ -127,7 +127,7 @@ def _outgoing(family: int) -> Address | None:
 def _temporary() -> frozenset[Address]:
     """The IPv6 addresses that will be given up soon, as far as Linux tells (proc(5))."""
     try:
-        lines = Path("/proc/net/if_inet6").read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/self/net/if_inet6").read_text(encoding="ascii").splitlines()
     except (OSError, UnicodeDecodeError):
         return frozenset()
     fields = [line.split() for line in lines]

@@ -1,6 +1,6 @@
 """`mmconnect service`: units for every form and place, and an image that they are installed in.
 
-With a systemd that runs, install and uninstall are tried by `make test-systemd`.
+With a systemd that runs, install and uninstall are tried by `make test-service`.
 """
 
 from __future__ import annotations

@@ -23,8 +23,8 @@ SUFFIXES = ("local", "lan", "home.arpa", "fritz.box")
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _TEMPORARY = 0x01
-"""IFA_F_TEMPORARY in the flags of /proc/net/if_inet6."""
-_IPV6_TABLE = Path("/proc/net/if_inet6")
+"""IFA_F_TEMPORARY in the flags of /proc/self/net/if_inet6."""
+_IPV6_TABLE = Path("/proc/self/net/if_inet6")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
