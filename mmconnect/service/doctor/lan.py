@@ -19,8 +19,8 @@ from mmconnect.webhook.addresses import is_private, parse
 LAN = Check("lan", "Reachable for phones")
 LATELY = 86_400_000
 """Milliseconds for which a phone's being heard says that phones get through."""
-_ARP = Path("/proc/net/arp")
-_ROUTES = Path("/proc/net/route")
+_ARP = Path("/proc/self/net/arp")
+_ROUTES = Path("/proc/self/net/route")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

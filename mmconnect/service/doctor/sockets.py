@@ -39,7 +39,7 @@ def listening(proc: Path = PROC) -> list[Listening]:
     found: list[Listening] = []
     for name in ("tcp", "tcp6"):
         try:
-            table = (proc / "net" / name).read_text(encoding="ascii")
+            table = (proc / "self" / "net" / name).read_text(encoding="ascii")
         except OSError:
             continue
         found += parsed(table)
@@ -47,7 +47,7 @@ def listening(proc: Path = PROC) -> list[Listening]:
 
 
 def parsed(table: str) -> list[Listening]:
-    """Those in /proc/net/tcp or tcp6."""
+    """Those in /proc/self/net/tcp or tcp6 (proc(5)); /proc/net is not there for the service."""
     rows = [line.split() for line in table.splitlines()[1:]]
     return [
         Listening(address=_address(host), port=int(port, 16), inode=int(row[9]))
