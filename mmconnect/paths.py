@@ -21,6 +21,10 @@ class DataDir:
     """Whether the person named it for this very command; then it may be created."""
 
 
+_LIBRARIES = "LD_LIBRARY_PATH"
+_ORIGINAL = "LD_LIBRARY_PATH_ORIG"
+
+
 def resource_root() -> Path:
     """The folder that holds templates/, static/ and recipes/."""
     frozen = getattr(sys, "_MEIPASS", None)
@@ -67,6 +71,19 @@ def program() -> Program:
     if resource_root() != package:
         return Program(form=Form.CHECKOUT, words=words, parts=parts, folder=package.parent)
     return Program(form=Form.INSTALLED, words=words, parts=parts)
+
+
+def outside(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The environment for programs of the system, which are to load the system's libraries.
+
+    A frozen program runs with LD_LIBRARY_PATH set to its own; the boot loader keeps what it was.
+    """
+    found = {name: value for name, value in environ.items() if name != _ORIGINAL}
+    if getattr(sys, "_MEIPASS", None) is not None:
+        found.pop(_LIBRARIES, None)
+        if (original := environ.get(_ORIGINAL)) is not None:
+            found[_LIBRARIES] = original
+    return found
 
 
 def let_others_read() -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmconnect import paths
 from mmconnect.domain.errors import Refused
 from mmconnect.service import installing
 from mmconnect.service.installing import Setting
@@ -201,6 +202,7 @@ def _run(*words: str) -> str:
             errors="replace",
             check=False,
             timeout=PATIENCE,
+            env=paths.outside(),
         )
     except subprocess.TimeoutExpired:
         raise Refused(f"`{' '.join(words)}` has not come back for {PATIENCE:.0f} s") from None

@@ -10,6 +10,7 @@ from mmconnect.delivery.dial import Dialer, NotConnected
 from mmconnect.delivery.http import words
 from mmconnect.delivery.route import Unsendable, Way, route
 from mmconnect.webhook.addresses import AddressRule
+from mmconnect.webhook.outcome import Trouble
 
 _ANYWHERE = (ip_network("0.0.0.0/0"), ip_network("::/0"))
 """This machine's own address may be any, a link-local one, too."""
@@ -56,4 +57,11 @@ async def get(dialer: Dialer, url: str, ca: str | None = None) -> Answer:
 
 
 def _told(error: NotConnected) -> str:
-    return error.detail or str(error.trouble).replace("_", " ")
+    return _PLAIN.get(error.trouble) or error.detail or str(error.trouble).replace("_", " ")
+
+
+_PLAIN = {
+    Trouble.REFUSED: "the connection was refused",
+    Trouble.CONNECT_TIMEOUT: "no connection within 5 s",
+    Trouble.CONNECT_RESET: "the connection was reset",
+}

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmconnect import paths
 from mmconnect.desk.doctor import Check, Findings
 
 FIREWALL = Check("firewall", "Firewall of this machine")
@@ -47,13 +48,15 @@ def check(
         )
         return
     told = ", ".join(f"{port} ({ports[port]})" for port in closed)
+    chain = next(one for one in _guarded(rules) if _closes(rules, one, closed[0]))
+    where = " ".join(str(chain.get(part)) for part in ("family", "table", "name"))
     sentence = f"It turns away what nothing allows, and no rule is seen that allows {told}."
     first = closed[0]
     remedy = (
         f"`sudo ufw allow {first}/tcp`"
         if ufw
-        else f"`sudo nft add rule inet filter input tcp dport {first} accept` (and put it into"
-        " /etc/nftables.conf)"
+        else f"`sudo nft insert rule {where} tcp dport {first} accept` (and write it where your"
+        " rules come from, /etc/nftables.conf say)"
     ) + ", and so on for each; better still only from your own network."
     if reached:
         yield FIREWALL.note(f"{sentence} But phones get through.", remedy)
@@ -63,10 +66,11 @@ def check(
 
 def turned_away(rules: Rules, port: int) -> bool:
     """Whether a connection from the network to this TCP port seems to be refused."""
-    return any(
-        not any(_allows(rule, port) for rule in _reachable(rules, chain))
-        for chain in _guarded(rules)
-    )
+    return any(_closes(rules, chain, port) for chain in _guarded(rules))
+
+
+def _closes(rules: Rules, chain: Mapping[str, Any], port: int) -> bool:
+    return not any(_allows(rule, port) for rule in _reachable(rules, chain))
 
 
 def _guarded(rules: Rules) -> list[Mapping[str, Any]]:
@@ -186,7 +190,11 @@ def read() -> Rules | None:
         return None
     try:
         done = subprocess.run(  # noqa: S603 (its own words alone)
-            [program, "-j", "list", "ruleset"], capture_output=True, timeout=PATIENCE, check=True
+            [program, "-j", "list", "ruleset"],
+            capture_output=True,
+            timeout=PATIENCE,
+            check=True,
+            env=paths.outside(),
         )
         found = json.loads(done.stdout or b"{}").get("nftables", [])
     except (OSError, ValueError, subprocess.SubprocessError):

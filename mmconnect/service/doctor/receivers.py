@@ -63,7 +63,8 @@ def check(found: Sequence[Reached], *, left: int = 0) -> Findings:
 
 
 def _told(check: Check, one: Reached) -> Finding:
-    sentence = judge_trouble(one.trouble or Trouble.INTERNAL, one.detail).error or ""
+    detail = "" if one.detail.startswith("Connect call failed") else one.detail
+    sentence = judge_trouble(one.trouble or Trouble.INTERNAL, detail).error or ""
     first, _, remedy = sentence.partition(". ")
     at = f" ({one.host})" if one.host else ""
     made = check.note if one.paused else check.problem

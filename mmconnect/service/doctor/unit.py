@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from mmconnect import paths
 from mmconnect.desk.doctor import Check, Findings
 from mmconnect.desk.wording import ended
 from mmconnect.service.doctor.asking import Answer
@@ -127,7 +128,7 @@ def _show(program: str, whose: list[str]) -> Unit | None:
     words = [program, *whose, "show", NAME, f"--property={','.join(_ASKED)}"]
     try:
         done = subprocess.run(  # noqa: S603 (its own words alone)
-            words, capture_output=True, timeout=PATIENCE, check=True
+            words, capture_output=True, timeout=PATIENCE, check=True, env=paths.outside()
         )
     except (OSError, subprocess.SubprocessError):
         return None
