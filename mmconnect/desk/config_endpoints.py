@@ -103,9 +103,6 @@ def _change(
     at: Place, present: Endpoint, change: EndpointChange, secret: str | None
 ) -> Iterable[Step]:
     made = endpoints.tried(at.db, present, change, at.ids)
-    routing = replace(made.routing, id=present.routing.id)
-    if routing == present.routing:
-        made = replace(made, routing=present.routing)  # the same rule, by the same id
     what = [name for name in change.given() if differ(present, made, name)]
     if what:
         stored.update(at.db, made)

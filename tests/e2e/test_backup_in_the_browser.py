@@ -132,6 +132,33 @@ def test_a_backup_is_taken_away_and_brought_back(service: Service) -> None:
     assert service.stop() == 0, "and it still ends when it is told to"
 
 
+def test_one_that_is_kept_here_is_restored_and_stays(service: Service) -> None:
+    service.start()
+    command(service, "endpoint", "add", "http://127.0.0.1:9/a", "--name", "before")
+    command(service, "tls", "create-ca")
+    authority = (service.directory / "ca.key").read_bytes()
+    browser = set_up(service)
+    assert browser.post("/settings/backup/make")[0] == 303
+    (kept,) = (service.directory / "backups").iterdir()
+    command(service, "endpoint", "add", "http://127.0.0.1:9/b", "--name", "after")
+    command(service, "tls", "create-ca", "--replace")
+    status, told, _ = browser.ask("GET", f"/settings/backup/kept/{kept.name}/restore")
+    assert (status, b"Restore this backup?" in told) == (200, True)
+    assert browser.post(f"/settings/backup/kept/{kept.name}/restore")[0] == 200
+    until(lambda: "A backup was restored" in service.log_text(), "it is restored", 90)
+    until(lambda: names(service) == ["before"], "it has what the backup holds", 90)
+    assert kept.exists()
+    assert (service.directory / "ca.key").read_bytes() == authority
+    (before,) = (service.directory / "backups").glob("before-restore-*.db")
+    until(lambda: _answers(service), "it answers again", 90)
+    assert browser.post("/login", password=PASSWORD)[0] == 303
+
+    assert browser.post(f"/settings/backup/kept/{before.name}/restore")[0] == 200
+    until(lambda: sorted(names(service)) == ["after", "before"], "it is as it was", 90)
+    changed = (service.directory / "ca.key").read_bytes
+    until(lambda: changed() != authority, "with the CA that was set aside beside it", 90)
+
+
 def _answers(service: Service) -> bool:
     try:
         return Browser(service).ask("GET", "/healthz")[0] == 200
