@@ -279,6 +279,38 @@ async def test_asking_a_listener_that_says_nothing_and_one_that_is_not_there():
     assert told.trouble
 
 
+PUBLIC = """
+import asyncio, socket, threading
+from mmconnect.delivery.dial import Dialer
+from mmconnect.service.doctor import asking
+from tests.support.netns import interface, ip
+
+ip("link", "set", "lo", "up")
+interface("lan0", "203.0.113.5/24", "169.254.7.7/16")
+server = socket.create_server(("0.0.0.0", 8481))
+
+def answer():
+    while True:
+        taken, _ = server.accept()
+        taken.recv(9999)
+        taken.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok")
+
+threading.Thread(target=answer, daemon=True).start()
+
+async def main():
+    dialer = Dialer(asyncio.get_running_loop())
+    for host in ("203.0.113.5", "169.254.7.7"):
+        print((await asking.get(dialer, f"http://{host}:8481/healthz")).status)
+
+asyncio.run(main())
+"""
+
+
+@needs_netns
+def test_this_machines_own_addresses_may_be_any():
+    assert inside(PUBLIC).split() == ["200", "200"], "the rule for texts is not meant here"
+
+
 # -- certificate ---
 
 
