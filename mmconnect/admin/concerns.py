@@ -75,6 +75,8 @@ def _machine(found: Overview) -> Iterator[Concern]:
         first, _, rest = warning.sentence.partition(". ")
         sentence = f"{_whole(rest)} {_whole(warning.remedy)}".strip()
         do = ("Open the settings", "/settings/network") if warning.code in _SET_THERE else None
+        if warning.code == "backup":
+            do = ("Look at the backups", "/settings/backup")
         yield Concern(kind="warn", title=first.rstrip("."), sentence=sentence, do=do)
 
 

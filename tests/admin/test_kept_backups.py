@@ -6,9 +6,13 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+from mmconnect.admin import concerns
 from mmconnect.desk import kept_backups
 from mmconnect.store import backups
+from mmconnect.webhook.events import SystemWarning
 from tests.admin.test_settings_pages import opened
 from tests.support.inprocess import eventually
 from tests.support.wire import ask, request
@@ -86,6 +90,17 @@ async def test_the_schedule_is_set_and_what_cannot_be_is_said_beside_it(tmp_path
         assert len(re.findall(r'aria-invalid="true"', page)) == 2
         assert "1 to 365" in page
         assert pages.box.watch.look().preferences.backup_keep == 3
+
+
+def test_a_warning_leads_to_the_page():
+    warning = SystemWarning(
+        code="backup", sentence="No backup could be made: there is no folder /x.", remedy="Make it."
+    )
+    found: Any = SimpleNamespace(problems=[], offline=False, machine=[warning])
+    (concern,) = concerns._machine(found)
+    assert concern.title == "No backup could be made: there is no folder /x"
+    assert concern.sentence == "Make it."
+    assert concern.do == ("Look at the backups", PATH)
 
 
 async def test_one_that_cannot_be_made_says_why(tmp_path: Path):
