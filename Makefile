@@ -81,7 +81,7 @@ crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing
 long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a long history
 	$(PY) -m pytest -m long --ignore tests/e2e/test_crash.py $(ARGS)
 
-test-service: ## `mmconnect service` under a systemd that runs, in a container (root; after make build; 2 minutes)
+test-service: ## `mmconnect service` under a systemd that runs, in a container (root; after make build; 3 minutes)
 	@sh scripts/test_service.sh $(ARGS)
 
 docs: $(TEST_READY) ## docs/phones and recipes, made from what the program says of them

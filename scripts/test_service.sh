@@ -1,6 +1,6 @@
 #!/bin/sh
 # `mmconnect service` under a systemd that really runs: the one-file build (`make build`) in a Debian
-# that is booted in a container on the spot. Root, debootstrap, systemd-container; two minutes.
+# that is booted in a container on the spot. Root, debootstrap, systemd-container; three minutes.
 #   usage: test_service.sh [FOLDER for the Debian, which is kept for the next time]
 # Prints each step with its time, and ends at the first that fails.
 set -eu
@@ -27,8 +27,18 @@ until_true() { # what, seconds, command…
     done
 }
 is() { [ "$(inside systemctl show mmconnect -p "$1" --value)" = "$2" ]; }
+says() { inside systemctl show mmconnect -p StatusText --value | grep -q "$1"; }
 another() { is ActiveState active && ! is MainPID "$1"; }
 texts() { inside mmconnect message list --json | grep -o '"id": *"msg_' | wc -l; }
+
+# Two containers in the same control group kill each other's services, as they have the same names.
+groups() {
+    for one in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
+        [ ! -e $one/cgroup.procs ] || echo "$one/mmconnect-test-$$"
+    done
+}
+own_groups() { for one in $(groups); do mkdir -p "$one" && echo 0 >"$one/cgroup.procs"; done; }
+forget_groups() { for one in $(groups); do find "$one" -depth -type d -exec rmdir {} + 2>/dev/null || true; done; }
 
 [ "$(id -u)" = 0 ] || { echo "only root can boot a container: sudo $0" >&2; exit 1; }
 need debootstrap debootstrap
@@ -44,7 +54,8 @@ if [ ! -e "$work/made" ]; then
     touch "$work/made"
 fi
 for left in etc/systemd/system/mmconnect.service etc/sysusers.d/mmconnect.conf etc/tmpfiles.d/mmconnect.conf \
-    etc/systemd/system/multi-user.target.wants/mmconnect.service etc/mmconnect var/lib/mmconnect srv/texts \
+    etc/systemd/system/multi-user.target.wants/mmconnect.service \
+    etc/systemd/system/mmconnect.service.d etc/mmconnect var/lib/mmconnect srv/texts \
     usr/local/bin/mmconnect home/pi/.local home/pi/.config; do
     rm -rf "${root:?}/$left"
 done
@@ -52,11 +63,14 @@ install -D -m 755 "$build" "$root/home/pi/mmconnect"
 chmod 700 "$root/home/pi"
 
 # Reading the kernel's clock is what the unit allows on top of a service's usual calls, so it may here, too.
-systemd-nspawn -q -D "$root" --boot --register=no --keep-unit --private-network --console=pipe \
-    --system-call-filter=@clock --machine="mmconnect-$$" </dev/null >"$work/console.log" 2>&1 &
+(
+    own_groups
+    exec systemd-nspawn -q -D "$root" --boot --register=no --keep-unit --private-network --console=pipe \
+        --system-call-filter=@clock --machine="mmconnect-$$" </dev/null >"$work/console.log" 2>&1
+) &
 container=$!
-trap 'kill -KILL $container 2>/dev/null || true' EXIT
 leader=
+trap 'kill -KILL $leader $container 2>/dev/null || true; sleep 1; forget_groups' EXIT
 for _ in $(seq 300); do
     leader=$(cat /proc/$container/task/$container/children 2>/dev/null | cut -d' ' -f1)
     [ -n "$leader" ] && [ "$(cat "/proc/$leader/comm" 2>/dev/null)" = systemd ] && break
@@ -107,6 +121,26 @@ inside systemctl restart mmconnect
 is ActiveState active || fail "it does not start there"
 step "data in another directory"
 
+inside systemctl stop mmconnect
+inside mount -t tmpfs -o size=40m,mode=700,uid="$(inside id -u mmconnect)" tmpfs /srv/texts
+inside mkdir -p /etc/systemd/system/mmconnect.service.d
+inside sh -c 'printf "[Service]\nWatchdogSec=5\n" >/etc/systemd/system/mmconnect.service.d/quick.conf'
+inside systemctl daemon-reload
+inside systemctl start mmconnect
+main=$(inside systemctl show mmconnect -p MainPID --value)
+inside sh -c 'head -c 100000000 /dev/zero >/srv/texts/ballast' 2>/dev/null || true
+until_true "it says that the disk is full" 120 says "disk is full\|MB are free"
+sleep 20 # four times as long as the watchdog waits
+is MainPID "$main" || fail "it was killed for a full disk"
+is NRestarts 0 || fail "it was started again for a full disk"
+step "a full disk: it stays up, and says so"
+inside rm /srv/texts/ballast
+inside mmconnect device add --name Phone >/dev/null || fail "it does not recover"
+inside mmconnect message simulate --from +6581230000 --text three >/dev/null || fail "it takes no text"
+is MainPID "$main" || fail "it was killed after all"
+inside rm -r /etc/systemd/system/mmconnect.service.d
+step "and takes texts again when there is room"
+
 told=$(inside mmconnect service uninstall) || fail "uninstall: $told"
 echo "$told" | grep -q 'still in /srv/texts' || fail "it does not say where the data are: $told"
 is LoadState not-found || fail "the unit is still there"
@@ -127,4 +161,5 @@ step "a user's own service, and its end"
 inside systemctl poweroff
 wait $container || true
 trap - EXIT
+forget_groups
 step "all is well"
