@@ -28,10 +28,9 @@ class Listening:
         if port != self.port:
             return False
         wanted = parse(host)
-        return wanted == self.address or (
-            (wanted.version == self.address.version or self.address.version == 6)
-            and (wanted.is_unspecified or self.address.is_unspecified)
-        )
+        if wanted.version != self.address.version:  # [::] mostly is all of IPv4, too
+            return self.address.version == 6 and self.address.is_unspecified
+        return wanted == self.address or wanted.is_unspecified or self.address.is_unspecified
 
 
 def listening(proc: Path = PROC) -> list[Listening]:

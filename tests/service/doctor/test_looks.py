@@ -253,8 +253,8 @@ def test_who_listens_where():
         six.listen()
         for sock, host in ((one, "127.0.0.1"), (six, "::1")):
             port = sock.getsockname()[1]
-            (found,) = [s for s in sockets.listening() if s.port == port]
-            assert found.address == parse(host)
+            own = (port, parse(host))
+            (found,) = [s for s in sockets.listening() if (s.port, s.address) == own]
             assert found.is_in_the_way(host, port)
             (who,) = sockets.owners([found.inode]).values()
             assert who.endswith(f"(pid {os.getpid()})")
