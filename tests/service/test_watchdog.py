@@ -174,7 +174,7 @@ async def test_a_writer_that_does_not_come_back_ends_the_feeding(
     monkeypatch.setattr(watchdog, "WRITER_MAY_TAKE", 0.2)
     released = threading.Event()
     async with watched(manager, database) as watching:
-        stuck = database.submit(lambda db: released.wait(60), heavy=True)
+        stuck = database.submit(lambda db: released.wait(600), heavy=True)
         why = await told(manager, lambda m: "has not answered a write" in m.get("STATUS", ""))
         assert why.keys() == {"STATUS"}
         manager.forget()
