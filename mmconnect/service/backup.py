@@ -196,13 +196,21 @@ def _fresh(path: Path) -> Iterator[int]:
         with contextlib.suppress(PermissionError):  # a memory stick's FAT knows no such thing
             os.fchmod(fd, 0o600)
         os.ftruncate(fd, 0)  # what a command that was killed has left
+        _alone(path)
         try:
             yield fd
         except BaseException:
             path.unlink(missing_ok=True)
+            _alone(path)
             raise
     finally:
         os.close(fd)
+
+
+def _alone(path: Path) -> None:
+    """No journal of an earlier file of that name stays: it would be taken for this one's."""
+    for companion in _COMPANIONS:
+        path.with_name(f"{path.name}{companion}").unlink(missing_ok=True)
 
 
 def _to_disk(path: Path) -> None:

@@ -50,7 +50,7 @@ def prepared(place: Path, directory: Path, needed: int, default: bool) -> list[K
     """See that a copy can be put there; those that there are. Raises OSError, and Failed."""
     if default:
         place.mkdir(mode=0o700, exist_ok=True)
-    for part in place.glob(f"{kept_backups.SCHEDULED}*.db{kept_backups.PART}"):
+    for part in place.glob(f"{kept_backups.SCHEDULED}*.db{kept_backups.PART}*"):
         part.unlink(missing_ok=True)  # an end in mid-work has left it
     if not os.access(place, os.W_OK | os.X_OK):
         place.stat()

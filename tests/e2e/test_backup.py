@@ -377,7 +377,7 @@ def test_a_backup_that_is_killed_leaves_the_one_before(
             break
     assert ended
     service.cli("backup", str(file), "--force")
-    assert not file.with_name("backup.db.part").exists()
+    assert not list(tmp_path.glob("backup.db.part*"))
 
 
 def devices(file: Path) -> list[str]:

@@ -318,12 +318,13 @@ async def test_what_an_end_in_mid_work_has_left_goes_and_two_at_once_are_refused
         folder.mkdir()
         part = folder / "mmconnect-2026-06-01T030000Z.db.part"
         part.write_text("half")
+        part.with_name(f"{part.name}-journal").write_text("of that")
         first = asyncio.create_task(found.schedule.make())
         await asyncio.sleep(0)
         with pytest.raises(Refused):
             await found.schedule.make()
         await first
-        assert not part.exists()
+        assert [one.name for one in folder.iterdir()] == found.made
 
 
 async def test_the_end_of_the_service_does_not_wait_for_it(
