@@ -67,8 +67,12 @@ class FakeClock:
         self._monotonic += seconds
 
 
-async def eventually(check: Callable[[], T | None], deadline: float = 10.0) -> T:
-    """What `check` returns, as soon as that is true."""
+async def eventually(check: Callable[[], T | None], deadline: float = 45.0) -> T:
+    """What `check` returns, as soon as that is true.
+
+    The deadline is for a machine that stands still now and then; it is less than the minute after
+    which much of mmconnect looks again by itself.
+    """
     begun = time.monotonic()
     while not (found := check()):
         assert time.monotonic() - begun < deadline, f"still {found!r} after {deadline} s"

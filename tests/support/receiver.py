@@ -226,7 +226,7 @@ class Receiver:
         """Do these with the next requests, one each."""
         self.script.extend(acts)
 
-    async def until(self, count: int, deadline: float = 10.0) -> list[Arrival]:
+    async def until(self, count: int, deadline: float = 45.0) -> list[Arrival]:
         """Wait for so many requests."""
         begun = time.monotonic()
         while len(self.arrivals) < count:
@@ -299,7 +299,7 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
     thread.start()
 
     def wait(work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     made = receiver(*script, default=default, port=port)
     try:
