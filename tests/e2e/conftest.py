@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.burst import SECRET, Receiver, Text, receiving
-from tests.support.service import Service, ask, until
+from tests.support.service import PATIENCE, Service, ask, until
 
 NOT_DELIVERED = "SELECT count(*) FROM deliveries WHERE state <> 'delivered'"
 
@@ -27,7 +27,9 @@ class Gateway:
     endpoint_id: str
     device_id: str
 
-    def push(self, body: bytes, within: float = 20.0) -> tuple[int, dict[str, str], dict[str, Any]]:
+    def push(
+        self, body: bytes, within: float = PATIENCE
+    ) -> tuple[int, dict[str, str], dict[str, Any]]:
         """Push a body as JSON; status, headers and answer."""
         kind = {"Content-Type": "application/json"}
         path = f"/in/{self.token}"
@@ -67,8 +69,7 @@ def shared_receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def receiver(shared_receiver: Receiver) -> Receiver:
     """As new: whatever an earlier test's service still sends goes to nobody."""
-    shared_receiver.arrivals = []
-    shared_receiver.delay, shared_receiver.status = 0.0, 200
+    shared_receiver.forget()
     return shared_receiver
 
 

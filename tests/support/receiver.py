@@ -129,6 +129,22 @@ def when(event: asyncio.Event, then: Act | None = None) -> Act:
     return act
 
 
+class Gate:
+    """Whoever comes waits until the test opens it, from whatever thread; then does `then`."""
+
+    def __init__(self, then: Act | None = None) -> None:
+        self._then = then or answer()
+        self._opened = threading.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        while not self._opened.is_set():  # noqa: ASYNC110 (opened by another thread)
+            await asyncio.sleep(0.005)
+        await self._then(exchange)
+
+
 def drip(interval: float = 0.02, status: int = 200) -> Act:
     """A proper answer, but its body comes a byte at a time, for ever."""
 
