@@ -9,10 +9,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A busy machine is no bug: how long one example may take is pytest-timeout's business.
-settings.register_profile("mmconnect", deadline=None)
+# A busy machine is no bug: how long examples and their making take is pytest-timeout's business.
+settings.register_profile("mmconnect", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mmconnect")
 
 _OURS = ("STATE_DIRECTORY", "XDG_DATA_HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
