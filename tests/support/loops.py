@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+import ssl
+import weakref
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Protocol
 
@@ -58,6 +61,46 @@ async def ended() -> None:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await settled()
+
+
+@asynccontextmanager
+async def by_hand(
+    serve: Callable[[StreamReader, StreamWriter], Awaitable[None]],
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[int]:
+    """A server on loopback that does this with each connection, and closes it after: its port.
+
+    With the block, what is left of them ends, too.
+    """
+    tasks: set[asyncio.Task[None]] = set()
+    writers: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
+
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        writers.add(writer)
+        try:
+            with suppress(OSError, EOFError, asyncio.CancelledError):
+                await serve(reader, writer)
+        finally:
+            tasks.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        await turned_away(server.sockets)
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(list(tasks))
+        for writer in list(writers):
+            writer.transport.abort()  # a TLS connection would wait for the other side's farewell
+        await settled()
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.loops import settled, turned_away
+from tests.support.loops import by_hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -279,32 +279,13 @@ async def receiver(
 ) -> AsyncIterator[Receiver]:
     """A receiver for as long as the block runs; `script` is for the first requests."""
     numbers = itertools.count(1)
-    tasks: set[asyncio.Task[None]] = set()
     running = Receiver(0, "https" if tls else "http", default or answer(), deque(script))
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await running._serve(next(numbers), reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.close()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await running._serve(next(numbers), reader, writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
-    running.port = server.sockets[0].getsockname()[1]
-    try:
+    async with by_hand(serve, port, tls) as running.port:
         yield running
-    finally:
-        await turned_away(server.sockets)
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        if tasks:
-            await asyncio.wait(list(tasks))
-        await settled()
 
 
 @contextmanager
