@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.receiver import free_port
+
 Answer = tuple[int, Any]
 
 
@@ -51,7 +53,7 @@ class Other:
         """Answered instead of acting when it is not 200."""
         self.statuses: list[int] = []
         """Of every request that is over, also where nobody waited for the answer."""
-        self.port = 0
+        self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self._one = threading.Lock()
 
@@ -82,7 +84,6 @@ class Other:
 
         ThreadingHTTPServer.allow_reuse_address = True
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -123,7 +124,7 @@ class Other:
         if which is not None and which(method, path):
             self.hold_before = self.hold_after = None
             self.held.set()
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(60)
 
     @staticmethod
     def _answer(request: BaseHTTPRequestHandler, status: int, said: Any) -> None:

@@ -86,7 +86,7 @@ class Recipe:
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(60)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """Its store, from outside."""

@@ -101,7 +101,7 @@ def test_texts_go_to_their_place_once_also_after_an_outage(here: Set):
 def test_killed_between_answer_and_translation_loses_nothing(here: Set):
     here.other.hold_before = lambda method, path: True
     message = here.gateway.text("second")
-    assert here.other.held.wait(20)
+    assert here.other.held.wait(60)
     here.gateway.delivered(message)
     here.recipe.kill()
     here.other.status = 500

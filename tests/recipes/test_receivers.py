@@ -110,7 +110,7 @@ def test_killed_between_answer_and_translation_loses_nothing_and_doubles_nothing
     here.arrive(["first"])
     setattr(here.other, f"hold_{when}", creates)
     message = here.gateway.text("second")
-    assert here.other.held.wait(20)
+    assert here.other.held.wait(60)
     here.gateway.delivered(message)
     here.recipe.kill()
     # What the service had not acted on when the connection broke, it does not act on any more.

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import secrets
 import socket
 import ssl
@@ -311,11 +312,18 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
         loop.close()
 
 
+_PORTS = 1_200
+"""Ports of each of pytest's workers."""
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_ports = itertools.count(secrets.randbelow(_PORTS))
+
+
 def free_port() -> int:
     """A port of loopback where nothing listens, nor will: below those that a system gives to
-    whoever asks for any, as other tests do at the same time."""
+    whoever asks for any, and no other worker's. So it is still free for whoever comes back to it.
+    """
     while True:
-        port = 10_000 + secrets.randbelow(20_000)
+        port = 10_000 + _worker * _PORTS + next(_ports) % _PORTS
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
