@@ -190,6 +190,7 @@ def test_broken_and_repeated_pushes(phone: SmsgatePhone, there: Receiver):
     phone.receive(SENDER, "broken")
     phone.settled()
     assert [p.error for p in phone.pushes] == ["Software caused connection abort", None]
+    phone.until(lambda: len(there.arrivals) == 2)  # the broken one, too, and nobody waited for it
     there.arrivals.clear()
     phone.faults.repeats = 1
     phone.receive(SENDER, "repeated")

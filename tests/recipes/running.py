@@ -90,7 +90,7 @@ class Recipe:
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """Its store, from outside."""
-        db = sqlite3.connect(self.state / "texts.db", timeout=10)
+        db = sqlite3.connect(self.state / "texts.db", timeout=60)
         try:
             return db.execute(sql).fetchall()
         finally:
