@@ -14,7 +14,16 @@ import pytest
 from tests.support.burst import SECRET, Receiver, Text, receiving
 from tests.support.service import PATIENCE, Service, ask, until
 
+HERE = Path(__file__).parent
 NOT_DELIVERED = "SELECT count(*) FROM deliveries WHERE state <> 'delivered'"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real processes, a dozen starts of Python in some tests: a machine that stands still now and
+    then needs more than the two minutes that other tests have."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @dataclass
