@@ -52,6 +52,7 @@ def test_a_port_in_use_is_told_at_once_though_texts_wait_for_a_slow_receiver(
 ) -> None:
     service = gateway.service
     service.cli("endpoint", "pause", gateway.endpoint_id)
+    service.noticed()
     gateway.texts(*[f"text-{n}" for n in range(5)])
     service.kill()
     service.cli("endpoint", "resume", gateway.endpoint_id)
@@ -180,6 +181,7 @@ def test_stopping_while_a_backlog_drains_leaves_nothing_in_flight(gateway: Gatew
     """What was claimed at that very moment is sent and recorded as well, or was never claimed."""
     service, receiver = gateway.service, gateway.receiver
     service.cli("endpoint", "pause", gateway.endpoint_id)
+    service.noticed()
     gateway.texts(*[f"text-{n}" for n in range(400)])
     receiver.delay = 0.05
     for number in range(3):

@@ -84,6 +84,7 @@ def test_a_header_that_is_edited_while_it_runs_takes_effect(gateway: Gateway) ->
 
     with receiving() as there:
         added = cli("endpoint", "add", there.url, "--header", "X-Api-Key: one")["id"]
+        gateway.service.noticed()
         until(lambda: gateway.text("a", "+15550100") == 200 and len(there.arrivals) == 1, "first")
         assert header(there) == "one"
         cli("endpoint", "set", added, "--header", "X-Api-Key: two")

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support import smsgate_push
 from tests.support.inprocess import eventually
 from tests.support.receiver import receiver
 from tests.support.smsgate_asking import ask, listen
@@ -21,6 +22,13 @@ from tests.support.tls import authority
 
 MS = 1767225600000
 SENDER = "+15551234567"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a phone ends after 5 s, and this machine may stand still for as long."""
+    monkeypatch.setattr(smsgate_push, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(smsgate_push, "ANSWER_SECONDS", 60.0)
 
 
 @pytest.fixture

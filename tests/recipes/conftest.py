@@ -63,6 +63,7 @@ class Set:
         """Make it an endpoint of mmconnect's."""
         words = ("endpoint", "add", self.recipe.url, "--secret", SECRET)
         self.endpoint = self.gateway.service.cli(*words)["id"]
+        self.gateway.service.noticed()
 
     def check(self) -> list[str]:
         """What mmconnect's own check-up finds wrong with the receiver. How quickly it answers is

@@ -51,6 +51,8 @@ class Fire:
         """Add an endpoint; its id."""
         words = ("endpoint", "add", url, "--secret", SECRET, "--name", name, *options)
         self.endpoints[name] = str(self.service.cli(*words)["id"])
+        if self.service.process is not None and self.service.process.poll() is None:
+            self.service.noticed()
         return self.endpoints[name]
 
     def text(self, text: str, sender: str = "+15550100") -> str:
