@@ -104,7 +104,7 @@ class Appliance:
 
     def change(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Write as another process does; the watch notices."""
-        db = connect(self.directory / FILE)
+        db = connect(self.directory / FILE, patience=60.0)
         try:
             db.execute("BEGIN IMMEDIATE")
             result = write(db)
@@ -222,7 +222,7 @@ class Appliance:
             raise AssertionError(f"{found} with {self.attempts(found.id)}") from None
 
     def _look(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        db = connect(self.directory / FILE, readonly=True)
+        db = connect(self.directory / FILE, patience=60.0, readonly=True)
         try:
             return read(db)
         finally:
