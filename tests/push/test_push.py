@@ -63,6 +63,7 @@ def test_texts_from_files_and_standard_input(
     assert gateway.texts == ['two\nlines "quoted" ü', "from a pipe"]
 
 
+@pytest.mark.timeout(300)
 def test_away_and_back(gateway: Gateway, push: Pusher) -> None:
     gateway.goes()
     told = push.text("while it was away")
@@ -150,6 +151,7 @@ def test_kill_9_of_whoever_delivers(gateway: Gateway, push: Pusher) -> None:
     assert push.waiting == []
 
 
+@pytest.mark.timeout(300)
 def test_kill_9_of_the_one_who_pushes(gateway: Gateway, push: Pusher) -> None:
     """At any point; every fourth lives. How long one takes is learned from those before."""
     chance, said, killed, longest = random.Random(9), list[str](), 0, 0.5
@@ -396,6 +398,7 @@ def test_what_cannot_be_spooled_is_delivered_straight(gateway: Gateway, push: Pu
     assert [path.name for path in push.spool.glob(".*")] == [], "nothing half written"
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system needs root")
 def test_a_full_disk(gateway: Gateway, push: Pusher) -> None:
     push.spool.mkdir()
