@@ -6,6 +6,7 @@
 # tests skip with the same reason.
 set -eu
 python=$1
+tries() { sh "$(dirname "$0")/tries.sh" "$@"; }
 
 wanted=
 want() { command -v "$1" >/dev/null 2>&1 || wanted="$wanted $2"; }
@@ -34,8 +35,13 @@ else
     echo "apt: installing$wanted"
     export DEBIAN_FRONTEND=noninteractive
     log=$(mktemp)
+    # Patient with a network that hiccups and with whoever else installs something; not for ever.
+    waits="-o Acquire::Retries=1 -o Acquire::http::Timeout=10 -o DPkg::Lock::Timeout=60"
+    # shellcheck disable=SC2086  # a list of words
+    apt() { tries apt-get $waits "$@" >>"$log" 2>&1; }
+    apt update || echo "apt: could not look up what is new"
     # shellcheck disable=SC2086  # a list of package names
-    { apt-get update && apt-get install -y --no-install-recommends $wanted; } >"$log" 2>&1 || {
+    apt install -y --no-install-recommends $wanted || {
         tail -n 5 "$log"
         echo "apt: could not install all of$wanted (above); those tests are skipped"
     }
@@ -45,14 +51,16 @@ fi
 # What drives the browser, and what looks for barriers in a page: beside the tests' own packages.
 venv=$("$python" -c 'import sys; print(sys.prefix)')
 "$python" -c 'import playwright' 2>/dev/null ||
-    "$python" -m pip install -q --no-deps -r requirements/browser.txt ||
+    tries "$python" -m pip install -q --no-deps -r requirements/browser.txt ||
     echo "apt: playwright could not be installed; the tests in a browser are skipped"
 [ -f "$venv/axe/node_modules/axe-core/axe.min.js" ] || {
     command -v npm >/dev/null 2>&1 &&
-        npm install --no-save --no-audit --no-fund --silent --prefix "$venv/axe" axe-core@4.14.1
+        tries npm install --no-save --no-audit --no-fund --loglevel error --fetch-retries 0 \
+            --cache "$venv/axe/cache" --prefix "$venv/axe" axe-core@4.14.1
 } || echo "apt: axe-core could not be installed; the test that needs it is skipped"
 
 status=0
+rm -rf .pytest_cache
 "$python" -m pytest -q -n 4 --dist worksteal -m "apt and not long" || status=$?
 [ $status != 5 ] || { echo "apt: no test is marked apt"; status=0; }
-exit $status
+[ $status = 0 ] || exec sh "$(dirname "$0")/again.sh" "$python" $status

@@ -6,6 +6,8 @@ set -eu
 dir=$1 python=$2 lock=$3 package=${4:-}
 
 say() { printf '%s\n' "$*" >&2; }
+tries() { sh "$(dirname "$0")/tries.sh" "$@"; }
+export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_DEFAULT_TIMEOUT="${PIP_DEFAULT_TIMEOUT:-30}"
 
 command -v "$python" >/dev/null || {
     say "There is no '$python' here. Name the Python to use (3.11 or newer): make PYTHON=python3.12 …"
@@ -27,7 +29,7 @@ if [ "$(version "$dir/bin/python")" != "$(version "$python")" ] ||
     elif "$python" -c 'import pip, venv' 2>/dev/null; then
         # Debian and its kin keep ensurepip in a package of its own; the machine's pip can stand in.
         "$python" -m venv --without-pip "$dir"
-        "$python" -m pip --python "$dir/bin/python" install -q pip
+        tries "$python" -m pip --python "$dir/bin/python" install -q pip
     else
         say "'$python' can make no virtual environment: it has neither ensurepip nor pip."
         say "On Debian, Ubuntu and Raspberry Pi OS: sudo apt-get install python3-venv"
@@ -37,8 +39,7 @@ fi
 
 # The old name and the new one of the same thing: the build of our own package obeys the lock too.
 export PIP_CONSTRAINT=requirements/test.txt PIP_BUILD_CONSTRAINT=requirements/test.txt
-export PIP_DISABLE_PIP_VERSION_CHECK=1
-pip() { "$dir/bin/python" -m pip "$@"; }
+pip() { tries "$dir/bin/python" -m pip "$@"; }
 
 say "$dir: installing $lock"
 (unset PIP_CONSTRAINT && pip install -q --no-deps -r "$lock")

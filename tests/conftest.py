@@ -1,6 +1,7 @@
 """What every test shares: an environment in which no test finds this machine's own mmconnect.
 
 A developer may run one at home. Nothing here may reach its data directory, its options or its port.
+Nor is a proxy of this machine asked for what a test serves itself.
 """
 
 from __future__ import annotations
@@ -9,12 +10,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# A busy machine is no bug: how long one example may take is pytest-timeout's business.
-settings.register_profile("mmconnect", deadline=None)
+# A busy machine is no bug: how long examples and their making take is pytest-timeout's business.
+settings.register_profile("mmconnect", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("mmconnect")
 
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _OURS = ("STATE_DIRECTORY", "XDG_DATA_HOME", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
@@ -23,7 +25,7 @@ def _no_foreign_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     """Session-wide, so that services which a module's fixture starts are covered too."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith("MMCONNECT_") or name in _OURS:
+            if name.startswith("MMCONNECT_") or name in _OURS or name.lower() in _PROXIES:
                 patch.delenv(name)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         yield

@@ -228,7 +228,7 @@ class Janitor:
     async def _give_back(self) -> None:
         """Shorten the file when far more of it is empty than the next texts will fill.
 
-        After a minute the rest is left to the next sweep: a gigabyte takes hours, and what has
+        After a minute the rest is left to the next sweep: a gigabyte takes long, and what has
         become old meanwhile is not to wait for it.
         """
         until = self._clock.monotonic() + SWEEP

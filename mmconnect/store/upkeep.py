@@ -32,8 +32,12 @@ def free_pages(db: sqlite3.Connection) -> tuple[int, int]:
 
 
 def vacuum(db: sqlite3.Connection, pages: int) -> None:
-    """Give back that many empty pages: the last pages move there, and the file becomes shorter."""
-    db.execute(f"PRAGMA incremental_vacuum({pages:d})").fetchall()
+    """Give back that many empty pages: the last pages move there, and the file becomes shorter.
+
+    In no transaction. It has a row without columns for each page, which execute() and fetchall()
+    take for its end.
+    """
+    db.executescript(f"PRAGMA incremental_vacuum({pages:d})")
 
 
 def bytes_copied(db: sqlite3.Connection) -> int:

@@ -285,7 +285,11 @@ def blocks(shown: Shown) -> dict[str, str]:
 
 
 async def test_an_attempt_is_shown_as_it_was_sent_and_answered(tmp_path: Path):
-    async with appliance(tmp_path) as box, receiver() as there, pages_of(box) as pages:
+    async with (
+        appliance(tmp_path, clock=FakeClock()) as box,
+        receiver() as there,
+        pages_of(box) as pages,
+    ):
         there.then(answer(418, b"short and stout", {"X-Kind": "teapot"}))
         await box.endpoint(there.url, headers=(("X-Api-Key", "s3cret"),))
         delivery = (await box.settled(await box.text("héllo <b>"), "pending")).id
@@ -376,7 +380,7 @@ async def run(command: str) -> bytes:
     made = await asyncio.create_subprocess_exec(
         "bash", "-c", command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    out, _ = await asyncio.wait_for(made.communicate(), 30)
+    out, _ = await asyncio.wait_for(made.communicate(), 60)
     return out
 
 

@@ -341,7 +341,7 @@ async def test_what_was_given_up_is_told_with_the_reason(tmp_path: Path):
 async def test_figures_of_the_last_day_are_there_at_once(tmp_path: Path):
     async with (
         receiver(answer(200), answer(500)) as target,
-        with_endpoint(tmp_path, target) as (visitor, path),
+        with_endpoint(tmp_path, target, clock=FakeClock()) as (visitor, path),
     ):
         await visitor.box.settled(await visitor.box.text("one"))
         await visitor.box.text("two", sender="+6599990000")
@@ -400,7 +400,7 @@ async def test_removing_says_what_is_lost_first(tmp_path: Path):
 async def test_the_check_up(tmp_path: Path):
     async with (
         receiver(answer(200), answer(409), answer(200)) as target,
-        with_endpoint(tmp_path, target) as (visitor, path),
+        with_endpoint(tmp_path, target, clock=FakeClock()) as (visitor, path),
     ):
         assert "What was found" not in await visitor.get(f"{path}/check")
         page = words(await visitor.post(f"{path}/check"))
@@ -601,7 +601,10 @@ async def test_all_that_is_wrong_is_told_at_once(tmp_path: Path):
 
 
 async def test_rotating_with_an_overlap_and_ending_it(tmp_path: Path):
-    async with receiver() as target, with_endpoint(tmp_path, target) as (visitor, path):
+    async with (
+        receiver() as target,
+        with_endpoint(tmp_path, target, clock=FakeClock()) as (visitor, path),
+    ):
         page = await visitor.post(f"{path}/rotate", overlap="2h")
         current, older = visitor.endpoint().secrets
         assert older.value == SECRET

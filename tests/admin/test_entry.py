@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -242,19 +243,16 @@ async def test_a_password_that_changes_meanwhile_lets_nobody_in(
 
     def and_then_it_changed(password: str, stored: str | None) -> bool:
         right = real(password, stored)
-        changed.set()
-        assert asyncio.run_coroutine_threadsafe(done.wait(), loop).result(5)
+        compared.set()
+        assert changed.wait(60)
         return right
 
-    loop, changed, done = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    compared, changed = threading.Event(), threading.Event()
     monkeypatch.setattr(passwords, "is_right", and_then_it_changed)
-
-    async def change() -> None:
-        await lived_in.database.write(lambda db: accounts.set_password(db, "x", 0))
-        done.set()
-
     task = asyncio.create_task(lived_in.entry.log_in(PASSWORD, HOME))
-    await change()
+    assert await asyncio.to_thread(compared.wait, 60)
+    await lived_in.database.write(lambda db: accounts.set_password(db, "x", 0))
+    changed.set()
     with pytest.raises(Invalid):
         await task
     assert await lived_in.entry.sessions() == []

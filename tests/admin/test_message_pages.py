@@ -16,7 +16,7 @@ from mmconnect.store import audit, messages, remains
 from mmconnect.store.connection import FILE
 from tests.admin.test_endpoint_pages import EVIL, Visitor, visiting, words
 from tests.store.test_erasure import holding
-from tests.support.inprocess import eventually
+from tests.support.inprocess import FakeClock, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import answer, receiver
 from tests.support.wire import ask, request
@@ -148,7 +148,11 @@ async def test_a_search_says_how_far_back_it_looked(
 
 
 async def test_a_message_tells_what_happened_to_it(tmp_path: Path):
-    async with receiver() as good, receiver(answer(500)) as bad, visiting(tmp_path) as visitor:
+    async with (
+        receiver() as good,
+        receiver(answer(500)) as bad,
+        visiting(tmp_path, FakeClock()) as visitor,
+    ):
         box = visitor.box
         await box.endpoint(good.url, name="CRM")
         await box.endpoint(bad.url, name="Old server", numbers=Numbers.DIGITS)

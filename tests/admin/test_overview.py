@@ -19,7 +19,7 @@ from mmconnect.domain.models import EndpointState
 from mmconnect.store import backups, tallies
 from mmconnect.webhook.events import SystemWarning
 from tests.support.desk import admin_of, desk_of
-from tests.support.inprocess import Appliance, appliance, eventually
+from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import answer, receiver
 from tests.support.wire import Told, ask, request
 
@@ -54,7 +54,7 @@ class Site:
 
 @asynccontextmanager
 async def site(directory: Path, tokens: tuple[str, ...] = (), **vitals: Any) -> AsyncIterator[Site]:
-    async with appliance(directory, tokens=tokens) as box:
+    async with appliance(directory, clock=FakeClock(), tokens=tokens) as box:
         told = Vitals(last_turn=lambda: box.dispatcher.last_turn, **vitals)
         async with admin_of(desk_of(box, vitals=told)) as port:
             yield Site(box, port)

@@ -24,7 +24,7 @@ from mmconnect.service.machine import RunningMachine
 from mmconnect.store import links, pairings
 from mmconnect.store.links import Link
 from tests.support.desk import EverybodyIn, scraped
-from tests.support.inprocess import eventually
+from tests.support.inprocess import FakeClock, eventually
 from tests.support.phone_pages import Pages, phone_pages, write
 from tests.support.phones import JSON, generic_json, smsgate, smsgate_sms
 from tests.support.receiver import receiver
@@ -302,6 +302,8 @@ async def test_a_push_without_the_page_counts_as_well(tmp_path: Path):
         await pages.post(pages.at("pair"))
         await pages.push()
         assert "The first text has arrived" in (await pages.get(pages.at("pair"))).text
+        assert isinstance(pages.box.clock, FakeClock)
+        pages.box.clock.advance(1)
         await pages.post(pages.at("pair"))
         assert "Waiting for the phone's browser" in (await pages.get(pages.at("pair"))).text
 

@@ -310,7 +310,7 @@ async def test_what_is_no_http_says_nothing_of_us(
 ) -> None:
     line = await Line.open(house.port)
     await line.send(bad)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         told = await line.reader.readuntil(b"\r\n\r\n")
     line.close()
     assert told.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4"))
@@ -686,8 +686,8 @@ async def test_one_browser_does_not_see_anothers_news(house: House) -> None:
 
 
 async def test_a_form_that_drips_is_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(forms, "PATIENCE", 0.1)
     await house.set_up()
+    monkeypatch.setattr(forms, "PATIENCE", 0.1)
     kind = {"Content-Type": "application/x-www-form-urlencoded", "Content-Length": "100"}
     line = await Line.open(house.port)
     await line.send(request("/login", kind, method="GET").replace(b"GET", b"POST", 1))

@@ -26,6 +26,12 @@ from tests.support.receiver import answer, receiver
 from tests.support.wire import Told, ask, request
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that stands still for some seconds is not what these tests are about."""
+    monkeypatch.setattr("mmconnect.desk.status.PROBE_PATIENCE", 60.0)
+
+
 @asynccontextmanager
 async def admin(
     box: Appliance, turned: Callable[[], float] | None = None, **more: Any
@@ -77,7 +83,7 @@ async def test_a_database_that_cannot_commit(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(database, "PATIENCE", 0.05)
     monkeypatch.setattr("mmconnect.delivery.dispatcher.AFTER_ERROR", 0.05)
     async with appliance(tmp_path) as box, admin(box) as port:
-        blocker = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        blocker = sqlite3.connect(tmp_path / FILE, timeout=60, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         assert (await box.push({}, b"{}")).status == 503
         ready = await get(port, "/readyz")
@@ -112,7 +118,7 @@ async def test_an_idle_appliance_finds_out_that_it_cannot_commit(
     clock = FakeClock()
     async with appliance(tmp_path, clock=clock) as box, admin(box, clock.monotonic) as port:
         assert (await get(port, "/readyz")).status == 200
-        blocker = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        blocker = sqlite3.connect(tmp_path / FILE, timeout=60, isolation_level=None)
         blocker.execute("BEGIN IMMEDIATE")
         clock.advance(PROBE_EVERY)
         ready = await get(port, "/readyz")
@@ -141,14 +147,15 @@ async def test_asking_often_costs_the_disk_nothing(tmp_path: Path):
 
 
 async def test_a_disk_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("mmconnect.desk.status.PROBE_PATIENCE", 0.1)
     hung = threading.Event()
     async with appliance(tmp_path) as box, admin(box) as port:
-        writing = box.database.submit(lambda db: hung.wait(20), heavy=True)
-        for _ in range(2):
-            ready = await get(port, "/readyz")
-            assert (ready.status, list(ready.json["problems"])) == (503, ["database"])
-            assert "has not committed within" in ready.json["problems"]["database"]
+        writing = box.database.submit(lambda db: hung.wait(100), heavy=True)
+        with monkeypatch.context() as patch:
+            patch.setattr("mmconnect.desk.status.PROBE_PATIENCE", 0.1)
+            for _ in range(2):
+                ready = await get(port, "/readyz")
+                assert (ready.status, list(ready.json["problems"])) == (503, ["database"])
+                assert "has not committed within" in ready.json["problems"]["database"]
         hung.set()
         await writing
         assert (await get(port, "/readyz")).status == 200
@@ -210,7 +217,7 @@ class Page(HTMLParser):
 async def test_the_page_loads_nothing_from_elsewhere_and_tells_no_secret(tmp_path: Path):
     token, text = "tok-secret-1", "pssst <i>482913</i>"
     async with (
-        appliance(tmp_path, tokens=(token,)) as box,
+        appliance(tmp_path, clock=FakeClock(), tokens=(token,)) as box,
         admin(box) as port,
         receiver(answer(500, text.encode())) as there,
     ):

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.support.api import api_of
-from tests.support.inprocess import appliance
+from tests.support.inprocess import FakeClock, appliance
 from tests.support.phones import generic_json
 
 
 async def test_a_phone_from_first_to_last(tmp_path: Path):
-    async with appliance(tmp_path, tokens=()) as box, api_of(box) as api:
+    async with appliance(tmp_path, clock=FakeClock(), tokens=()) as box, api_of(box) as api:
         assert (await api.get("/devices")).json == {"items": []}
         told = await api.post("/devices", {"name": "Reception", "app": "generic", "country": "SG"})
         given = told.json

@@ -9,7 +9,7 @@ import pytest
 
 from mmconnect.webhook import signing
 from tests.support.api import Api, api_of
-from tests.support.inprocess import SECRET, appliance
+from tests.support.inprocess import SECRET, FakeClock, appliance
 from tests.support.receiver import answer, receiver
 
 URL = "https://crm.example.com/inbound"
@@ -156,7 +156,7 @@ async def test_a_test_is_one_attempt_and_its_answer_comes_back(tmp_path: Path):
 
 async def test_the_check_up(tmp_path: Path):
     async with (
-        appliance(tmp_path) as box,
+        appliance(tmp_path, clock=FakeClock()) as box,
         api_of(box) as api,
         receiver(answer(200)) as there,
     ):

@@ -25,8 +25,10 @@ from mmconnect.store import api_keys
 from mmconnect.store.connection import FILE, connect
 from tests.support.api import Api
 from tests.support.fuzz import Shot, shots
-from tests.support.service import Service
+from tests.support.service import Service, until
 from tests.support.wire import Line, Told, ask, request
+
+pytestmark = pytest.mark.timeout(300)
 
 EXAMPLES = int(os.environ.get("MMCONNECT_FUZZ", "200"))
 KEYS = 2 + EXAMPLES // 20
@@ -98,7 +100,8 @@ class Live:
         assert self.ask(shot).status < 500  # a phone may have been set so that it is not understood
 
     def holds(self) -> list[tuple[Any, ...]]:
-        """What a request could have changed; not when keys were used, and how deliveries go on."""
+        """What a request could have changed; not when keys were used, how deliveries go on, and
+        what is told of that."""
         found: list[tuple[Any, ...]] = []
         for sql in (
             "SELECT id, name, url, numbers, events, max_age, plain_headers, concurrency,"
@@ -109,8 +112,9 @@ class Live:
             "SELECT * FROM device_tokens",
             "SELECT * FROM settings",
             "SELECT * FROM audit",
-            "SELECT id, text FROM messages",
-            "SELECT id, trigger FROM deliveries",
+            "SELECT id, text FROM messages WHERE kind != 'event'",
+            "SELECT d.id, d.trigger FROM deliveries d JOIN messages m ON m.id = d.message_id"
+            " WHERE m.kind != 'event'",
             "SELECT id, cancelled_at FROM replays",
         ):
             found += self._looking.execute(sql).fetchall()
@@ -132,7 +136,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         assert service.process is not None
         assert service.process.poll() is None, "it has ended"
         assert "Traceback" not in service.log_text()
-        assert service.readyz()[0] == 200
+        until(lambda: service.readyz()[0] == 200, lambda: str(service.readyz()))
     finally:
         service.kill()
 
@@ -158,9 +162,9 @@ def test_whatever_is_asked_is_answered_as_documented(live: Live):
             assert live.holds() == before, "what was refused has changed something"
 
     asked()
-    # a good part of it is right, or only the door would be tested
+    # a good part of it is right (most often a third), or only the door would be tested
     assert live.told.total() >= EXAMPLES
-    assert sum(n for status, n in live.told.items() if status < 300) > EXAMPLES / 5, live.told
+    assert sum(n for status, n in live.told.items() if status < 300) > EXAMPLES / 10, live.told
     assert live.told[400] > EXAMPLES / 20, live.told
 
 
@@ -202,8 +206,8 @@ def test_garbage_on_the_wire_breaks_nothing(live: Live, head: str, lines: list[s
         try:
             await line.send(raw.encode("latin-1") + body)
             line.writer.write_eof()
-            told = await line.answer(10.0)
-            return await line.answer(10.0) if told.status == 100 else told
+            told = await line.answer()
+            return await line.answer() if told.status == 100 else told
         except (asyncio.IncompleteReadError, ConnectionError):
             return None  # it hung up on what is no HTTP
         finally:

@@ -236,7 +236,6 @@ async def test_unknown_parameters_and_wrong_ones(tmp_path: Path):
 async def test_a_body_that_breaks_off_or_never_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(reading, "PATIENCE", 0.2)
     async with appliance(tmp_path) as box, api_of(box) as api:
         headers = {
             "Authorization": f"Bearer {api.key}",
@@ -247,8 +246,10 @@ async def test_a_body_that_breaks_off_or_never_comes(
             b"Content-Length: 0\r\n", b""
         )
         line = await Line.open(api.port)
-        await line.send(begun + b'{"url"')
-        told = await line.answer()
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, "PATIENCE", 0.2)
+            await line.send(begun + b'{"url"')
+            told = await line.answer()
         line.close()
         api.check("POST", "/endpoints", told)
         assert (told.status, told.json["error"]) == (408, "request_timeout")

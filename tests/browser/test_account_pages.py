@@ -18,6 +18,7 @@ from mmconnect.desk.entry import CONFIRMED
 from tests.support.admin_browser import Watched, browser_marks, browsing
 from tests.support.door import PASSWORD, House, house_of
 from tests.support.inprocess import FakeClock
+from tests.support.loops import on_loopback
 
 api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
 
@@ -42,8 +43,9 @@ async def first_visit(house: House, watched: Watched, *, javascript: bool = True
     await watched.page.goto(f"{watched.base}/setup#{code}")
     if javascript:
         field = watched.page.get_by_label("One-time setup code")
-        await api.expect(field).to_have_value(code)  # the link has brought it
-        assert "#" not in watched.page.url, "and it is gone from the address"
+        # the link has brought it, and it is gone from the address
+        await api.expect(field).to_have_value(code, timeout=60_000)
+        await watched.page.wait_for_url(lambda url: "#" not in url)
     else:
         await enter(watched, "One-time setup code", code.lower())
     await enter(watched, "Choose a password", PASSWORD)
@@ -70,7 +72,7 @@ async def test_in_out_and_in_again(tmp_path: Path, javascript: bool) -> None:
         watched.refused = 400
         await enter(watched, "Password", PASSWORD)
         await watched.press("Log in")
-        assert page.url.endswith("/settings/sessions")
+        await page.wait_for_url("**/settings/sessions")
         await watched.says("this one")
 
 
@@ -110,7 +112,7 @@ async def test_a_key_and_a_new_password(tmp_path: Path, javascript: bool) -> Non
         await watched.go("/confirm?next=/settings/keys")
         await enter(watched, "Password", "another password")
         await watched.press("Go on")
-        assert page.url.endswith("/settings/keys")
+        await page.wait_for_url("**/settings/keys")
 
 
 @pytest.mark.parametrize("javascript", [True, False])
@@ -127,22 +129,17 @@ async def test_a_link_from_elsewhere_finds_who_is_logged_in(
 
         app = web.Application()
         app.router.add_get("/", elsewhere)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        try:
-            await web.TCPSite(runner, "127.0.0.1", 0).start()
-            await watched.page.goto(f"http://localhost:{runner.addresses[0][1]}/")
+        async with on_loopback(web.AppRunner(app, access_log=None, shutdown_timeout=0.5)) as port:
+            await watched.page.goto(f"http://localhost:{port}/")
             watched.complaints.clear()  # that was another site, on purpose
             await watched.page.get_by_role("link", name="there").click()
             await watched.page.wait_for_url("**/settings/keys?x=a%20b")
             await watched.says("A key lets a program use the REST API")
             await watched.page.context.clear_cookies()
-            await watched.page.goto(f"http://localhost:{runner.addresses[0][1]}/")
+            await watched.page.goto(f"http://localhost:{port}/")
             watched.complaints.clear()
             await watched.page.get_by_role("link", name="there").click()
             await watched.page.wait_for_url("**/login?next=**")
-        finally:
-            await runner.cleanup()
 
 
 @pytest.mark.long  # test_every_page.py has every page at every run
@@ -189,7 +186,9 @@ async def test_by_keyboard_alone(tmp_path: Path) -> None:
     async with opened(tmp_path) as (house, watched):
         await watched.go(f"/setup#{await house.code()}")
         keys = watched.page.keyboard
-        for words in (PASSWORD, PASSWORD):  # the field for the password has the focus already
+        # the field for the password has the focus already
+        await watched.page.wait_for_function("document.activeElement.name === 'password'")
+        for words in (PASSWORD, PASSWORD):
             await keys.type(words)
             await keys.press("Tab")
         await keys.press("Tab")

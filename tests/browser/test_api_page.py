@@ -49,6 +49,7 @@ async def test_copying_a_call(tmp_path: Path):
     async with opened(tmp_path, **grants) as watched:
         button = watched.page.locator("#listEndpoints button.copy").first
         await button.click()
+        await watched.says("Copied")
         copied = await watched.page.evaluate("navigator.clipboard.readText()")
         assert copied == f'curl -H "Authorization: Bearer $KEY" {watched.base}/v1/endpoints'
 

@@ -15,21 +15,24 @@ from typing import Any
 import pytest
 
 from mmconnect.delivery.replays import Replays
+from mmconnect.domain.clock import Clock
 from mmconnect.store import endpoints, replays
 from tests.support.admin_browser import AXE, EVIL, Watched, both, browser_marks, browsing
 from tests.support.desk import admin_of, desk_of
-from tests.support.inprocess import Appliance, appliance, eventually
+from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import Receiver, answer, receiver
 
 pytestmark = browser_marks
 
 
 @asynccontextmanager
-async def opened(directory: Path, **how: Any) -> AsyncIterator[tuple[Appliance, Receiver, Watched]]:
+async def opened(
+    directory: Path, *, clock: Clock | None = None, **how: Any
+) -> AsyncIterator[tuple[Appliance, Receiver, Watched]]:
     """An appliance, a receiver that refuses everything at first, and a browser."""
     async with (
         receiver(default=answer(400, b"no <b>way</b>")) as there,
-        appliance(directory) as box,
+        appliance(directory, clock=clock) as box,
         admin_of(desk_of(box)) as port,
         browsing(port, **how) as watched,
     ):
@@ -57,6 +60,7 @@ async def test_what_needs_attention_is_found_picked_and_sent_again(
         await watched.go("/deliveries")
         await watched.follow("Needs attention")
         await watched.fits()
+        await watched.page.wait_for_url("**/deliveries?state=attention")
         boxes = watched.page.get_by_role("checkbox")
         assert await boxes.count() == 3
         await boxes.nth(0).check()  # the newest
@@ -102,7 +106,9 @@ async def test_all_that_match_are_counted_sent_again_and_stopped(tmp_path: Path,
 async def test_one_is_cancelled_and_sent_again_and_its_attempts_tell_all(
     tmp_path: Path, javascript: bool
 ):
-    async with opened(tmp_path, javascript=javascript, width=390) as (box, there, watched):
+    # the second attempt would be due in 5 s, whatever the browser takes
+    how: dict[str, Any] = {"clock": FakeClock(), "javascript": javascript, "width": 390}
+    async with opened(tmp_path, **how) as (box, there, watched):
         await box.endpoint(there.url, name="CRM")
         delivery = (await box.settled(await box.text("the code is 1234"), "pending")).id
         await watched.go("/deliveries?state=pending")

@@ -40,6 +40,7 @@ async def test_from_nothing_to_a_text_that_has_arrived(tmp_path: Path, javascrip
             await watched.says("this appliance itself")
         await page.get_by_label("Name").fill("My CRM")
         await watched.press("Add it")
+        await eventually(lambda: box.change(stored.known))
         await watched.says(only(box).secrets[0].value)
         await watched.fits()
         await watched.press("Send a test")
@@ -135,7 +136,8 @@ async def test_a_held_one_is_explained_and_tried_again(tmp_path: Path, javascrip
 
 
 @both
-async def test_the_check_up(tmp_path: Path, javascript: bool):
+async def test_the_check_up(tmp_path: Path, javascript: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mmconnect.delivery.checkup.SLOW", 600_000)
     async with (
         receiver(answer(200), answer(200), answer(401)) as target,
         opened(tmp_path, javascript=javascript) as (box, watched),
@@ -191,8 +193,8 @@ async def test_settings(tmp_path: Path, javascript: bool):
         assert found.events == {"message.received", "device.silent"}
         await page.get_by_label("Remove", exact=True).check()
         await watched.press("Save")
+        await eventually(lambda: only(box).headers == ())
         await watched.says("Saved: it counts from now on.")
-        assert only(box).headers == ()
 
 
 @both
@@ -201,8 +203,8 @@ async def test_a_new_secret_and_the_end_of_the_overlap(tmp_path: Path, javascrip
         page, made = watched.page, await box.endpoint("http://127.0.0.1:9/", name="CRM")
         await watched.go(f"/endpoints/{made}/signing")
         await watched.press("Make a new secret")
+        await eventually(lambda: only(box).secrets[0].value != SECRET)
         fresh = only(box).secrets[0].value
-        assert fresh != SECRET
         await watched.says(fresh)
         await watched.follow("Go")
         await watched.says("go run receive.go")
@@ -225,8 +227,9 @@ async def test_a_secret_and_a_snippet_are_copied(tmp_path: Path):
         await page.get_by_label("URL").fill("http://127.0.0.1:9/")
         await watched.press("Add it")
         for number in range(2):
-            await page.locator("[data-copy]").nth(number).click()
-            await page.get_by_role("button", name="Copied").nth(number).wait_for()
+            button = page.locator("[data-copy]").nth(number)
+            await button.click()
+            await button.filter(has_text="Copied").wait_for()
             shown = await page.locator(".copyable code").nth(number).text_content()
             copied = await page.evaluate("() => navigator.clipboard.readText()")
             assert copied.replace("\r\n", "\n") == shown
@@ -240,7 +243,7 @@ async def test_the_order_is_changed(tmp_path: Path, javascript: bool):
         await watched.go("/endpoints")
         await watched.follow("Change the order")
         await watched.press("Up Two")
-        assert [e.name for e in box.change(stored.known)] == ["Two", "One"]
+        await eventually(lambda: [e.name for e in box.change(stored.known)] == ["Two", "One"])
         await watched.follow("The order is right")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -77,9 +78,8 @@ def ticks(watched: Watched) -> Any:
 
 async def come_to(watched: Watched, done: int, *, javascript: bool) -> None:
     """Wait until so many of the first steps are ticked; without a script, by looking again."""
-    for _ in range(100):
-        if await ticks(watched).count() >= done:
-            break
+    begun = time.monotonic()
+    while await ticks(watched).count() < done and time.monotonic() - begun < 60:
         if javascript:
             await asyncio.sleep(0.1)
         else:

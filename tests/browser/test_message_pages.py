@@ -13,6 +13,9 @@ from tests.support.admin_browser import AXE, both, browser_marks, opened
 from tests.support.inprocess import Appliance
 from tests.support.receiver import answer, receiver
 
+api = pytest.importorskip("playwright.async_api", reason="playwright is not installed")
+api.expect.set_options(timeout=60_000)
+
 pytestmark = browser_marks
 
 EVIL = "<script>document.title='x'</script>\"'><img src=x onerror=alert(1)> \u202egnirts"
@@ -37,7 +40,7 @@ async def test_a_text_is_found_and_sent_on(tmp_path: Path, javascript: bool):
         await watched.fits()
         await page.get_by_label("A number, or words of a text").fill("uberweisung")
         await watched.press("Search")
-        assert await page.get_by_role("row").count() == 2, "its head and one"
+        await api.expect(page.get_by_role("row")).to_have_count(2)  # its head and one
         await watched.follow("+6581230000")
         await watched.says("No endpoint wanted it")
         await watched.fits()
@@ -61,14 +64,14 @@ async def test_filters_are_told_and_can_be_taken_away(tmp_path: Path, javascript
         await page.get_by_text("Phone, state, kind, time").click()
         await page.get_by_label("State").select_option(label="not understood")
         await watched.press("Search")
-        assert await page.get_by_role("row").count() == 2
-        assert await page.get_by_text("Only not understood").is_visible()
+        await watched.says("Only not understood")
+        await api.expect(page.get_by_role("row")).to_have_count(2)
         await page.get_by_text("Phone, state, kind, time").click()
         await page.get_by_label("State").select_option(label="delivered")
         await watched.press("Search")
         await watched.says("Nothing found")
         await watched.follow("Show all")
-        assert await page.get_by_role("row").count() == 3
+        await api.expect(page.get_by_role("row")).to_have_count(3)
 
 
 async def test_new_messages_are_told_of_while_one_reads(tmp_path: Path):

@@ -30,6 +30,7 @@ async def test_the_overview_renews_itself(tmp_path: Path):
         await watched.page.locator("#steps .done").nth(3).wait_for()
         await box.text("a second text")
         await watched.says("a second text")
+        await there.until(2)
         assert there.texts == ["hello there", "a second text"]
         assert await watched.page.locator("[data-updated]").inner_text() != ""
 

@@ -25,7 +25,7 @@ api = pytest.importorskip("playwright.async_api", reason="playwright is not inst
 pytestmark = [
     pytest.mark.apt,
     pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed: apt install chromium"),
-    pytest.mark.timeout(120),
+    pytest.mark.timeout(300),
 ]
 
 PUSH = generic_json({"from": "+6581230000", "text": "a secret text"})
@@ -67,7 +67,7 @@ async def opened(directory: Path, **how: Any) -> AsyncIterator[tuple[House, Watc
     async with pairing_house(directory) as house, api.async_playwright() as play:
         browser = await play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         context = await browser.new_context(**{**PHONE, **how})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)
         if script is not None:
             await context.add_init_script(script)
         watched = Watched(await context.new_page(), house)

@@ -87,7 +87,7 @@ def test_in_a_terminal_there_is_a_qr_code_of_the_link(tmp_path: Path):
             break
         out += read
     os.close(ours)
-    assert ran.wait(20) == 0
+    assert ran.wait(60) == 0
     shown = out.decode()
     assert sum(line.count("█") > 5 for line in shown.splitlines()) > 8
 

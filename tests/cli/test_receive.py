@@ -54,7 +54,7 @@ class Running:
     def ask(
         self, method: str, body: bytes = b"", headers: dict[str, str] | None = None
     ) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
             connection.request(method, "/any/path", body, headers or {})
             answer = connection.getresponse()
@@ -66,7 +66,7 @@ class Running:
         """Everything it printed, once it has ended; `by` None waits for it to end by itself."""
         if by is not None:
             self.process.send_signal(by)
-        out, err = self.process.communicate(timeout=20)
+        out, err = self.process.communicate(timeout=60)
         assert "Traceback" not in err, err
         return out
 
@@ -167,7 +167,7 @@ def test_a_signal_ends_it_quickly_even_with_a_connection_open(by: signal.Signals
         began = time.monotonic()
         running.stopped(by)
     assert running.process.returncode == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 25  # and not the minute that aiohttp gives connections
 
 
 def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]):
@@ -218,7 +218,7 @@ def test_whoever_reads_the_output_may_leave():
         running.process.stdout.close()
         running.process.stdout = None
         running.post(body_of("x"))
-        assert running.process.wait(timeout=20) == 0
+        assert running.process.wait(timeout=60) == 0
 
 
 @pytest.mark.parametrize(

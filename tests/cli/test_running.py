@@ -36,7 +36,7 @@ def noticed(service: Service) -> None:
 
     It would within a second by itself, but what a busy machine calls a second is not tested here.
     """
-    assert ask(service.phone, "GET", "/in/nobodys")[0] == 401
+    service.noticed()
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def test_pausing_keeps_texts_and_resuming_sends_them(desk: Desk, service: Servic
         assert desk("endpoint", "show", added, "--json").json["waiting"] == 1
         assert receiver.texts == []
         assert "is active" in desk("endpoint", "resume", added).out
-        until(lambda: receiver.texts == ["later"], "it arrives", within=5)
+        until(lambda: receiver.texts == ["later"], "it arrives")
 
 
 def test_a_retry_is_the_same_request_with_a_new_signature(desk: Desk, service: Service, phone: str):
@@ -90,7 +90,7 @@ def test_a_retry_is_the_same_request_with_a_new_signature(desk: Desk, service: S
         until(lambda: bool(desk(*of_it).json), "it is recorded")
         (delivery,) = desk(*of_it).json
         assert desk("delivery", "retry", delivery["id"], "--json").json["retried"] == 1
-        until(lambda: len(receiver.arrivals) == 2, "it arrives again", within=5)
+        until(lambda: len(receiver.arrivals) == 2, "it arrives again")
         one, two = receiver.arrivals
         assert one.body == two.body
         assert one.header("webhook-id") == two.header("webhook-id") == message
@@ -151,7 +151,7 @@ def test_a_second_service_is_told_who_holds_the_directory(desk: Desk, service: S
     told = desk("serve", "--phone-listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0")
     assert told.code == 1
     assert f"already running on {service.directory} (pid {service.process.pid})" in told.err
-    assert service.readyz()[0] == 200
+    assert set(service.readyz()[1]) <= {"stall"}
 
 
 def test_the_push_url_is_that_of_the_running_service(desk: Desk, service: Service):
@@ -199,7 +199,7 @@ def test_its_one_document_comes_once_phones_can_push(by: signal.Signals, tmp_pat
         document = json.loads(process.stdout.readline())
         assert document["pid"] == process.pid
         process.send_signal(by)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, b"")
     assert all(json.loads(line)["level"] in ("info", "warning") for line in err.splitlines())
 

@@ -184,7 +184,8 @@ def test_no_command_prints_a_secret_again(desk: Desk):
 # -- check -----------------------------------------------------------------------------------------
 
 
-def test_a_good_receiver(desk: Desk):
+def test_a_good_receiver(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("mmconnect.delivery.checkup.SLOW", 60_000)  # machines stall
     with endpoint(desk) as (its, _, there):
         code, found = check(desk, its)
         assert code == 0

@@ -25,6 +25,7 @@ from tests.cli.conftest import Desk, said
 from tests.docs.test_docs import COMMANDS
 from tests.support.service import Service, ask, until
 
+pytestmark = pytest.mark.timeout(300)
 GOLDEN = Path(__file__).parents[1] / "golden" / "cli.json"
 KNOWN = json.loads(GOLDEN.read_text(encoding="utf-8"))
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
@@ -108,7 +109,7 @@ def _walk(service: Service, hook: str, seen: dict[str, Any]) -> None:
     note = json.loads((service.directory / "mmconnect.lock").read_text(encoding="utf-8"))
     url = f"http://{note['phone'][0]}/in/{token}"
     spool = ("--spool", str(service.directory.parent / "spool"))
-    take("push", "--url", url, "--from", "+6581230001", "--text", "hello", *spool)
+    take("push", "--url", url, "--from", "+6581230001", "--text", "hello", "--wait", "60", *spool)
     ask(
         service.phone, "POST", f"/in/{token}", b"[1]", {"User-Agent": "me.capcom.smsgateway/1.68.0"}
     )
@@ -193,11 +194,11 @@ def _receive_and_verify(here: Path, seen: dict[str, Any]) -> None:
         assert process.stderr is not None
         line = next(line for line in process.stderr if "http://" in line)
         port = int(line.split("/ --secret")[0].rpartition(":")[2])
-        connection = HTTPConnection("127.0.0.1", port, timeout=20)
+        connection = HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("POST", "/", body, headers)
         assert connection.getresponse().status == 204
         connection.close()
-        seen["receive"] = json.loads(process.communicate(timeout=20)[0])
+        seen["receive"] = json.loads(process.communicate(timeout=60)[0])
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, "error"])

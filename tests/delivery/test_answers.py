@@ -10,6 +10,10 @@ import pytest
 
 from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.webhook.outcome import Trouble
+from tests.delivery.limits import TOTAL
+from tests.support.inprocess import eventually
+from tests.support.leaping import Leap
+from tests.support.loops import by_hand
 from tests.support.receiver import (
     Act,
     Exchange,
@@ -223,9 +227,18 @@ async def test_a_long_body_that_is_all_there_does_not_end_the_connection(sender:
 
 async def test_what_comes_unasked_is_not_taken_for_the_next_answer(sender: Sender):
     later = b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"
-    async with receiver(wire(OK, later, pause=0.03)) as there:
+    gate = asyncio.Event()
+
+    async def unasked(exchange: Exchange) -> None:
+        await exchange.write(OK)
+        await gate.wait()
+        await exchange.write(later)
+
+    async with receiver(unasked) as there:
         assert (await post(sender, there)).status == 200
-        await asyncio.sleep(0.1)
+        ((idle,),) = sender._pool._idle.values()
+        gate.set()
+        await eventually(lambda: not idle.connection.usable)
         assert (await post(sender, there)).status == 200
         assert connections(there) == [1, 2]
 
@@ -241,21 +254,25 @@ async def test_an_early_answer_leaves_the_rest_of_the_request_unsent(sender: Sen
         await reader.readuntil(b"\r\n\r\n")
         writer.write(OK)
         await release.wait()
-        writer.close()
 
-    server = await asyncio.start_server(early, "127.0.0.1", 0)
-    way = Way(url=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
-    for _ in range(2):
-        assert (await sender.post(way, {}, b"x" * 20_000_000)).status == 200
-    assert served == 2
-    release.set()
-    server.close()
+    async with by_hand(early) as port:
+        way = Way(url=f"http://127.0.0.1:{port}/")
+        for _ in range(2):
+            assert (await sender.post(way, {}, b"x" * 20_000_000)).status == 200
+        assert served == 2
+        release.set()
 
 
-async def test_the_second_wait_is_as_long_as_the_first(sender: Sender):
+async def test_the_second_wait_is_as_long_as_the_first(sender: Sender, leap: Leap):
     """A time limit belongs to its POST, not to the connection."""
-    async with receiver(*[after(0.2, answer())] * 3, hang) as there:
-        for _ in range(3):
-            assert (await post(sender, there)).status == 200
-        assert (await post(sender, there)).trouble is Trouble.TIMEOUT
+    async with receiver(*[after(TOTAL / 2, answer())] * 3, hang) as there:
+        for number in range(1, 5):
+            waiting = asyncio.create_task(post(sender, there))
+            await there.until(number)
+            await leap(TOTAL / 2)
+            if number < 4:
+                assert (await waiting).status == 200
+        assert not waiting.done()
+        await leap(TOTAL / 2)
+        assert (await waiting).trouble is Trouble.TIMEOUT
         assert connections(there) == [1, 1, 1, 1]

@@ -9,7 +9,7 @@ import pytest
 from mmconnect.delivery.checkup import Check, check_up
 from mmconnect.delivery.trials import Trials
 from mmconnect.domain.models import EndpointState
-from tests.support.inprocess import Appliance, appliance
+from tests.support.inprocess import Appliance, FakeClock, appliance
 from tests.support.receiver import answer, receiver
 
 
@@ -23,7 +23,10 @@ async def checks(box: Appliance, endpoint_id: str) -> dict[str, Check]:
 async def test_it_runs_beside_the_traffic_and_is_like_any_test(
     tmp_path: Path, state: EndpointState
 ):
-    async with appliance(tmp_path) as box, receiver(default=answer(200)) as there:
+    async with (
+        appliance(tmp_path, clock=FakeClock()) as box,  # whose answers take no time
+        receiver(default=answer(200)) as there,
+    ):
         endpoint_id = await box.endpoint(there.url, state=state)
         found = await checks(box, endpoint_id)
         assert {name: one.ok for name, one in found.items()} == {

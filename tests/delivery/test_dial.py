@@ -15,6 +15,9 @@ from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.addresses import AddressRule, listeners
 from mmconnect.webhook.outcome import OutcomeClass, Trouble, judge_trouble
+from tests.delivery.limits import CONNECT
+from tests.support.inprocess import eventually
+from tests.support.leaping import Leap
 from tests.support.receiver import answer, free_port, receiver
 
 BODY = b'{"text":"hello"}'
@@ -114,13 +117,16 @@ async def test_the_most_telling_trouble_is_told(
 
 
 async def test_an_address_that_is_silent_leaves_time_for_the_next(
-    sender: Sender, resolve: Any, dialled: list[str]
+    sender: Sender, leap: Leap, resolve: Any, dialled: list[str]
 ):
     resolve("10.99.0.1", "127.0.0.1")
     async with receiver() as there:
-        told = await post(sender, f"http://many.local:{there.port}/")
+        waiting = asyncio.create_task(post(sender, f"http://many.local:{there.port}/"))
+        await eventually(lambda: dialled)
+        await leap(CONNECT / 2)
+        told = await waiting
         assert told.status == 200
-        assert told.duration_ms >= 150
+        assert told.duration_ms >= CONNECT * 500
 
 
 async def test_together_they_have_five_seconds(
@@ -132,23 +138,23 @@ async def test_together_they_have_five_seconds(
     told = await post(sender, "http://many.local/")
     assert told.trouble is Trouble.CONNECT_TIMEOUT
     assert len(dialled) == 4
-    assert 350 <= told.duration_ms < 3000
+    assert 350 <= told.duration_ms < 60_000
 
 
-async def test_a_name_server_that_does_not_answer(resolve: Any, monkeypatch: pytest.MonkeyPatch):
+async def test_a_name_server_that_does_not_answer(sender: Sender, leap: Leap, resolve: Any):
     """All who wait for one name share the one thread that asks."""
-    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.2)
-    sender = Sender(SystemClock())
-    names = resolve("127.0.0.1", delay=0.5)
-    all_told = await asyncio.gather(*(post(sender, "http://slow.local:9/") for _ in range(20)))
+    names = resolve("127.0.0.1", delay=2 * CONNECT)
+    waiting = [asyncio.create_task(post(sender, "http://slow.local:9/")) for _ in range(20)]
+    await eventually(lambda: names.asked)
+    await leap(CONNECT)
+    all_told = await asyncio.gather(*waiting)
     assert {told.trouble for told in all_told} == {Trouble.DNS}
     assert "in time" in all_told[0].detail
     assert names.asked == 1
-    await asyncio.sleep(0.5)
+    await leap(CONNECT)
     async with receiver() as there:  # and later it is asked again
         resolve("127.0.0.1")
         assert (await post(sender, f"http://slow.local:{there.port}/")).status == 200
-    await sender.close()
 
 
 async def test_a_name_without_addresses(sender: Sender, resolve: Any):

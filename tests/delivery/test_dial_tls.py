@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 from mmconnect.delivery import dial
 from mmconnect.delivery.sender import Answer, Sender, Way
-from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.outcome import Trouble
+from tests.delivery.limits import CONNECT
+from tests.support.leaping import Leap
+from tests.support.loops import by_hand
 from tests.support.receiver import Receiver, answer, receiver
 from tests.support.tls import Authority, authority
 
@@ -31,8 +33,8 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-async def over_tls(ours: Authority) -> AsyncIterator[Receiver]:
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+async def over_tls(ours: Authority, caplog: pytest.LogCaptureFixture) -> AsyncIterator[Receiver]:
+    caplog.set_level(logging.CRITICAL, "asyncio")
     async with receiver(tls=ours.server) as there:
         yield there
 
@@ -108,42 +110,42 @@ async def test_a_kept_tls_connection_that_was_closed_meanwhile(
         await asyncio.sleep(0.02)
 
 
-@asynccontextmanager
-async def mute() -> AsyncIterator[tuple[int, asyncio.Queue[None]]]:
-    """Accepts, says nothing, and tells when the other side has closed: its port, and a queue."""
-    gone: asyncio.Queue[None] = asyncio.Queue()
+class Mute:
+    """Accepts, says nothing, and tells of the other side."""
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
+    def __init__(self) -> None:
+        self.port = 0
+        self.spoke, self.gone = asyncio.Event(), asyncio.Event()
+        """It has said something; it has closed."""
+
+    async def listen(self, reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
             while await reader.read(1000):
-                pass
-        except ConnectionError:
-            pass
-        gone.put_nowait(None)
-        writer.close()
-
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1], gone
-    server.close()
+                self.spoke.set()
+        self.gone.set()
 
 
-async def test_a_handshake_that_is_never_answered(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(dial, "CONNECT_TIMEOUT", 0.5)
-    sender = Sender(SystemClock())
-    async with mute() as (port, gone):
-        told = await post(sender, f"https://127.0.0.1:{port}/")
-        assert told.trouble is Trouble.CONNECT_TIMEOUT
-        await asyncio.wait_for(gone.get(), 5)
-    await sender.close()
+@pytest.fixture
+async def mute() -> AsyncIterator[Mute]:
+    made = Mute()
+    async with by_hand(made.listen) as made.port:
+        yield made
+
+
+async def test_a_handshake_that_is_never_answered(sender: Sender, leap: Leap, mute: Mute):
+    waiting = asyncio.create_task(post(sender, f"https://127.0.0.1:{mute.port}/"))
+    await mute.spoke.wait()
+    await leap(CONNECT)
+    assert (await waiting).trouble is Trouble.CONNECT_TIMEOUT
+    await mute.gone.wait()
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-async def test_cancelling_closes_the_connection(sender: Sender, scheme: str):
+async def test_cancelling_closes_the_connection(sender: Sender, mute: Mute, scheme: str):
     """While it shakes hands, and while it waits for an answer."""
-    async with mute() as (port, gone):
-        task = asyncio.create_task(post(sender, f"{scheme}://127.0.0.1:{port}/"))
-        await asyncio.sleep(0.2)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(gone.get(), 5)
+    task = asyncio.create_task(post(sender, f"{scheme}://127.0.0.1:{mute.port}/"))
+    await mute.spoke.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await mute.gone.wait()

@@ -90,17 +90,19 @@ async def test_a_success_seen_by_another_process_ends_a_hold(tmp_path: Path):
 
 
 async def test_a_success_seen_by_another_process_is_not_forgotten_by_a_restart(tmp_path: Path):
+    clock = FakeClock()
     async with receiver(default=answer(500)) as there:
-        async with appliance(tmp_path) as box:
+        async with appliance(tmp_path, clock=clock) as box:
             endpoint_id = await box.endpoint(there.url)
             for n in range(3):
                 await box.text(str(n), f"+658123000{n}")
             await eventually(lambda: box.endpoint_row(endpoint_id).held_class == "failing")
             there.default = answer()
+            clock.advance(1)
             box.change(lambda db: endpoints.release(db, endpoint_id, box.clock.now()))
             await eventually(lambda: states(box) == {"delivered": 3})
         there.default = answer(500)
-        async with appliance(tmp_path, tokens=["second"]) as box:
+        async with appliance(tmp_path, clock=clock, tokens=["second"]) as box:
             await box.settled(await box.text("3"), "pending")
             assert box.endpoint_row(endpoint_id).state is EndpointState.ACTIVE
 

@@ -147,8 +147,9 @@ async def test_404_for_a_week_then_everything_arrives(tmp_path: Path, count: int
 async def test_who_has_refused_for_long_and_is_then_not_reached_loses_no_text(tmp_path: Path):
     """A flow that is not active, on a machine that is started anew."""
     clock = FakeClock()
+    port = free_port()
     async with appliance(tmp_path, clock=clock) as box:
-        async with receiver(default=answer(404)) as there:
+        async with receiver(default=answer(404), port=port) as there:
             endpoint_id = await box.endpoint(there.url)
             for n in range(5):
                 await box.text(str(n), f"+658123000{n}")
@@ -157,7 +158,7 @@ async def test_who_has_refused_for_long_and_is_then_not_reached_loses_no_text(tm
         await live(box, clock, 3600, 600)
         assert box.endpoint_row(endpoint_id).held_class == "not_reached"
         assert states(box) == {"pending": 5}
-        async with receiver(port=there.port):
+        async with receiver(port=port):
             await live(box, clock, 300, 60)
             await eventually(lambda: states(box) == {"delivered": 5})
 

@@ -13,7 +13,6 @@ import pytest
 from mmconnect.domain.models import EndpointState, Numbers
 from mmconnect.service import watch
 from mmconnect.store import endpoints
-from mmconnect.webhook import schedule
 from tests.support.inprocess import FakeClock, appliance, eventually
 from tests.support.phones import generic_json
 from tests.support.receiver import after, answer, hang, receiver, when
@@ -141,10 +140,14 @@ async def test_nobody_waits_for_what_another_endpoint_has_to_catch_up_with(
 
 
 async def test_never_more_at_once_than_the_endpoint_wants(tmp_path: Path):
-    async with appliance(tmp_path) as box, receiver(default=after(0.01, answer())) as there:
+    gate = asyncio.Event()
+    async with appliance(tmp_path) as box, receiver(default=when(gate)) as there:
         await box.endpoint(there.url, concurrency=3)
         texts = [f"text {n}" for n in range(30)]
         await asyncio.gather(*[box.text(t, f"+65812300{n:02}") for n, t in enumerate(texts)])
+        await there.until(3)
+        await asyncio.sleep(0.05)
+        gate.set()
         await there.until(30)
         assert there.together == 3
         assert sorted(there.texts) == sorted(texts)
@@ -161,7 +164,11 @@ async def test_a_strict_endpoint_gets_everything_in_order(tmp_path: Path):
 
 
 async def test_a_burst_while_the_receiver_is_slow_is_drained(tmp_path: Path):
-    async with appliance(tmp_path) as box, receiver(default=after(0.002, answer())) as there:
+    gate, slow = asyncio.Event(), after(0.002, answer())
+    async with (
+        appliance(tmp_path) as box,
+        receiver(*[when(gate, slow)] * 4, default=slow) as there,
+    ):
         await box.endpoint(there.url, concurrency=4)
         pushes = [
             box.push(*generic_json({"from": f"+65812300{n % 7:02}", "text": str(n)}))
@@ -169,6 +176,8 @@ async def test_a_burst_while_the_receiver_is_slow_is_drained(tmp_path: Path):
         ]
         told = await asyncio.gather(*pushes)
         assert {one.status for one in told} == {200}
+        await there.until(4)
+        gate.set()
         await there.until(200)
         order = {one.json["id"]: n for n, one in enumerate(told)}
         assert {one.id for one in there.arrivals} == set(order)
@@ -196,40 +205,47 @@ async def test_a_long_queue_of_one_sender_does_not_hide_another(tmp_path: Path):
 
 
 async def test_one_hung_endpoint_delays_none_of_nine_others(tmp_path: Path):
-    async with appliance(tmp_path) as box, AsyncExitStack() as stack:
+    """The hung one is given up after ten minutes, which nobody here waits for."""
+    async with appliance(tmp_path, total_timeout=600) as box, AsyncExitStack() as stack:
         hung = await stack.enter_async_context(receiver(default=hang))
-        await box.endpoint(hung.url, concurrency=4)
         nine = [await stack.enter_async_context(receiver()) for _ in range(9)]
         for there in nine:
             await box.endpoint(there.url)
-        took = []
-        for n in range(12):
-            begun = time.monotonic()
-            await box.text(str(n), f"+65812300{n:02}")
-            for there in nine:
-                await there.until(n + 1)
-            took.append(max(there.arrivals[n].at for there in nine) - begun)
+
+        async def at_best(first: int, count: int) -> float:
+            """Seconds until all the nine have a text, the quickest of so many."""
+            took = []
+            for n in range(first, first + count):
+                begun = time.monotonic()
+                await box.text(str(n), f"+65812300{n:02}")
+                for there in nine:
+                    await there.until(n + 1)
+                took.append(max(there.arrivals[n].at for there in nine) - begun)
+            return min(took[-8:])  # the first four are those that hang
+
+        alone = await at_best(0, 12)
+        await box.endpoint(hung.url, concurrency=4)
+        beside = await at_best(12, 12)
         assert len(hung.arrivals) == 4, "its own places are taken, and nobody else's"
-        assert sorted(took)[6] < 0.5, took
-        assert max(took) < 5, "far from the 15 s that the hung one takes"
-        states = box.rows("SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state")
+        assert beside < 5 * alone + 0.2
         await eventually(
             lambda: (
                 box.rows("SELECT state, count(*) FROM deliveries GROUP BY state ORDER BY state")
-                == [("delivered", 108), ("in_flight", 4), ("pending", 8)]
+                == [("delivered", 216), ("in_flight", 4), ("pending", 8)]
             )
         )
-        assert states
 
 
-async def test_a_failing_text_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(schedule, "DEFAULT", (0, 0.2, 600))
-    async with appliance(tmp_path) as box, receiver(answer(400)) as there:
+async def test_a_failing_text_holds_up_nobody(tmp_path: Path):
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(answer(400)) as there:
         await box.endpoint(there.url)
         first = await box.text("refused", ALICE)
         await box.settled(first, "pending")
         for n in range(5):
             await box.settled(await box.text(str(n), ALICE))
+        clock.advance(5)
+        box.dispatcher.wake()
         await box.settled(first, "delivered", attempts=2)
         assert there.texts == ["refused", "0", "1", "2", "3", "4", "refused"]
 
@@ -286,11 +302,13 @@ async def test_pausing_takes_effect_within_a_second(tmp_path: Path):
 
 
 @pytest.mark.parametrize("column", ["url", "secret", "plain_headers"])
-async def test_an_edit_takes_effect_on_the_next_attempt(
-    tmp_path: Path, column: str, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(schedule, "DEFAULT", (0, 1.2, 1.2))
-    async with appliance(tmp_path) as box, receiver(answer(500)) as there, receiver() as new:
+async def test_an_edit_takes_effect_on_the_next_attempt(tmp_path: Path, column: str):
+    clock = FakeClock()
+    async with (
+        appliance(tmp_path, clock=clock) as box,
+        receiver(answer(500)) as there,
+        receiver() as new,
+    ):
         endpoint_id = await box.endpoint(there.url)
         message_id = await box.text()
         await box.settled(message_id, "pending")
@@ -302,7 +320,11 @@ async def test_an_edit_takes_effect_on_the_next_attempt(
             ),
             "plain_headers": ("UPDATE endpoints SET plain_headers = ? WHERE id = ?", 0),
         }[column]
+        before = box.watch.look()
         box.change(lambda db: db.execute(sql, (value, endpoint_id)))
+        await eventually(lambda: box.watch.look() is not before)
+        clock.advance(5)
+        box.dispatcher.wake()
         await box.settled(message_id, "delivered", attempts=2)
         second = (new if column == "url" else there).arrivals[-1]
         first = there.arrivals[0]
@@ -328,7 +350,10 @@ async def test_an_endpoint_that_is_added_later_gets_what_comes_later(tmp_path: P
         assert there.texts == ["after"]
 
 
-async def test_what_was_meant_for_a_removed_endpoint_is_cancelled_and_visible(tmp_path: Path):
+async def test_what_was_meant_for_a_removed_endpoint_is_cancelled_and_visible(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(watch, "INTERVAL", 3600.0)  # it looks when it is asked to
     gate = asyncio.Event()
     async with appliance(tmp_path) as box, receiver(default=when(gate)) as there:
         endpoint_id = await box.endpoint(there.url)

@@ -14,7 +14,9 @@ from mmconnect.delivery.sender import Answer, Sender, Way
 from mmconnect.domain.clock import SystemClock
 from mmconnect.webhook.addresses import AddressRule
 from mmconnect.webhook.outcome import Trouble
-from tests.support.receiver import Receiver, after, answer, hang, receiver
+from tests.support.inprocess import eventually
+from tests.support.leaping import Leap
+from tests.support.receiver import Receiver, after, answer, hang, receiver, when
 
 BODY = b'{"text":"hello"}'
 
@@ -69,31 +71,28 @@ async def test_no_more_are_kept_than_the_bounds(sender: Sender, monkeypatch: pyt
 
 
 async def test_an_idle_connection_is_closed_after_a_while(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch
+    sender: Sender, leap: Leap, monkeypatch: pytest.MonkeyPatch
 ):
+    """Since it was last used."""
     assert pool.KEEP_ALIVE == 30.0
-    monkeypatch.setattr(pool, "KEEP_ALIVE", 0.2)
+    monkeypatch.setattr(pool, "KEEP_ALIVE", 1000.0)
     async with receiver() as there:
         await post(sender, there)
-        await asyncio.sleep(0.1)
+        await leap(900)
         await post(sender, there)
         assert connections(there) == [1, 1]
-        begun = asyncio.get_running_loop().time()
-        while idle(sender):
-            assert asyncio.get_running_loop().time() - begun < 5
-            await asyncio.sleep(0.02)
-        assert there.exchanges[-1].writer.transport.is_closing() or await closed(there)
+        await leap(900)
+        assert idle(sender) == 1
+        await leap(100)
+        assert idle(sender) == 0
+        assert await closed(there)
         await post(sender, there)
         assert connections(there) == [1, 1, 2]
 
 
 async def closed(there: Receiver) -> bool:
-    """Whether the sender closes the receiver's last connection soon."""
-    for _ in range(100):
-        if there.exchanges[-1].writer.transport.is_closing():
-            return True
-        await asyncio.sleep(0.02)
-    return False
+    """Whether the sender closes the receiver's last connection."""
+    return await eventually(there.exchanges[-1].writer.transport.is_closing)
 
 
 async def test_a_connection_does_not_outlive_its_rule():
@@ -134,11 +133,13 @@ async def test_closing_leaves_nothing_open():
 
 
 async def test_what_comes_back_after_closing_is_closed():
-    async with receiver(after(0.1, answer())) as there:
+    gate = asyncio.Event()
+    async with receiver(when(gate)) as there:
         sender = Sender(SystemClock())
         waiting = asyncio.create_task(post(sender, there))
         await there.until(1)
         await sender.close()
+        gate.set()
         assert (await waiting).status == 200
         assert idle(sender) == 0
         assert await closed(there)

@@ -182,7 +182,7 @@ async def test_a_retry_comes_by_itself(tmp_path: Path, monkeypatch: pytest.Monke
         await box.endpoint(there.url)
         await box.settled(await box.text(), attempts=3)
         gaps = [b.at - a.at for a, b in zip(there.arrivals, there.arrivals[1:], strict=False)]
-        assert all(0.29 < gap < 5 for gap in gaps), gaps
+        assert all(0.29 < gap < 45 for gap in gaps), "by itself it looks once a minute"
 
 
 async def test_a_clock_that_jumps_ahead_sends_what_is_due_and_loses_nothing(tmp_path: Path):

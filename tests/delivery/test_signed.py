@@ -239,9 +239,11 @@ async def test_the_repeat_is_one_attempt_that_says_so(tmp_path: Path):
 
 
 async def test_without_overlap_a_lagging_receiver_is_refused_at_once(tmp_path: Path):
-    async with appliance(tmp_path) as box, receiver(default=only(OLD)) as there:
+    clock = FakeClock()
+    async with appliance(tmp_path, clock=clock) as box, receiver(default=only(OLD)) as there:
         endpoint_id = await box.endpoint(there.url, secrets=[OLD])
-        box.change(lambda db: secrets.rotate(db, endpoint_id, NEW, now=box.clock.now(), overlap=0))
+        clock.advance(1)
+        box.change(lambda db: secrets.rotate(db, endpoint_id, NEW, now=clock.now(), overlap=0))
         await box.watch.refresh()
         await box.settled(await box.text(), "pending")
         assert len(there.arrivals) == 1

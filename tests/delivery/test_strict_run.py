@@ -43,18 +43,21 @@ async def test_in_strict_order_none_slips_past_a_failure_that_is_being_recorded(
         await texts(box, "fine")
         await quiet(box)
         there.then(answer(500))
-        record, recording = box.dispatcher._attempts._write, asyncio.Event()
+        record = box.dispatcher._attempts._write
+        recording, taken = asyncio.Event(), asyncio.Event()
 
         async def slow(write):
             recording.set()
             written = await record(write)
-            await asyncio.sleep(0.1)
+            await taken.wait()
+            await asyncio.sleep(0.05)
             return written
 
         monkeypatch.setattr(box.dispatcher._attempts, "_write", slow)
         await texts(box, "bad")
         await recording.wait()
         await texts(box, "next")
+        taken.set()
         await quiet(box)
         await live(box, clock, 5, 5)
         await eventually(lambda: states(box) == {"delivered": 3})

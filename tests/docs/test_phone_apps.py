@@ -91,7 +91,7 @@ def test_the_registration_of_sms_gateway_is_json_for_every_event_we_read():
     script = next(block for block in blocks if block.startswith("PHONE="))
     script = f"curl() {{ printf '%s\\n' \"$*\"; }}; cat() {{ printf KEY; }}\n{script}"
     ran = subprocess.run(
-        ["sh", "-c", script], capture_output=True, text=True, check=True, timeout=20
+        ["sh", "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     bodies = [json.loads(line.split(" -d ")[1]) for line in ran.stdout.splitlines()]
     assert bodies[0]["webhooks"]["signing_key"] == "KEY"

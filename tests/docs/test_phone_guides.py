@@ -206,7 +206,7 @@ def ran(app: str, here: Path, tool: str, *words: str, says: str = "") -> tuple[l
         file.chmod(0o755)
     path = {"PATH": f"{here}:{os.environ['PATH']}"}
     nothing = subprocess.DEVNULL
-    subprocess.run(["sh", script, *words], env=path, check=True, timeout=20, stdin=nothing)
+    subprocess.run(["sh", script, *words], env=path, check=True, timeout=60, stdin=nothing)
     given, stdin, url = json.loads(kept.read_text())
     return given, stdin, url
 

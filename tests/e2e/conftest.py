@@ -12,9 +12,18 @@ from typing import Any
 import pytest
 
 from tests.support.burst import SECRET, Receiver, Text, receiving
-from tests.support.service import Service, ask, until
+from tests.support.service import PATIENCE, Service, ask, until
 
+HERE = Path(__file__).parent
 NOT_DELIVERED = "SELECT count(*) FROM deliveries WHERE state <> 'delivered'"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real processes, a dozen starts of Python in some tests: a machine that stands still now and
+    then needs more than the two minutes that other tests have."""
+    for item in items:
+        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300))
 
 
 @dataclass
@@ -27,7 +36,9 @@ class Gateway:
     endpoint_id: str
     device_id: str
 
-    def push(self, body: bytes, within: float = 20.0) -> tuple[int, dict[str, str], dict[str, Any]]:
+    def push(
+        self, body: bytes, within: float = PATIENCE
+    ) -> tuple[int, dict[str, str], dict[str, Any]]:
         """Push a body as JSON; status, headers and answer."""
         kind = {"Content-Type": "application/json"}
         path = f"/in/{self.token}"
@@ -67,8 +78,7 @@ def shared_receiver() -> Iterator[Receiver]:
 @pytest.fixture
 def receiver(shared_receiver: Receiver) -> Receiver:
     """As new: whatever an earlier test's service still sends goes to nobody."""
-    shared_receiver.arrivals = []
-    shared_receiver.delay, shared_receiver.status = 0.0, 200
+    shared_receiver.forget()
     return shared_receiver
 
 

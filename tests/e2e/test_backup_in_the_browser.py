@@ -9,13 +9,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
 from mmconnect.store import migrate
-from tests.support.service import ROOT, Service, until
+from tests.support.service import PATIENCE, ROOT, Service, until
 
 PASSWORD = "correct horse battery"
 FORM = "application/x-www-form-urlencoded"
@@ -36,7 +37,7 @@ class Browser:
         kind: str = "application/x-www-form-urlencoded",
     ) -> tuple[int, bytes, str]:
         host, port = self.service.admin
-        line = http.client.HTTPConnection(host, port, timeout=20)
+        line = http.client.HTTPConnection(host, port, timeout=PATIENCE)
         headers = {
             "Origin": f"http://{host}:{port}",
             "Content-Type": kind,
@@ -188,7 +189,8 @@ def test_what_is_no_backup_is_refused_and_changes_nothing(service: Service, tmp_
     assert "This file" in told
     assert str(service.directory) not in told
     other = tmp_path / "other.db"
-    sqlite3.connect(other).execute("CREATE TABLE t (x)").connection.commit()
+    with closing(sqlite3.connect(other)) as db, db:
+        db.execute("CREATE TABLE t (x)")
     assert browser.bring(other.read_bytes())[0] == 400
     newer = browser.post("/settings/backup")[1]
     (tmp_path / "newer.db").write_bytes(newer)

@@ -74,17 +74,18 @@ class World:
             lambda: f"{count} attempts are recorded: {self.service.log_text()[-2000:]}",
         )
 
-    def failing_texts(self) -> float:
-        """Texts of two senders have failed, and all wait WAIT seconds; the monotonic time now."""
+    def failing_texts(self) -> tuple[float, float]:
+        """Texts of two senders have failed, and all wait WAIT seconds from the first monotonic time
+        that is given; what arrives after the second one has waited."""
         self.gateway.receiver.status = 500
         for n in range(TEXTS):
             assert self.gateway.text(f"t{n}", f"+1555000{n % 2}") == 200
         self.wait_attempts(TEXTS)
-        due = self.now + round(WAIT * 1000)
+        begun, due = time.monotonic(), self.now + round(WAIT * 1000)
         self.write("UPDATE deliveries SET due_at = ? WHERE state = 'pending'", due)
         self.write("UPDATE revision SET number = number + 1")
         self.gateway.receiver.status = 200
-        return time.monotonic()
+        return begun, time.monotonic()
 
     @property
     def now(self) -> int:
@@ -93,7 +94,7 @@ class World:
 
     def write(self, sql: str, *values: object) -> None:
         """Write into the live database, as another program would."""
-        with contextlib.closing(sqlite3.connect(self.service.directory / DB, timeout=10)) as db, db:
+        with contextlib.closing(sqlite3.connect(self.service.directory / DB, timeout=60)) as db, db:
             db.execute(sql, values)
 
     def all_delivered(self) -> None:
@@ -101,7 +102,7 @@ class World:
         until(
             lambda: not self.service.count(NOT_DELIVERED),
             lambda: f"all is delivered: {self.states()} {self.service.log_text()[-3000:]}",
-            within=40,
+            within=60,
         )
         assert set(self.states()) == {"delivered"}
 
@@ -137,11 +138,11 @@ def short_lived(world: World) -> None:
 def test_while_it_runs_nobody_waits_longer_or_shorter(world: World, jump: int) -> None:
     short_lived(world)
     world.service.start()
-    told = world.failing_texts()
+    begun, told = world.failing_texts()
     world.offset(jump)
     world.all_delivered()
     for arrivals in world.times().values():
-        assert next(at for at in arrivals if at > told) - told > WAIT - 1, "not before its time"
+        assert next(at for at in arrivals if at > told) - begun > WAIT - 1, "not before its time"
         assert len(arrivals) <= 3
     assert world.gateway.receiver.wrong == []
 
@@ -149,7 +150,7 @@ def test_while_it_runs_nobody_waits_longer_or_shorter(world: World, jump: int) -
 def test_there_and_back_and_there_again(world: World) -> None:
     short_lived(world)
     world.service.start()
-    told = world.failing_texts()
+    begun, told = world.failing_texts()
     for n, jump in enumerate((DAY, 0, YEARS, -DAY), 1):
         world.offset(jump)
         until(
@@ -158,7 +159,7 @@ def test_there_and_back_and_there_again(world: World) -> None:
         )
     world.all_delivered()
     for arrivals in world.times().values():
-        assert next(at for at in arrivals if at > told) - told > WAIT - 1, "not before its time"
+        assert next(at for at in arrivals if at > told) - begun > WAIT - 1, "not before its time"
         assert len(arrivals) <= 3
 
 

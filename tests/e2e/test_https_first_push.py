@@ -75,7 +75,7 @@ def test_from_a_pairing_code_to_the_first_text_by_https(
         def state() -> object:
             return json.loads(browser.ask("GET", f"{here}/status")[2])["state"]
 
-        until(lambda: state() == "arrived", "the page says so", 5)
+        until(lambda: state() == "arrived", "the page says so")
         phone.settled()
         assert receiver.texts == ["hello"], "by both ways one message"
         [device] = service.cli("device", "list")

@@ -23,6 +23,7 @@ def test_no_text_is_sent_to_mmconnect_itself(gateway: Gateway, listener: str) ->
     told = service.run(*words, "--json")
     assert "mmconnect itself" in told.stderr, "said at once"
     added = json.loads(told.stdout)
+    service.noticed()
     until(lambda: gateway.text("one") == 200, "a text is taken")
     until(lambda: service.count(HELD) == 1, "the endpoint is held")
     shown = service.cli("endpoint", "show", added["id"])

@@ -74,7 +74,6 @@ def test_what_was_acknowledged_survives_a_power_cut(
     disk = Disk(tmp_path)
     with disk.mounted() as at:
         gateway = furnish(at / "data", tmp_path, receiver, furnished)
-        os.sync()
     service = gateway.service
     acknowledged: dict[str, str] = {}
     for number in range(4):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +15,7 @@ from tests.support.receiver import receiving
 from tests.support.service import DB, ROOT, Service, ask, until
 
 MANY = 60
+KILLED = [sys.executable, "-m", "tests.support.killed"]
 
 
 def test_killed_again_and_again_every_text_is_delivered_once(tmp_path: Path) -> None:
@@ -28,23 +29,22 @@ def test_killed_again_and_again_every_text_is_delivered_once(tmp_path: Path) -> 
                 target = f"/in/{made['token']}"
                 assert ask(service.phone, "POST", target, body.encode())[0] == 200
             assert service.count("SELECT count(*) FROM deliveries") == 0
-            with closing(sqlite3.connect(service.directory / DB, timeout=10)) as db, db:
+            with closing(sqlite3.connect(service.directory / DB, timeout=60)) as db, db:
                 own = json.dumps({"from": "who", "text": "words"})
                 db.execute("UPDATE devices SET mapping = ?", (own,))
             words = ["message", "reread", "--device", made["id"]]
-            chance, killed = random.Random(3), 0
-            for _ in range(8):
-                with subprocess.Popen(
-                    [sys.executable, "-m", "mmconnect", *words, "--data-dir", service.directory],
+            killed = 0
+            for step in (20, 200, 45, 90, 130):
+                done = subprocess.run(
+                    [*KILLED, str(step), *words, "--data-dir", str(service.directory)],
                     stdout=subprocess.DEVNULL,
+                    cwd=ROOT,
                     env={**os.environ, "PYTHONPATH": str(ROOT)},
-                ) as process:
-                    try:
-                        process.wait(0.3 + chance.random() * 0.4)
-                    except subprocess.TimeoutExpired:
-                        process.kill()
-                        killed += 1
-            assert killed, "nothing was killed"
+                    check=False,
+                )
+                assert done.returncode in (0, -signal.SIGKILL)
+                killed += done.returncode != 0
+            assert killed >= 3
             told = service.cli(*words)
             assert {one["state"] for one in told} <= {"understood"}
             until(lambda: len(there.texts) >= MANY, lambda: f"{len(there.texts)} arrived")
@@ -64,7 +64,7 @@ def test_while_it_is_off_and_delivered_when_it_comes(tmp_path: Path) -> None:
             body = b'{"who":"+1555","words":"late"}'
             ask(service.phone, "POST", f"/in/{made['token']}", body)
             assert service.stop() == 0
-            with closing(sqlite3.connect(service.directory / DB)) as db, db:
+            with closing(sqlite3.connect(service.directory / DB, timeout=60)) as db, db:
                 db.execute("UPDATE devices SET mapping = ?", ('{"from":"who","text":"words"}',))
             (one,) = service.cli("message", "reread", "--device", made["id"])
             assert (one["state"], one["deliveries"]) == ("understood", 1)

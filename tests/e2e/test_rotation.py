@@ -86,8 +86,11 @@ def test_no_text_is_lost_or_waits_for_a_retry(house: House):
     house.there.default = hosted.act
     house.stream("before", 60)
     new = house.rotate()
+    house.service.noticed()
     house.stream("old still", 120)  # the receiver has only the old one
     assert hosted.refused, "the new secret signs, and this receiver does not know it"
+    # what is repeated with the old secret has come: else the receiver would rightly refuse it, too
+    until(lambda: len(hosted.accepted) == len(house.pushed), "every text is accepted")
     hosted.secret = new
     house.stream("new", 100)
     until(lambda: len(hosted.accepted) == len(house.pushed), "every text is accepted")
@@ -113,11 +116,16 @@ def test_no_text_is_lost_or_waits_for_a_retry(house: House):
 
 def test_only_the_secret_is_edited_and_the_next_attempt_has_it(house: House):
     """§ an edit takes effect on the next attempt, without a restart."""
+    house.service.cli("endpoint", "set", house.endpoint, "--schedule", "now,1h")
+    house.service.noticed()
     hosted = Hosted("whsec_" + "A" * 44)
     house.there.default = hosted.act
     house.push("waits")
     until(lambda: hosted.refused["waits"] == 1, "the first attempt is refused")
+    pending = "SELECT count(*) FROM deliveries WHERE state = 'pending'"
+    until(lambda: house.service.count(pending) == 1, "which is recorded")
     hosted.secret = house.rotate("--overlap", "0")
+    house.service.due()
     until(lambda: hosted.accepted["waits"] == 1, "the next one is signed with the new secret")
     assert house.there.arrivals[-1].header("X-MMConnect-Signature-Previous") is None
     assert hosted.refused["waits"] == 1

@@ -81,7 +81,7 @@ def test_between_the_post_and_its_answer(fire: Fire, tmp_path: Path) -> None:
         fire.service.start()
         fire.text("text")
         assert fire.service.process is not None
-        fire.service.process.wait(20)
+        fire.service.process.wait(60)
         assert left_behind(fire, tmp_path) == (1, 1)
         started_again(fire, interrupted=1)
         assert receiver.texts == ["text", "text"]
@@ -91,14 +91,17 @@ def test_between_the_post_and_its_answer(fire: Fire, tmp_path: Path) -> None:
 
 @needs_strace
 def test_between_the_answer_and_its_record(fire: Fire, tmp_path: Path) -> None:
-    """The second sync of the log after a push is the one that records its result."""
-    with receiving() as receiver:
+    """Once the receiver has the text, the next sync of the log is the one of its result."""
+    gate = acts.Gate()
+    with receiving(acts.answer(), gate) as receiver:
         fire.endpoint("one", receiver.url)
         fire.service.start()
         fire.text("before")  # beginning the log anew takes a sync of its own
         fire.settled()
-        with killed_at(fire.service, "fdatasync", 2, LOG):
-            fire.text("text")
+        fire.text("text")
+        until(lambda: len(receiver.arrivals) == 2, "the POST is under way")
+        with killed_at(fire.service, "fdatasync", 1, LOG):
+            gate.open()
         messages, flying = left_behind(fire, tmp_path)
         assert (messages, receiver.texts) == (2, ["before", "text"])
         # what was written but not synced may have survived, as the machine did not fail
@@ -115,9 +118,15 @@ def test_at_every_commit_of_the_next_start(fire: Fire, tmp_path: Path) -> None:
         until(lambda: receiver.arrivals, "the POST is under way")
         fire.service.kill()
         kills = 0
-        while start_that_is_killed(fire.service, kills + 1):
+        posts = len(receiver.arrivals)
+        while start_that_is_killed(
+            fire.service,
+            kills + 1,
+            lambda: len(receiver.arrivals) > posts,  # what it starts with
+        ):
             kills += 1
             assert left_behind(fire, tmp_path)[0] == 1
+            assert len(receiver.arrivals) == posts, "its POST comes after its commits"
         assert kills, "no start was killed"
         receiver.default = acts.answer()
         before = len(receiver.arrivals)

@@ -43,7 +43,7 @@ async def test_every_way_to_carry_the_token(tmp_path: Path, way: str, method: st
 
 
 async def test_strangers_are_slowed_down_together_with_those_who_push(tmp_path: Path):
-    async with appliance(tmp_path) as box:
+    async with appliance(tmp_path, clock=FakeClock()) as box:
         for n in range(21):
             path = "/in/wrong" if n % 2 else "/beat/wrong"
             told = await ask(box.port, request(path, {}, b"x"))

@@ -19,7 +19,7 @@ from mmconnect.store import database, devices
 from mmconnect.store.connection import FILE
 from mmconnect.webhook.events import OPERATIONAL
 from mmconnect.webhook.payload import RECEIVED
-from tests.support.inprocess import SECRET, appliance, eventually
+from tests.support.inprocess import SECRET, FakeClock, appliance, eventually
 from tests.support.phones import JSON, generic_json, incoming_sms, smsgate_sms
 from tests.support.receiver import answer, free_port, hang_up, receiver, reset
 from tests.support.wire import Line, ask, request
@@ -172,7 +172,10 @@ async def test_an_answer_that_is_no_http(
         await exchange.write(exchange.arrival.body + b"\n" + TEXT.encode() + b"\r\n\r\n")
         exchange.writer.close()
 
-    async with appliance(tmp_path, tokens=(TOKEN,)) as box, receiver(echo) as there:
+    async with (
+        appliance(tmp_path, clock=FakeClock(), tokens=(TOKEN,)) as box,
+        receiver(echo) as there,
+    ):
         await box.endpoint(there.url)
         message_id = await box.text(TEXT, SENDER)
         delivery = await box.settled(message_id, "pending")

@@ -58,7 +58,7 @@ async def test_an_mms_among_texts_that_were_seen_goes_out_at_once(tmp_path: Path
         await there.until(1)
         await eventually(lambda: box.dispatcher.in_flight == 0)
         await box.push(headers, json.dumps([seen, mms]).encode())
-        await there.until(2, deadline=3)
+        await there.until(2)
         assert there.texts == ["seen", "look"]
 
 

@@ -213,7 +213,7 @@ async def test_a_slow_body_is_408(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         await line.send(whole[:-10])
         told = await line.answer()
         assert (told.status, told.json["error"]) == (408, "too_slow")
-        assert 0.2 <= time.monotonic() - begun < 5
+        assert 0.2 <= time.monotonic() - begun < 25
         assert told.headers["connection"] == "close"
         line.close()
         # one that drips, too: it is the whole body that has so long

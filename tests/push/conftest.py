@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.receiver import free_port
 from tests.support.service import ROOT, Service, until
 
 SENDER = "+6581230000"
@@ -28,9 +29,11 @@ class Pusher:
     url: str
     token: str
     environ: dict[str, str] = field(default_factory=dict)
+    program: str = "tests.push.patient"
+    """`mmconnect` where no answer comes, and a call has to end all the same."""
 
     def words(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "mmconnect", "push", "--spool", str(self.spool), *words]
+        return [sys.executable, "-m", self.program, "push", "--spool", str(self.spool), *words]
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MMCONNECT_")}
@@ -54,7 +57,7 @@ class Pusher:
             input=given or "",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=100,
             check=False,
         )
 
@@ -132,7 +135,7 @@ class Gateway:
 
 @pytest.fixture
 def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    service = Service(tmp_path / "data").start()
+    service = Service(tmp_path / "data").start("--phone-listen", f"127.0.0.1:{free_port()}")
     try:
         made = service.cli("device", "add", "--name", "Modem", "--app", "gammu")
         yield Gateway(service, made["token"], made["id"])

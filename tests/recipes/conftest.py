@@ -63,6 +63,14 @@ class Set:
         """Make it an endpoint of mmconnect's."""
         words = ("endpoint", "add", self.recipe.url, "--secret", SECRET)
         self.endpoint = self.gateway.service.cli(*words)["id"]
+        self.gateway.service.noticed()
+
+    def check(self) -> list[str]:
+        """What mmconnect's own check-up finds wrong with the receiver. How quickly it answers is
+        this machine's business."""
+        found = self.gateway.service.cli("endpoint", "check", self.endpoint)
+        assert found
+        return [one["says"] for one in found if one["ok"] is False and one["check"] != "quick"]
 
     def arrive(self, *groups: list[str]) -> None:
         """Exactly this has arrived at the other end, in these groups, and nothing was refused."""

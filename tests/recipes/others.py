@@ -16,6 +16,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
+from tests.support.receiver import free_port
+
 Answer = tuple[int, Any]
 
 
@@ -50,8 +52,8 @@ class Other:
         self.status = 200
         """Answered instead of acting when it is not 200."""
         self.statuses: list[int] = []
-        """Of every request that is over, also where nobody waited for the answer."""
-        self.port = 0
+        """Of every request that was acted on, also where nobody waits for the answer."""
+        self.port = free_port()
         self._server: ThreadingHTTPServer | None = None
         self._one = threading.Lock()
 
@@ -63,7 +65,11 @@ class Other:
         raise NotImplementedError
 
     def groups(self) -> list[list[str]]:
-        """What has arrived, a list for each ticket or conversation."""
+        """What has arrived, a list for each ticket or conversation; no request is half done."""
+        with self._one:
+            return self.found()
+
+    def found(self) -> list[list[str]]:
         raise NotImplementedError
 
     # -- on and off -----------------------------------------------------------------------------
@@ -82,7 +88,6 @@ class Other:
 
         ThreadingHTTPServer.allow_reuse_address = True
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def stop(self) -> None:
@@ -112,8 +117,8 @@ class Other:
             self.wrong.append(f"{method} {request.path}: {error}")
             status, said = error.status, {"error": str(error)}
         self._hold(self.hold_after, method, parts.path)
+        self.statuses.append(status)  # before anybody can act on the answer
         self._answer(request, status, said)
-        self.statuses.append(status)
 
     def read(self, content_type: str, raw: bytes) -> Any:
         need(content_type == "application/json", f"content type {content_type!r}", 415)
@@ -123,7 +128,7 @@ class Other:
         if which is not None and which(method, path):
             self.hold_before = self.hold_after = None
             self.held.set()
-            assert self.go_on.wait(20)
+            assert self.go_on.wait(60)
 
     @staticmethod
     def _answer(request: BaseHTTPRequestHandler, status: int, said: Any) -> None:
@@ -162,7 +167,7 @@ class Python(Other):
             self.got[body["id"]] = body["text"]
         return 200, {}
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         return [[text] for text in self.got.values()]
 
 
@@ -228,7 +233,7 @@ class Zammad(Other):
         need(self.tickets[ticket - 1]["customer_id"] == article["origin_by_id"], "another's ticket")
         self.articles.append({**article, "ticket_id": ticket})
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         of = {
             t["id"]: [a for a in self.articles if a["ticket_id"] == t["id"]] for t in self.tickets
         }
@@ -290,7 +295,7 @@ class FreeScout(Other):
                 return 201, {"id": 1}
         raise Unfit(404, "no such route")
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         return [
             [t["body"].split("<br><br>msg_")[0] for t in c["_embedded"]["threads"]]
             for c in self.conversations
@@ -335,7 +340,7 @@ class OsTicket(Other):
             self.tickets.append({body["Message-ID"]: (sender.addr_spec, said)})
         return 201, "123456"
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         return [[text for _, text in ticket.values()] for ticket in self.tickets]
 
 
@@ -381,7 +386,7 @@ class Espo(Other):
                 return 200, {"id": "n"}
         raise Unfit(404, "no such route")
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         made: dict[tuple[str, str], list[str]] = {}
         for note in self.notes:
             said = note["post"].split(":\n\n", 1)[1].split("\n\nmsg_")[0]
@@ -411,7 +416,7 @@ class HomeAssistant(Other):
         self.events.append((path.rpartition("/")[2], body))
         return 200, {"message": f"Event {path.rpartition('/')[2]} fired."}
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         """An automation that asks for `again` and `test` to be false."""
         fired = [e for name, e in self.events if name == "mmconnect_sms"]
         return [[e["text"]] for e in fired if not e["again"] and not e["test"]]
@@ -440,7 +445,7 @@ class Ntfy(Other):
         self.shown[body["sequence_id"]] = body
         return 200, {"id": "x", "event": "message"}
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         return [[one["message"]] for one in self.shown.values() if "Test" not in one["title"]]
 
 
@@ -467,7 +472,7 @@ class Telegram(Other):
         self.messages.append(body)
         return 200, {"ok": True, "result": {"message_id": len(self.messages)}}
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         made: list[list[str]] = []
         of: dict[int, list[str]] = {}
         for number, message in enumerate(self.messages, 1):
@@ -504,7 +509,7 @@ class OptOuts(Other):
         self.told[body["id"]] = body
         return 200, {}
 
-    def groups(self) -> list[list[str]]:
+    def found(self) -> list[list[str]]:
         return [["STOP" if one["out"] else "START"] for one in self.told.values()]
 
 

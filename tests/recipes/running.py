@@ -86,11 +86,11 @@ class Recipe:
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
-            self.process.wait(20)
+            self.process.wait(60)
 
     def rows(self, sql: str) -> list[tuple[object, ...]]:
         """Its store, from outside."""
-        db = sqlite3.connect(self.state / "texts.db", timeout=10)
+        db = sqlite3.connect(self.state / "texts.db", timeout=60)
         try:
             return db.execute(sql).fetchall()
         finally:

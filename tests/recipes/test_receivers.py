@@ -70,8 +70,7 @@ def test_texts_go_to_their_place_and_a_replay_changes_nothing(name: str, at: Cal
     here.arrive(*wanted)
 
     # The receiver passes mmconnect's own check-up, whose texts are tests: no tickets of them.
-    found = here.gateway.service.cli("endpoint", "check", here.endpoint)
-    assert [c for c in found if c["ok"] is False] == []
+    assert here.check() == []
     here.arrive(*wanted)
 
 
@@ -110,7 +109,7 @@ def test_killed_between_answer_and_translation_loses_nothing_and_doubles_nothing
     here.arrive(["first"])
     setattr(here.other, f"hold_{when}", creates)
     message = here.gateway.text("second")
-    assert here.other.held.wait(20)
+    assert here.other.held.wait(60)
     here.gateway.delivered(message)
     here.recipe.kill()
     # What the service had not acted on when the connection broke, it does not act on any more.
@@ -139,12 +138,11 @@ def test_only_what_is_signed_and_fresh_is_stored(
 ):
     recipe, _ = make(name)
     body = (GOLDEN / "webhook-sms.json").read_bytes()
-    now = time.time()
     right = signed(body)
     wrong = {
-        "another secret": signed(body, now, "whsec_" + "A" * 43 + "="),
-        "old": signed(body, now - 301),
-        "from the future": signed(body, now + 330),
+        "another secret": signed(body, None, "whsec_" + "A" * 43 + "="),
+        "old": signed(body, time.time() - 301),
+        "from the future": signed(body, time.time() + 900),
         "another id": right | {"webhook-id": "msg_other"},
         "no signature": {k: v for k, v in right.items() if k != "webhook-signature"},
         "no time": right | {"webhook-timestamp": "soon"},
@@ -156,9 +154,10 @@ def test_only_what_is_signed_and_fresh_is_stored(
     )
     assert recipe.give(body.replace(b"balance", b"balances"), right) == 401
     assert recipe.rows("SELECT count(*) FROM texts") == [(0,)]
-    rotated = signed(body, now, "whsec_" + "A" * 43 + "=", SECRET)
+    assert recipe.give(body, signed(body, time.time() + 330)) == 401
+    rotated = signed(body, None, "whsec_" + "A" * 43 + "=", SECRET)
     assert recipe.give(body, rotated) == 204  # one of two signatures fits: the secret is rotated
-    assert recipe.give(body, signed(body, now - 290)) == 204
+    assert recipe.give(body, signed(body, time.time() - 290)) == 204
     assert recipe.rows("SELECT count(*) FROM texts") == [(1,)]
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sqlite3
+import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,42 @@ from mmconnect.store.message_query import MessageQuery
 from tests.store.conftest import House
 from tests.store.making import NOW, device, endpoint
 from tests.store.test_message_list import filled, naive, shown
-from tests.support.service import Service
+from tests.support.service import Service, until
+
+ENDS_ITSELF = """
+import os, signal, sys
+from mmconnect.cli import main
+from mmconnect.service import indexer
+from mmconnect.store import segment_building as building
+
+indexer.SHARE = 1.0  # it need not be gentle
+left, write = int(sys.argv[1]), building.write
+
+def counted(*what, **more):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return write(*what, **more)
+
+building.write = counted
+sys.exit(main(sys.argv[2:]))
+"""
+"""mmconnect that kills itself before it keeps the n-th lot of postings; 0: never."""
+
+
+class Worked(SystemClock):
+    """Whose durations are what a thread has worked: a disk or a machine that stands still takes
+    no time by it."""
+
+    def monotonic(self) -> float:
+        return time.thread_time()
 
 
 async def made(database: Database) -> tuple[Indexer, Janitor]:
     """An indexer that need not be gentle."""
     look = await database.read(configuration.load)
-    janitor = Janitor(database, lambda: look, SystemClock(), lambda: True)
+    janitor = Janitor(database, lambda: look, Worked(), lambda: True)
     return Indexer(database, SystemClock(), janitor.step), janitor
 
 
@@ -105,14 +135,14 @@ def test_a_process_that_is_killed_while_it_indexes_goes_on(tmp_path: Path):
     service.start()
     service.stop()
     db = connect(service.directory / FILE)
-    furnish(db, 6000)
+    furnish(db, 4000)
+    service.program = [sys.executable, "-c", ENDS_ITSELF, "2"]
     for _ in range(2):
-        service.start()
-        _until(lambda: _halfway(db))
-        service.kill()
-    assert _halfway(db)
+        assert service.spawn().wait(60) == -signal.SIGKILL
+        assert _halfway(db)
+    service.program[-1] = "0"
     service.start()
-    _until(lambda: building.next_range(db) is None and _settled(db), 60)
+    until(lambda: building.next_range(db) is None and _settled(db), "all is indexed", 60)
     service.stop()
     numbers = {r[0] for r in db.execute("SELECT number FROM search_segments")}
     assert {r[0] for r in db.execute("SELECT DISTINCT segment FROM search_postings")} == numbers
@@ -134,10 +164,3 @@ def _halfway(db: sqlite3.Connection) -> bool:
 def _settled(db: sqlite3.Connection) -> bool:
     rows = db.execute("SELECT state FROM search_segments").fetchall()
     return bool(rows) and all(state == "built" for (state,) in rows)
-
-
-def _until(done: Callable[[], bool], within: float = 30.0) -> None:
-    end = time.monotonic() + within
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.02)

@@ -219,7 +219,7 @@ async def test_counting_ends_somewhere(tmp_path: Path, monkeypatch: pytest.Monke
         away = await box.endpoint(f"http://127.0.0.1:{free_port()}/")
         for n in range(3):
             await box.text(sender=f"+658123000{n}")
-        await eventually(lambda: len(box.rows("SELECT 1 FROM attempts")) == 3)
+        await eventually(lambda: len(box.rows("SELECT 1 FROM attempts")) >= 3)
         assert of(await it.samples(), "mmconnect_pending", endpoint=away) == 2
 
 

@@ -47,7 +47,7 @@ class Disk:
 
     def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if sql == "COMMIT":
-            assert self.go.wait(20)
+            assert self.go.wait(60)
             if self.fault is not None:
                 raise self.fault
         return self._db.execute(sql, *values)
@@ -268,7 +268,7 @@ async def test_what_follows_a_write_may_fail_without_stopping_the_next(
         raise ZeroDivisionError
 
     assert await database.submit(put("a"), then=fail) == "a"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         assert await database.write(put("b")) == "b"
     assert "ZeroDivisionError" in caplog.text
 
@@ -300,18 +300,23 @@ async def test_another_process_that_holds_the_lock_is_waited_for_but_not_for_lon
     monkeypatch.setattr(module, "PATIENCE", 0.3)
     other = afresh(tmp_path)
     other.execute("BEGIN IMMEDIATE")
+    asked: list[str] = []
+    database._writer.set_trace_callback(asked.append)
     begun = time.monotonic()
     with pytest.raises(StoreUnavailable, match="another program holds the database"):
         await database.write(put("a"))
-    assert 0.2 < time.monotonic() - begun < 2
+    assert time.monotonic() - begun > 0.2
+    assert [sql for sql in asked if "busy_timeout" in sql] == [
+        "PRAGMA busy_timeout = 300",
+        "PRAGMA busy_timeout = 0",
+    ], "and not for longer, however slow this machine is"
     assert database.trouble is not None
 
+    monkeypatch.setattr(module, "PATIENCE", 60.0)
     waiting = database.submit(put("b"))
-    longest, last = 0.0, time.monotonic()
-    for _ in range(20):  # the event loop waits for nobody
+    for _ in range(20):  # the event loop waits for nobody: else the lock would outlast the patience
         await asyncio.sleep(0.005)
-        longest, last = max(longest, time.monotonic() - last), time.monotonic()
-    assert longest < 0.15
+    assert not waiting.done()
     other.execute("COMMIT")
     other.close()
     assert await waiting == "b"

@@ -134,11 +134,12 @@ async def test_no_acknowledged_text_is_ever_lost(
         match rng.choice(("push", "push", "push", "cancel", "fail", "breathe")):
             case "push":
                 handlers.append((name, asyncio.create_task(handle(name))))
-            case "cancel":
+            case "cancel":  # one that is under way, however quick the disk is
+                handlers.append((name, asyncio.create_task(handle(name))))
                 for _ in range(rng.randrange(4)):
                     await asyncio.sleep(0)
-                if handlers:
-                    rng.choice(handlers[-10:])[1].cancel()
+                if alive := [task for _, task in handlers[-10:] if not task.done()]:
+                    rng.choice(alive).cancel()
             case "fail":
                 bad.append(database.submit(_half_done(n), heavy=rng.random() < 0.3))
             case "breathe":

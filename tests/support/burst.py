@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.loops import ended, turned_away
+from tests.support.loops import ended, settled, turned_away
 from tests.support.service import Address, until
 
 SECRET = "whsec_bW1jb25uZWN0LWR1cmFiaWxpdHktc2VjcmV0LTMyYnk="
@@ -83,14 +83,14 @@ class Burst:
         """Until that many have their 2xx, or it is over."""
         until(lambda: self.acked >= count or not self.running, "the burst is taken", every=0.0005)
 
-    def join(self, within: float = 30.0) -> None:
+    def join(self, within: float = 90.0) -> None:
         for thread in self._threads:
             thread.join(within)
             assert not thread.is_alive(), "a push hangs"
 
     def _push_all(self, texts: Sequence[Text]) -> None:
         try:
-            with socket.create_connection(self._at, timeout=20) as line:
+            with socket.create_connection(self._at, timeout=60) as line:
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 for text in texts:
                     text.sent = True
@@ -158,12 +158,15 @@ class Receiver(threading.Thread):
         """What was not as it should be, in words."""
         self.delay = 0.0
         """Seconds from a POST's arrival to its answer."""
+        self.held = False
+        """While this is so, no POST is answered."""
         self.status = 200
         self.waiting = 0
         """POSTs that have arrived and are not answered yet."""
         self._up = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
+        self._lines: set[asyncio.Task[None]] = set()
         self.port = 0
 
     @property
@@ -188,7 +191,23 @@ class Receiver(threading.Thread):
         server.close()
         await ended()
 
+    def forget(self) -> None:
+        """As new: whatever somebody who was killed still has under way arrives nowhere."""
+        asyncio.run_coroutine_threadsafe(self._forget(), self._loop).result(60)
+
+    async def _forget(self) -> None:
+        await settled()
+        lines = list(self._lines)
+        for line in lines:
+            line.cancel()
+        await asyncio.gather(*lines, return_exceptions=True)
+        self.arrivals, self.waiting = [], 0
+        self.delay, self.held, self.status = 0.0, False, 200
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        line = asyncio.current_task()
+        assert line is not None
+        self._lines.add(line)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -204,6 +223,8 @@ class Receiver(threading.Thread):
                 try:
                     if self.delay:
                         await asyncio.sleep(self.delay)
+                    while self.held:  # noqa: ASYNC110 (by another thread)
+                        await asyncio.sleep(0.01)
                 finally:
                     self.waiting -= 1
                 writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nok" % status)
@@ -211,6 +232,7 @@ class Receiver(threading.Thread):
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._lines.discard(line)
             writer.close()
 
     def _take(self, headers: dict[str, str], body: bytes) -> bool:
@@ -242,7 +264,7 @@ class Receiver(threading.Thread):
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._end.set)
-        self.join(10)
+        self.join(60)
 
 
 @contextmanager
@@ -250,7 +272,7 @@ def receiving(secret: str = SECRET) -> Iterator[Receiver]:
     """A receiver that listens; closed afterwards, and with no wrong signature in between."""
     receiver = Receiver(secret)
     receiver.start()
-    receiver._up.wait(10)
+    receiver._up.wait(60)
     try:
         yield receiver
     finally:

@@ -5,6 +5,7 @@ Requests are written by hand, so that a test says itself what a browser would sa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,8 +59,9 @@ class Browser:
             given.setdefault("Content-Type", "application/x-www-form-urlencoded")
         line = await Line.open(self.port)
         try:
-            await line.send(request(path, given, body, method=method, host=self.host))
-            told, cookies = await _answer(line, head=method == "HEAD")
+            async with asyncio.timeout(60):
+                await line.send(request(path, given, body, method=method, host=self.host))
+                told, cookies = await _answer(line, head=method == "HEAD")
         finally:
             line.close()
         for one in cookies:

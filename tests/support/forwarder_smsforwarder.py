@@ -11,6 +11,7 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +22,9 @@ from urllib.parse import quote_plus, urlsplit, urlunsplit
 from aiohttp import web
 
 from tests.support.forwarder_incoming import Post, post
+from tests.support.loops import turned_away
 from tests.support.phone_thread import FOREVER, LoopThread, until
+from tests.support.receiver import free_port
 from tests.support.smsgate_faults import Asked, Trouble
 from tests.support.smsgate_rules import zone_of
 
@@ -102,6 +105,7 @@ class SmsForwarderPhone:
         self._thread = LoopThread("smsforwarder-phone")
         self._tasks: set[asyncio.Task[None]] = set()
         self._runner: web.ServerRunner | None = None
+        self._listening: socket.socket | None = None
 
     @property
     def server_url(self) -> str:
@@ -307,8 +311,9 @@ class SmsForwarderPhone:
 
         self._runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.05)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.server.host, self.server.port).start()
-        self.server.port = self._runner.addresses[0][1]
+        self.server.port = self.server.port or free_port()  # its own while the app is dead, too
+        self._listening = socket.create_server((self.server.host, self.server.port))
+        await web.SockSite(self._runner, self._listening).start()
 
     async def _die(self) -> None:
         self.alive = False
@@ -319,7 +324,8 @@ class SmsForwarderPhone:
         for row in self.store:
             row.state = "failed" if row.state == "waiting" else row.state
         runner, self._runner = self._runner, None
-        if runner is not None:
+        if runner is not None and self._listening is not None:
+            await turned_away([self._listening])
             await runner.cleanup()
 
 

@@ -38,7 +38,7 @@ def post_once(
     """The status, or None when nobody answered. `replies`: where what was answered goes."""
     request = urllib.request.Request(url, body, dict(headers), method="POST")
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             said = answer.read()
             if replies is not None and said:
                 replies.append(said)

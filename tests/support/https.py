@@ -10,7 +10,7 @@ from pathlib import Path
 from mmconnect.domain.clock import SystemClock
 from mmconnect.service.tls import context, files, names
 from mmconnect.service.tls.names import Hosts
-from tests.support.service import Address
+from tests.support.service import PATIENCE, Address
 
 HERE = names.hosts("reception", ["192.168.1.20", "fd00::20"])
 
@@ -47,7 +47,7 @@ def get(
     headers: Mapping[str, str] | None = None,
 ) -> tuple[int, dict[str, str], bytes]:
     """One request over HTTPS to `host`, which is at this address; status, headers, body."""
-    connection = http.client.HTTPSConnection(host or at[0], at[1], timeout=20, context=trust)
+    connection = http.client.HTTPSConnection(host or at[0], at[1], timeout=PATIENCE, context=trust)
     try:
         connection.request(method, path, body, dict(headers or {}))
         answer = connection.getresponse()

@@ -67,8 +67,12 @@ class FakeClock:
         self._monotonic += seconds
 
 
-async def eventually(check: Callable[[], T | None], deadline: float = 10.0) -> T:
-    """What `check` returns, as soon as that is true."""
+async def eventually(check: Callable[[], T | None], deadline: float = 45.0) -> T:
+    """What `check` returns, as soon as that is true.
+
+    The deadline is for a machine that stands still now and then; it is less than the minute after
+    which much of mmconnect looks again by itself.
+    """
     begun = time.monotonic()
     while not (found := check()):
         assert time.monotonic() - begun < deadline, f"still {found!r} after {deadline} s"
@@ -100,7 +104,7 @@ class Appliance:
 
     def change(self, write: Callable[[sqlite3.Connection], T]) -> T:
         """Write as another process does; the watch notices."""
-        db = connect(self.directory / FILE)
+        db = connect(self.directory / FILE, patience=60.0)
         try:
             db.execute("BEGIN IMMEDIATE")
             result = write(db)
@@ -218,7 +222,7 @@ class Appliance:
             raise AssertionError(f"{found} with {self.attempts(found.id)}") from None
 
     def _look(self, read: Callable[[sqlite3.Connection], T]) -> T:
-        db = connect(self.directory / FILE, readonly=True)
+        db = connect(self.directory / FILE, patience=60.0, readonly=True)
         try:
             return read(db)
         finally:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import ssl
+import weakref
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Protocol
 
 from aiohttp import web
@@ -39,6 +43,17 @@ async def turned_away(sockets: Iterable[Listening]) -> None:
     await settled()
 
 
+def goes_ahead(seconds: float) -> None:
+    """This loop's clock goes on by so much at once: what is due then is due now. So a patience of
+    a minute is tried in no time, and one of a tenth of a second is nobody's who was held up."""
+    loop = asyncio.get_running_loop()
+    loop.time = partial(_later, loop.time, seconds)  # type: ignore[method-assign]
+
+
+def _later(time: Callable[[], float], seconds: float) -> float:
+    return time() + seconds
+
+
 async def ended() -> None:
     """Every other task of this loop is cancelled, and done."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
@@ -46,6 +61,46 @@ async def ended() -> None:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
     await settled()
+
+
+@asynccontextmanager
+async def by_hand(
+    serve: Callable[[StreamReader, StreamWriter], Awaitable[None]],
+    port: int = 0,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[int]:
+    """A server on loopback that does this with each connection, and closes it after: its port.
+
+    With the block, what is left of them ends, too.
+    """
+    tasks: set[asyncio.Task[None]] = set()
+    writers: weakref.WeakSet[StreamWriter] = weakref.WeakSet()
+
+    async def connected(reader: StreamReader, writer: StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        writers.add(writer)
+        try:
+            with suppress(OSError, EOFError, asyncio.CancelledError):
+                await serve(reader, writer)
+        finally:
+            tasks.discard(task)
+            writer.close()
+
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        await turned_away(server.sockets)
+        server.close()
+        for task in list(tasks):
+            task.cancel()
+        if tasks:
+            await asyncio.wait(list(tasks))
+        for writer in list(writers):
+            writer.transport.abort()  # a TLS connection would wait for the other side's farewell
+        await settled()
 
 
 @asynccontextmanager

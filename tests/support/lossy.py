@@ -54,7 +54,7 @@ class Lossy:
                 threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
-        with suppress(OSError), client, socket.create_connection(self.there, 5) as server:
+        with suppress(OSError), client, socket.create_connection(self.there, 20) as server:
             self._open.append(server)
             threading.Thread(target=self._carry, args=(client, server), daemon=True).start()
             while answer := server.recv(65536):

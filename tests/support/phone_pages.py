@@ -16,7 +16,7 @@ from mmconnect.admin.site import make_site
 from mmconnect.desk.desk import Desk, Listeners
 from mmconnect.phones.pairing import Pairings
 from tests.support.desk import desk_of, scraped
-from tests.support.inprocess import Appliance, appliance
+from tests.support.inprocess import Appliance, FakeClock, appliance
 from tests.support.phones import generic_json
 
 VOID = {"input", "meta", "link", "br", "hr", "img", "path", "rect", "svg"}
@@ -155,7 +155,7 @@ async def phone_pages(
     directory: Path, *, device: dict[str, Any] | None = None, **more: Any
 ) -> AsyncIterator[Pages]:
     """An appliance with one phone (none with `device=None` left out), and its pages."""
-    async with appliance(directory, tokens=()) as box:
+    async with appliance(directory, clock=FakeClock(), tokens=()) as box:
         if device is not None:
             await box.device(**({"token": "token-of-the-first-phone"} | device))
         pairings = Pairings(box.database, box.clock, box.listener.sightings)

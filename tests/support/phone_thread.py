@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tests.support.loops import ended
 
 Made = TypeVar("Made")
-FOREVER = 10.0
+FOREVER = 60.0
 """Seconds after which a wait in a test has failed."""
 
 

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import secrets
 import socket
 import ssl
@@ -32,7 +33,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.loops import settled, turned_away
+from tests.support.loops import by_hand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,22 @@ def when(event: asyncio.Event, then: Act | None = None) -> Act:
         await (then or answer())(exchange)
 
     return act
+
+
+class Gate:
+    """Whoever comes waits until the test opens it, from whatever thread; then does `then`."""
+
+    def __init__(self, then: Act | None = None) -> None:
+        self._then = then or answer()
+        self._opened = threading.Event()
+
+    def open(self) -> None:
+        self._opened.set()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        while not self._opened.is_set():  # noqa: ASYNC110 (opened by another thread)
+            await asyncio.sleep(0.005)
+        await self._then(exchange)
 
 
 def drip(interval: float = 0.02, status: int = 200) -> Act:
@@ -226,7 +243,7 @@ class Receiver:
         """Do these with the next requests, one each."""
         self.script.extend(acts)
 
-    async def until(self, count: int, deadline: float = 10.0) -> list[Arrival]:
+    async def until(self, count: int, deadline: float = 45.0) -> list[Arrival]:
         """Wait for so many requests."""
         begun = time.monotonic()
         while len(self.arrivals) < count:
@@ -263,32 +280,13 @@ async def receiver(
 ) -> AsyncIterator[Receiver]:
     """A receiver for as long as the block runs; `script` is for the first requests."""
     numbers = itertools.count(1)
-    tasks: set[asyncio.Task[None]] = set()
     running = Receiver(0, "https" if tls else "http", default or answer(), deque(script))
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await running._serve(next(numbers), reader, writer)
-        finally:
-            tasks.discard(task)
-            writer.close()
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await running._serve(next(numbers), reader, writer)
 
-    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
-    running.port = server.sockets[0].getsockname()[1]
-    try:
+    async with by_hand(serve, port, tls) as running.port:
         yield running
-    finally:
-        await turned_away(server.sockets)
-        server.close()
-        for task in list(tasks):
-            task.cancel()
-        if tasks:
-            await asyncio.wait(list(tasks))
-        await settled()
 
 
 @contextmanager
@@ -299,7 +297,7 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
     thread.start()
 
     def wait(work: Coroutine[Any, Any, Any]) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, loop).result(10)
+        return asyncio.run_coroutine_threadsafe(work, loop).result(60)
 
     made = receiver(*script, default=default, port=port)
     try:
@@ -314,11 +312,18 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
         loop.close()
 
 
+_PORTS = 1_200
+"""Ports of each of pytest's workers."""
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 16
+_ports = itertools.count(secrets.randbelow(_PORTS))
+
+
 def free_port() -> int:
     """A port of loopback where nothing listens, nor will: below those that a system gives to
-    whoever asks for any, as other tests do at the same time."""
+    whoever asks for any, and no other worker's. So it is still free for whoever comes back to it.
+    """
     while True:
-        port = 10_000 + secrets.randbelow(20_000)
+        port = 10_000 + _worker * _PORTS + next(_ports) % _PORTS
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 

@@ -24,8 +24,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 DB = "mmconnect.db"
-PATIENCE = 20.0
-"""Seconds after which whatever a test waits for counts as never coming."""
+PATIENCE = 60.0
+"""Seconds after which whatever a test waits for counts as never coming: machines stall."""
 
 Address = tuple[str, int]
 
@@ -139,7 +139,7 @@ class Service:
         """What a browser sends that is logged in, over HTTP and HTTPS."""
         now, cookie = time.time_ns() // 1_000_000, "cookie-of-the-tests"
         values = ("ses_tests", hashlib.sha256(cookie.encode()).digest(), now, now, now)
-        with closing(sqlite3.connect(self.directory / DB, timeout=10)) as db, db:
+        with closing(sqlite3.connect(self.directory / DB, timeout=PATIENCE)) as db, db:
             db.execute("INSERT OR IGNORE INTO account VALUES (1, 'none', 0, 0)")
             db.execute("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, NULL, NULL)", values)
         return {"Cookie": f"mmconnect={cookie}; __Host-mmconnect={cookie}"}
@@ -164,7 +164,7 @@ class Service:
             capture_output=True,
             text=True,
             encoding="utf-8",
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
             env=_environment(),
         )
@@ -180,7 +180,7 @@ class Service:
     @contextmanager
     def looking(self) -> Iterator[sqlite3.Connection]:
         """The live database, read-only."""
-        db = sqlite3.connect(f"file:{self.directory / DB}?mode=ro", uri=True, timeout=10)
+        db = sqlite3.connect(f"file:{self.directory / DB}?mode=ro", uri=True, timeout=PATIENCE)
         try:
             yield db
         finally:
@@ -199,6 +199,20 @@ class Service:
             yield db
         finally:
             db.close()
+
+    def write(self, sql: str, *values: object) -> None:
+        """Change the database, as another program would; a running service notices."""
+        with closing(sqlite3.connect(self.directory / DB, timeout=PATIENCE)) as db, db:
+            db.execute(sql, values)
+            db.execute("UPDATE revision SET number = number + 1")
+
+    def noticed(self) -> None:
+        """Until it has looked at what was changed, as it does when a token is unknown to it."""
+        assert ask(self.phone, "GET", "/in/nobodys")[0] in (401, 429)
+
+    def due(self) -> None:
+        """Whatever waits for its next attempt is due now."""
+        self.write("UPDATE deliveries SET due_at = 1 WHERE state = 'pending'")
 
     def count(self, sql: str, *values: object) -> int:
         """One number out of the live database."""

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from mmconnect.web.http import Answer, Handler, Request, head
 from mmconnect.web.server import KEEP_ALIVE, Server
+from tests.support.loops import turned_away
 
 PLAIN = head(200, "text/plain")
 
@@ -30,6 +31,7 @@ async def serving(
             port = server.addresses[0][1]
         yield server, port
     finally:
+        await turned_away(sock for at in server._listening for sock in at.sockets)
         await server.close(0.5)
         await plain.close(0.5)
 

@@ -10,7 +10,7 @@ import binascii
 import copy
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,8 @@ class Access:
         self.live = (user, password)
         """What the running server takes: a change needs its restart."""
         self.ttl_scale = ttl_scale
+        self.clock: Callable[[], float] = time.time
+        """Whose seconds tokens live by."""
         self.tokens: list[Token] = []
 
     def issue(self, body: Mapping[str, Any], version: str) -> Token:
@@ -90,7 +92,7 @@ class Access:
                 return frozenset({"all:any"})
         if scheme.lower() == "bearer" and version_key(version) >= (1, 55, 0):
             for token in self.tokens:
-                if token.access == given and not token.revoked and time.time() < token.expires:
+                if token.access == given and not token.revoked and self.clock() < token.expires:
                     return token.scopes
         raise Refused(401)
 
@@ -101,7 +103,7 @@ class Access:
             refresh=None,
             scopes=scopes,
             ttl=ttl,
-            expires=time.time() + ttl * self.ttl_scale,
+            expires=self.clock() + ttl * self.ttl_scale,
         )
         claims = {"jti": token.jti, "exp": int(token.expires), "scopes": sorted(scopes)}
         token.access = _jwt(claims)

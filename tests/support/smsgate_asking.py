@@ -36,7 +36,7 @@ def ask(
     *,
     method: str | None = None,
     auth: str | None = BASIC,
-    timeout: float = 5.0,
+    timeout: float = 60.0,
 ) -> Told:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(phone.url + path, data, method=method)

@@ -31,6 +31,8 @@ class Trouble:
 
     latency: float = 0.0
     """Seconds before every answer."""
+    until: Callable[[], object] | None = None
+    """No answer before this is so."""
     hang: bool = False
     """No answer, ever."""
     reset: bool = False
@@ -86,6 +88,8 @@ class Trouble:
         if not self._befalls(request.path):
             return await proper(request)
         await asyncio.sleep(self.latency)
+        while self.until is not None and not self.until():  # noqa: ASYNC110 (anything may be waited for)
+            await asyncio.sleep(0.005)
         if self.hang:
             await asyncio.sleep(3600)
         if self.reset:

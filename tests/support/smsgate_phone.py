@@ -22,6 +22,7 @@ from aiohttp import web
 
 from tests.support.loops import turned_away
 from tests.support.phone_thread import FOREVER, LoopThread, until
+from tests.support.receiver import free_port
 from tests.support.smsgate_api import serve
 from tests.support.smsgate_app import App
 from tests.support.smsgate_faults import Asked, Trouble
@@ -310,9 +311,9 @@ class SmsgatePhone:
 
         self._runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.05)
         await self._runner.setup()
+        self.port = self.port or free_port()  # nobody else is given it while the phone is away
         self._listening = socket.create_server((self.host, self.port))
         await web.SockSite(self._runner, self._listening).start()
-        self.port = self._listening.getsockname()[1]
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         return await serve(self.app, request)

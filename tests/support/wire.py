@@ -68,7 +68,7 @@ class Line:
         self.writer.write(data)
         await self.writer.drain()
 
-    async def answer(self, deadline: float = 20.0, *, head: bool = False) -> Told:
+    async def answer(self, deadline: float = 60.0, *, head: bool = False) -> Told:
         """The next answer; `head`: it has no body whatever it says."""
         async with asyncio.timeout(deadline):
             raw = await self.reader.readuntil(b"\r\n\r\n")
@@ -83,7 +83,7 @@ class Line:
                 body = await self.reader.read()
             return Told(status, headers, body)
 
-    async def at_end(self, deadline: float = 10.0) -> bool:
+    async def at_end(self, deadline: float = 45.0) -> bool:
         """Whether the server closes the connection without another word."""
         async with asyncio.timeout(deadline):
             try:
@@ -95,7 +95,7 @@ class Line:
         self.writer.close()
 
 
-async def ask(port: int, data: bytes, *, deadline: float = 20.0) -> Told:
+async def ask(port: int, data: bytes, *, deadline: float = 60.0) -> Told:
     """One request on a connection of its own."""
     line = await Line.open(port)
     try:

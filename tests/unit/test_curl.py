@@ -30,7 +30,7 @@ SHELLS = [shell for shell in ("bash", "zsh") if shutil.which(shell)]
 def made_of(shell: str, words: str) -> bytes:
     """What a shell passes on."""
     script = f"printf '%s\\0' {words}"
-    done = subprocess.run([shell, "-c", script], capture_output=True, check=True, timeout=20)
+    done = subprocess.run([shell, "-c", script], capture_output=True, check=True, timeout=60)
     return done.stdout.removesuffix(b"\0")
 
 

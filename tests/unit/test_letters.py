@@ -27,9 +27,9 @@ def test_it_is_nfc_wherever_a_long_text_is_cut():
 
 @pytest.mark.parametrize("marks", [MARKS * 100_000, "\u0301" * 100_000 + "\u0323" * 100_000])
 def test_a_stranger_cannot_stop_us_with_marks(marks: str):
-    begun = time.monotonic()
+    begun = time.process_time()
     assert len(composed("e" + marks)) <= len(marks)
-    assert time.monotonic() - begun < 10, "sorting all of them at once takes a minute and more"
+    assert time.process_time() - begun < 10, "sorting all of them at once takes a minute and more"
 
 
 def test_the_longest_run_that_is_no_mischief_is_kept_whole():

@@ -238,25 +238,25 @@ def test_what_is_wrong_with_a_pattern_is_said(pattern: str, says: str):
 def test_patterns_that_blow_up_elsewhere_are_linear_here(pattern: str):
     wanted = text("pattern", pattern)
     assert routing.validate(wanted) == []
-    begun = time.monotonic()
+    begun = time.process_time()
     for end in ("!", "b", "\n"):
         wants(wanted, text="a" * 10_000 + end)
-    assert time.monotonic() - begun < 10, "a backtracking engine would take longer than the world"
+    assert time.process_time() - begun < 10, "elsewhere longer than the world"
 
 
 def test_the_worst_that_can_be_saved_is_soon_done():
     worst = "(.?){100}x$"
     assert routing.validate(text("pattern", worst)) == []
-    begun = time.monotonic()
+    begun = time.process_time()
     wants(text("pattern", worst), text="a" * 10_000_000)
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
 
 
 @pytest.mark.parametrize("match", ["contains", "exact", "pattern"])
 def test_a_long_run_of_marks_stops_nobody(match: str):
-    begun = time.monotonic()
+    begun = time.process_time()
     wants(text(match, "\u00e9clair"), text="e" + "\u0301\u0323" * 100_000)
-    assert time.monotonic() - begun < 10, "sorted at once, they would take half a minute"
+    assert time.process_time() - begun < 10, "sorted at once, they would take half a minute"
 
 
 def test_a_pattern_sees_the_beginning_of_a_long_text():

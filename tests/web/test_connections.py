@@ -10,6 +10,7 @@ import pytest
 from mmconnect.web import server as servers
 from mmconnect.web.http import Answer, Request
 from tests.support.inprocess import eventually
+from tests.support.loops import goes_ahead
 from tests.support.serving import PLAIN, ok, serving
 from tests.support.wire import Line, request
 
@@ -18,17 +19,21 @@ async def test_the_oldest_makes_room_after_finishing_what_it_has_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ):
     monkeypatch.setattr(servers, "MOST", 2)
-    gate = asyncio.Event()
+    monkeypatch.setattr(servers, "FINISHING", 100.0)
+    begun, gate = asyncio.Event(), asyncio.Event()
 
     async def slow(_: Request) -> Answer:
+        begun.set()
         await gate.wait()
         return Answer(head=PLAIN, body=b"finished")
 
-    async with serving(slow) as (_, port):
+    async with serving(slow) as (server, port):
         first = await Line.open(port)
         await first.send(request("/", close=False))
+        await begun.wait()
+        (oldest,) = server.connections
         others = [await Line.open(port) for _ in range(2)]
-        await asyncio.sleep(0.05)
+        await eventually(lambda: len(server.connections) == 2 and oldest not in server.connections)
         gate.set()
         told = await first.answer()
         assert (told.status, told.body) == (200, b"finished")
@@ -56,11 +61,12 @@ async def test_a_flood_of_connections_leaves_a_bounded_number(monkeypatch: pytes
 
 
 async def test_a_connection_that_asks_nothing_is_closed():
-    async with serving(ok, keep_alive=0.1) as (_, port):
+    async with serving(ok) as (_, port):
         line = await Line.open(port)
         await line.send(request("/", close=False))
         assert (await line.answer()).status == 200
-        assert await line.at_end(5)
+        goes_ahead(servers.KEEP_ALIVE + 1)
+        assert await line.at_end()
         line.close()
 
 

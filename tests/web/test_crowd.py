@@ -10,6 +10,8 @@ from aiohttp import web
 
 from mmconnect.web import crowd
 from mmconnect.web.crowd import Crowd, Runner
+from tests.support.inprocess import eventually
+from tests.support.loops import goes_ahead, settled
 from tests.support.wire import Line, request
 
 
@@ -84,18 +86,11 @@ async def test_a_flood_from_one_address_costs_no_other_its_connection(
     assert house.open == 8
 
 
-async def test_whoever_says_nothing_or_drips_is_sent_away(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(crowd, "KEEP_ALIVE", 0.2)
-    patient = House()
-    await patient.start()
-    try:
-        asked = await patient.line(ASKING)
-        await asked.answer()
-        lines = [asked, await patient.line(), await patient.line(b"GET /quick HT")]
-        assert all([await line.at_end(10) for line in lines])
-    finally:
-        for line in patient.lines:
-            line.close()
-        await patient.runner.cleanup()
+async def test_whoever_says_nothing_or_drips_is_sent_away(house: House) -> None:
+    asked = await house.line(ASKING)
+    await asked.answer()
+    lines = [asked, await house.line(), await house.line(b"GET /quick HT")]
+    await eventually(lambda: house.open == 3)
+    await settled()
+    goes_ahead(crowd.KEEP_ALIVE + 1)
+    assert all([await line.at_end() for line in lines])

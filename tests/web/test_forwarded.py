@@ -148,10 +148,10 @@ def test_a_way_without_end_is_bounded() -> None:
     assert asked("10.0.0.5", for_(long)).address == "10.0.0.9"
     exactly = ", ".join(["198.51.100.1", *["10.0.0.9"] * (MOST_HOPS - 1)])
     assert asked("10.0.0.5", for_(exactly)).address == "198.51.100.1"
-    begun = time.monotonic()
+    begun = time.process_time()
     for nasty in ('"\\' * 4000, '"' * 8001, 'for="\\\\' * 1000, ",;" * 4000):
         asked("10.0.0.5", ("Forwarded", nasty))
-    assert time.monotonic() - begun < 1
+    assert time.process_time() - begun < 1
 
 
 def test_addresses_are_written_one_way() -> None:

@@ -25,7 +25,7 @@ class Making:
     def site(self) -> web.Application:
         self.begun += 1
         self.at_it.set()
-        assert self.go.wait(10)
+        assert self.go.wait(60)
         if self.fails:
             raise OSError("the disk is gone")
         app = web.Application(client_max_size=LARGEST_FORM)
@@ -68,7 +68,7 @@ async def test_it_is_made_once_for_all_who_ask_first_and_the_loop_goes_on():
     async with client(making) as asking:
         assert making.begun == 0
         answers = asyncio.gather(*[asking.get(f"/seen/{n}") for n in range(5)])
-        assert await asyncio.to_thread(making.at_it.wait, 10), "the loop turns meanwhile"
+        assert await asyncio.to_thread(making.at_it.wait, 60), "the loop turns meanwhile"
         assert not answers.done()
         making.go.set()
         told = [(a.status, await a.text(), a.headers["X-Site"]) for a in await answers]

@@ -17,7 +17,9 @@ from mmconnect.web import connection
 from mmconnect.web.body import BodyReader, Broken
 from mmconnect.web.connection import MAX_HEADERS, MAX_LINE, PIPELINED
 from mmconnect.web.http import Answer, Request, head, media_type
+from mmconnect.web.server import KEEP_ALIVE
 from tests.support.inprocess import eventually
+from tests.support.loops import goes_ahead, settled
 from tests.support.serving import PLAIN, ok, serving
 from tests.support.wire import Line, ask, chunk, request
 
@@ -127,6 +129,7 @@ async def test_requests_are_taken_apart_only_a_few_ahead():
     async with serving(wait) as (server, port):
         line = await Line.open(port)
         await line.send(request("/", close=False) * 1000)
+        await eventually(lambda: any(one._queue for one in server.connections))
         await asyncio.sleep(0.1)
         (one,) = server.connections
         assert len(one._queue) <= PIPELINED
@@ -142,16 +145,17 @@ async def test_who_leaves_in_mid_body_is_not_waited_for():
         await line.send(request("/", {}, b"x" * 1000, close=False)[:-1])
         await eventually(lambda: server.connections)
         line.writer.transport.abort()
-        await eventually(lambda: not server.connections, 5)
+        await eventually(lambda: not server.connections)
 
 
-async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connection, "UNREAD_PATIENCE", 0.1)
+async def test_who_never_reads_is_cut_off():
+    asked = asyncio.Event()
 
     async def large(_: Request) -> Answer:
+        asked.set()
         return Answer(head=PLAIN, body=b"x" * 2**23)
 
-    async with serving(large, keep_alive=0.6) as (server, port):
+    async with serving(large) as (server, port):
         for close, much in ((False, False), (True, False), (False, True), (True, True)):
             line = await Line.open(port)
             line.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -159,8 +163,19 @@ async def test_who_never_reads_is_cut_off(monkeypatch: pytest.MonkeyPatch):
             if much:  # what the loop keeps for a client, beyond the socket's own buffers
                 (one,) = server.connections
                 one.transport.set_write_buffer_limits(2**30)  # type: ignore[union-attr]
+            asked.clear()
             await line.send(request("/", close=close))
-            await eventually(lambda: len(server.connections) == 0)
+            await asked.wait()
+            passed = 0
+
+            def gone() -> bool:
+                nonlocal passed
+                goes_ahead(5)
+                passed += 5
+                return not server.connections
+
+            await eventually(gone)
+            assert passed >= min(connection.UNREAD_PATIENCE, KEEP_ALIVE)
             line.writer.transport.abort()
 
 
@@ -183,30 +198,29 @@ async def test_a_refused_body_that_does_not_come_ends_the_connection(
         line = await Line.open(port)
         await line.send(request("/", {}, b"x" * 1000, close=False)[:-1])
         assert (await line.answer()).status == 401
-        assert await line.at_end(5)
+        assert await line.at_end()
         line.close()
 
 
-async def test_a_head_that_drips_in_is_cut_off(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(connection, "HEAD_PATIENCE", 0.2)
-    async with serving(ok, keep_alive=2.0) as (_, port):
+async def test_a_head_that_drips_in_is_cut_off():
+    async with serving(ok, keep_alive=240.0) as (server, port):
         line = await Line.open(port)
-
-        async def drip() -> None:
-            for byte in request("/" + "x" * 1000):
-                await line.send(bytes([byte]))
-                await asyncio.sleep(0.02)
-
-        dripping = asyncio.create_task(drip())
-        assert await line.at_end(1.5)
-        dripping.cancel()
+        await line.send(b"G")
+        await eventually(lambda: any(one._begun for one in server.connections))
+        for byte in b"ET /x":
+            goes_ahead(connection.HEAD_PATIENCE / 3)
+            await line.send(bytes([byte]))
+            await settled()
+        assert await line.at_end()
         line.close()
 
 
 async def test_a_connection_that_says_nothing_at_all_is_closed():
-    async with serving(ok, keep_alive=0.1) as (server, port):
+    async with serving(ok) as (server, port):
         line = await Line.open(port)
-        assert await line.at_end(5)
+        await eventually(lambda: server.connections)
+        goes_ahead(KEEP_ALIVE + 1)
+        assert await line.at_end()
         line.close()
         await eventually(lambda: not server.connections)
 
@@ -238,18 +252,20 @@ async def test_what_is_no_http_is_400_and_the_end(bad: bytes):
 
 
 async def test_what_is_no_http_is_answered_in_its_turn():
-    gate = asyncio.Event()
+    begun, gate = asyncio.Event(), asyncio.Event()
 
     async def wait(_: Request) -> Answer:
+        begun.set()
         await gate.wait()
         return Answer(head=PLAIN, body=b"first")
 
-    async with serving(wait) as (_, port):
+    async with serving(wait) as (server, port):
         line = await Line.open(port)
         await line.send(request("/", close=False))
-        await asyncio.sleep(0.05)
+        await begun.wait()
+        (one,) = server.connections
         await line.send(b"nonsense\r\n\r\n")
-        await asyncio.sleep(0.05)
+        await eventually(lambda: one._refused)
         gate.set()
         assert (await line.answer()).body == b"first"
         assert (await line.answer()).status == 400
@@ -258,13 +274,19 @@ async def test_what_is_no_http_is_answered_in_its_turn():
 
 
 async def test_a_body_that_breaks_off_in_the_middle_is_noticed_at_once():
-    async with serving(echo) as (_, port):
+    begun = asyncio.Event()
+
+    async def reads(request: Request) -> Answer:
+        begun.set()
+        return await echo(request)
+
+    async with serving(reads) as (_, port):
         line = await Line.open(port)
         start = request("/", chunks=1).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         await line.send(start + chunk(b"x"))
-        await asyncio.sleep(0.05)
+        await begun.wait()
         await line.send(b"zz\r\n")
-        assert (await line.answer(5)).body == b"broken"
+        assert (await line.answer()).body == b"broken"
         assert await line.at_end()
         line.close()
 
@@ -286,25 +308,31 @@ async def test_a_client_that_leaves_cancels_nothing():
         await asyncio.sleep(0.05)
         assert len(server.connections) == 1, "it counts until it is finished"
         gate.set()
-        await asyncio.wait_for(done.wait(), 5)
+        await asyncio.wait_for(done.wait(), 60)
         await eventually(lambda: not server.connections)
 
 
 async def test_closing_waits_for_what_is_under_way_and_for_nothing_else():
+    begun, gate = asyncio.Event(), asyncio.Event()
+
     async def slow(_: Request) -> Answer:
-        await asyncio.sleep(0.2)
+        begun.set()
+        await gate.wait()
         return Answer(head=PLAIN, body=b"finished")
 
     async with serving(slow) as (server, port):
         busy, idle = await Line.open(port), await Line.open(port)
         await busy.send(request("/", close=False) * 2)
-        await asyncio.sleep(0.05)
-        closing = asyncio.create_task(server.close(20))
-        assert await idle.at_end(0.1)
+        await begun.wait()
+        await eventually(lambda: len(server.connections) == 2)
+        closing = asyncio.create_task(server.close(100))
+        assert await idle.at_end()
+        assert not closing.done()
+        gate.set()
         told = await busy.answer()
         assert (told.body, told.headers["connection"]) == (b"finished", "close")
         assert await busy.at_end(), "the second was not begun"
-        await asyncio.wait_for(closing, 5)
+        await asyncio.wait_for(closing, 60)
         with pytest.raises(OSError, match="Connect call failed"):
             await Line.open(port)
         for line in (busy, idle):
@@ -312,9 +340,10 @@ async def test_closing_waits_for_what_is_under_way_and_for_nothing_else():
 
 
 async def test_closing_has_an_end():
-    cancelled = asyncio.Event()
+    begun, cancelled = asyncio.Event(), asyncio.Event()
 
     async def never(_: Request) -> Answer:
+        begun.set()
         try:
             await asyncio.Event().wait()
         finally:
@@ -324,8 +353,8 @@ async def test_closing_has_an_end():
     async with serving(never) as (server, port):
         line = await Line.open(port)
         await line.send(request("/", close=False))
-        await asyncio.sleep(0.05)
-        await asyncio.wait_for(server.close(0.1), 5)
+        await begun.wait()
+        await asyncio.wait_for(server.close(0.1), 60)
         assert cancelled.is_set()
         assert await line.at_end()
         line.close()
@@ -406,14 +435,15 @@ async def test_tls(self_signed: ssl.SSLContext, caplog: pytest.LogCaptureFixture
     caplog.set_level(logging.WARNING)
     anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     anyone.check_hostname, anyone.verify_mode = False, ssl.CERT_NONE
-    async with serving(echo, tls=self_signed, keep_alive=0.5) as (server, port):
+    async with serving(echo, tls=self_signed) as (server, port):
         line = Line(*await asyncio.open_connection("127.0.0.1", port, ssl=anyone))
         for body in (b"small", b"x" * 2**22):
             asked = request("/", {}, body, close=False)
             await line.send(asked + asked)
             for _ in range(2):
                 assert (await line.answer()).body == b"POST / " + body
-        assert await line.at_end(5)
+        goes_ahead(KEEP_ALIVE + 1)
+        assert await line.at_end()
         line.close()
         await eventually(lambda: not server.connections)
     assert not caplog.records

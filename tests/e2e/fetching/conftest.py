@@ -20,7 +20,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def phone() -> Iterator[SmsgatePhone]:
-    with SmsgatePhone() as one:
+    with SmsgatePhone(timeout_scale=10) as one:  # it does not push again because a machine stalls
         yield one
 
 

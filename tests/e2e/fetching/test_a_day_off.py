@@ -12,10 +12,12 @@ from datetime import datetime
 import pytest
 
 from tests.support.forwarders import PRESET, Server, SmsForwarderPhone
-from tests.support.receiver import Receiver
+from tests.support.receiver import Receiver, free_port
 from tests.support.service import Service, until
 from tests.support.smsgate_phone import SmsgatePhone
 
+SERVE = ("--phone-listen", f"127.0.0.1:{free_port()}")
+"""Of its own, so that nobody else answers there while it is off."""
 DAY = 86_400.0
 EVERY = 7 * 60.0
 """Seconds between two texts at each phone."""
@@ -45,7 +47,6 @@ def test_a_day_off_then_everything_arrives_in_order_with_its_true_time(
         until(lambda: len(gate.app.hooks) == 6, "it is told where to push")
         listed = "SELECT count(listed_at) FROM phone_link_states"
         until(lambda: service.count(listed) == 2, "both were looked at")
-        port = service.phone[1]
         assert service.stop() == 0
 
         begun = time.time() - DAY
@@ -60,7 +61,7 @@ def test_a_day_off_then_everything_arrives_in_order_with_its_true_time(
         assert not any(push.status for push in forwarder.pushes), "nobody took any"
         assert not any(push.status for push in gate.pushes if push.event == "sms:received")
 
-        service.start("--phone-listen", f"127.0.0.1:{port}")
+        service.start()
         count = sum(map(len, came.values()))
         until(lambda: len(receiver.arrivals) >= count, lambda: f"{len(receiver.arrivals)}", 60)
         until(lambda: not service.count(NOT_DELIVERED), "nothing waits")

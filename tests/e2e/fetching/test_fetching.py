@@ -54,7 +54,7 @@ def test_an_inbox_of_5000_old_texts_delivers_none_and_the_next_at_once(
 ) -> None:
     phone.fill(5000)
     added = link(service, phone)
-    until(lambda: service.count("SELECT count(*) FROM kept_back") == 5000, "history is kept", 60)
+    until(lambda: service.count("SELECT count(*) FROM kept_back") == 5000, "history is kept")
     phone.receive("+15550100", "the next real one")
     settled(receiver, service, 1)
     assert receiver.texts == ["the next real one"]
@@ -116,7 +116,7 @@ def test_a_kill_while_history_is_read_delivers_none_of_it(
     phone.receive("+15550100", "meanwhile")
     service.start()
     settled(receiver, service, 1)
-    until(lambda: service.count("SELECT count(*) FROM kept_back") == 3000, "the rest follows", 60)
+    until(lambda: service.count("SELECT count(*) FROM kept_back") == 3000, "the rest follows")
     assert receiver.texts == ["meanwhile"]
 
 
@@ -149,6 +149,7 @@ def test_what_was_fetched_before_its_push_came_is_one_message(
     assert phone.waiting == 1
     for hook in phone.app.hooks.values():
         hook.url = right[hook.id]
+    phone.push_now()
     phone.settled()
     settled(receiver, service, 1)
     assert service.count("SELECT count(*) FROM messages") == 1
@@ -205,7 +206,7 @@ def test_texts_while_the_wifi_is_away_arrive_when_it_is_back(
     phone.wifi(False)
     for number in range(40):
         phone.receive("+15550100", f"{number}", sent_at=time.time() - 100 + number)
-    until(lambda: "does not answer" in (state(service, "trouble") or ""), "it is noticed", 30)
+    until(lambda: "does not answer" in (state(service, "trouble") or ""), "it is noticed")
     phone.wifi(True)
     settled(receiver, service, 40)
     assert sorted(receiver.texts, key=int) == [f"{number}" for number in range(40)]
@@ -219,7 +220,7 @@ def test_texts_that_the_app_missed_while_it_was_dead_are_fetched(
     link(service, phone)
     phone.kill_app()
     phone.receive("+15550100", "nobody saw it")
-    until(lambda: "does not answer" in (state(service, "trouble") or ""), "it is noticed", 30)
+    until(lambda: "does not answer" in (state(service, "trouble") or ""), "it is noticed")
     phone.start()
     settled(receiver, service, 1)
     assert receiver.texts == ["nobody saw it"]
