@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from mmconnect.cli.push import drain as draining
+from mmconnect.cli.push import hand
 from mmconnect.cli.push.drain import Drain
 from mmconnect.cli.push.origin import NoTarget, Origin, Target, parse
 from mmconnect.cli.push.post import Result, What
 from mmconnect.cli.push.spool import LOG_SIZE, Entry, Sms, Spool
+from mmconnect.domain.clock import SystemClock
 from tests.support.inprocess import FakeClock
 
 A, B = Origin(url="http://a/", token="t"), Origin(url="http://b/", token="t")
@@ -224,3 +226,20 @@ def test_what_a_url_means(url: str, where: str, path: str) -> None:
 def test_what_no_url_means(url: str) -> None:
     with pytest.raises(NoTarget):
         parse(url, "t", None)
+
+
+def test_a_text_that_was_not_tried_says_why_it_waits(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Spool] = []
+    monkeypatch.setattr(hand, "start_drain", started.append)
+    world.took["b"] = 5.0
+    world.add("before it", B)
+    late = Entry(sms=Sms(id="late", sender="+1", text="late", time=1), origin=A)
+    done = hand.hand_over(world.spool, late, world.clock, 2.0)
+    assert (done.delivered, done.waiting, len(started)) == (False, 1, 1)
+    assert str(done.reason).startswith("the time ran out before its turn; ")
+    with world.spool.held() as ours:
+        assert ours
+        done = hand.hand_over(world.spool, late, SystemClock(), 0.01)
+    assert str(done.reason).startswith("another process is at it; ")

@@ -75,7 +75,8 @@ def _deliver(spool: Spool, name: str, clock: Clock, until: float, *, patient: bo
         sleep(_LOOK)
     names = spool.names()
     result = drain.delivered.get(name)
-    reason = drain.reason(name) or f"another process is at it; {spool.logged} says how it goes"
+    who = "the time ran out before its turn" if ours else "another process is at it"
+    reason = drain.reason(name) or f"{who}; {spool.logged} says how it goes"
     return Done(
         delivered=name not in names,
         message_id=None if result is None else result.message_id,
