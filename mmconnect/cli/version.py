@@ -7,7 +7,7 @@ import platform
 import sqlite3
 import ssl
 
-from mmconnect import __version__
+from mmconnect import __version__, revision
 from mmconnect.cli import output
 
 
@@ -26,6 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the versions."""
     facts = {
         "version": __version__,
+        "commit": revision.commit(),
         "python": platform.python_version(),
         "sqlite": sqlite3.sqlite_version,
         "openssl": ssl.OPENSSL_VERSION,

@@ -20,7 +20,7 @@ PACKAGE = Path(__file__).parents[2] / "mmconnect"
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"domain"}),
     frozenset({"webhook", "paths"}),
-    frozenset({"store", "config"}),
+    frozenset({"store", "config", "revision"}),
     frozenset({"web"}),
     frozenset({"phones", "delivery"}),
     frozenset({"desk"}),
