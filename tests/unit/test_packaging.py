@@ -18,6 +18,8 @@ import pytest
 from packaging.requirements import Requirement
 
 import mmconnect
+from mmconnect import config
+from mmconnect.service import unit
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -129,3 +131,31 @@ def test_every_dependency_is_explained() -> None:
     lists = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     missing = {n for names in lists for r in names if f"`{(n := Requirement(r).name)}`" not in page}
     assert not missing
+
+
+def test_the_packages_file_names_every_option_with_its_default() -> None:
+    file = ROOT / "packaging" / "mmconnect.toml"
+    assert config.read_file(file) == {"data_dir": str(unit.STATE)}, "only the data directory is set"
+    lines = file.read_text(encoding="utf-8").splitlines()
+    shown = dict(line[1:].split(" = ") for line in lines if re.match(r"#[a-z_]+ = ", line))
+    assert shown == {option.name: f'"{option.default}"' for option in config.OPTIONS}
+
+
+def test_avahi_tells_of_the_port_that_the_pages_have() -> None:
+    told = (ROOT / "packaging" / "avahi" / "mmconnect.service").read_text(encoding="utf-8")
+    ports = [option.default for option in config.OPTIONS if option.name == "admin_listen"]
+    assert re.findall(r"<port>(\d+)</port>", told) == [str(ports[0]).rpartition(":")[2]]
+
+
+def test_the_packages_licence_is_that_of_the_repository() -> None:
+    licence = (ROOT / "LICENSE").read_text(encoding="utf-8")
+    told = (ROOT / "packaging" / "deb" / "copyright").read_text(encoding="utf-8")
+    words = told.partition("License: Expat\n")[2].replace(" .\n", "\n").split()
+    assert words == licence[licence.index("Permission") :].split()
+
+
+@pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])
+def test_a_maintainer_script_can_be_read_by_sh(script: str) -> None:
+    file = ROOT / "packaging" / "deb" / script
+    done = subprocess.run(["sh", "-n", str(file)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
