@@ -1,9 +1,9 @@
 #!/bin/sh
 # The tests marked `apt`: our signatures verified by openssl, PHP, Ruby, Go and Node, a clock that
 # jumps (faketime), our TLS seen by nmap, the doctor on a slow disk, an unsynchronised clock and
-# behind a firewall, and the pages in a real browser (Chromium, axe). Installs
-# what is missing when it may; what stays missing is said here, and its
-# tests skip with the same reason.
+# behind a firewall, nginx and Caddy in front, and the pages in a real browser (Chromium, axe).
+# Installs what is missing when it may; what stays missing is said here, and its tests skip with the
+# same reason.
 set -eu
 python=$1
 tries() { sh "$(dirname "$0")/tries.sh" "$@"; }
@@ -19,6 +19,8 @@ want faketime faketime
 want nmap nmap
 want strace strace
 want nft nftables
+want nginx nginx
+want caddy caddy
 want chromium chromium
 want npm npm
 want zsh zsh
@@ -46,6 +48,10 @@ else
         echo "apt: could not install all of$wanted (above); those tests are skipped"
     }
     rm -f "$log"
+    # Their packages start them, on port 80; the tests need the programs alone.
+    for one in nginx caddy; do
+        case "$wanted " in *" $one "*) systemctl disable --now "$one" >/dev/null 2>&1 || : ;; esac
+    done
 fi
 
 # What drives the browser, and what looks for barriers in a page: beside the tests' own packages.

@@ -38,6 +38,7 @@ OURS = [
     "docs/getting-started.md",
     "docs/phone-apps.md",
     "docs/https.md",
+    "docs/reverse-proxy.md",
     "docs/cli.md",
     *PHONES,
 ]
