@@ -39,6 +39,7 @@ OURS = [
     "docs/phone-apps.md",
     "docs/https.md",
     "docs/reverse-proxy.md",
+    "docs/security.md",
     "docs/cli.md",
     *PHONES,
 ]
