@@ -16,11 +16,11 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build man deb crash long docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke arm64 man deb crash long docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## start mmconnect from this checkout (no test packages)
 	$(VENV)/bin/mmconnect serve $(ARGS)
@@ -73,6 +73,13 @@ build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmc
 		--distpath dist --workpath build build.spec
 	@ls -l dist/mmconnect && du -sh dist/mmconnect-onedir
 
+smoke: ## one text through both forms of `make build`, with its signatures checked
+	$(PYTHON) -m scripts.smoke dist/mmconnect
+	$(PYTHON) -m scripts.smoke dist/mmconnect-onedir/mmconnect
+
+arm64: $(BUILD_READY) ## dist/arm64: the same for arm64 on a machine that is none, and tried (root; docs/building.md)
+	@PYTHON=$(CURDIR)/$(BUILD_VENV)/bin/python sh scripts/debian_build.sh arm64 $(ARGS)
+
 man: $(BUILD_READY) ## build/mmconnect.1, the manual page
 	@$(BUILD_VENV)/bin/python -m pip install -q -r requirements/man.txt
 	@mkdir -p build
@@ -120,6 +127,8 @@ $(TEST_READY): pyproject.toml requirements/test.txt scripts/venv.sh
 	@touch $(RUN_READY) $(TLS_READY) $@
 
 $(BUILD_READY): requirements/build.txt scripts/venv.sh
+	@[ "$$(getconf LONG_BIT)" != 32 ] || { echo "There is no build for 32-bit systems: install the 64-bit system," \
+		"or run the source with make run (docs/building.md)."; exit 1; }
 	@rm -rf $(BUILD_VENV)
 	@sh scripts/venv.sh $(BUILD_VENV) "$(PYTHON)" requirements/build.txt
 	@touch $@
