@@ -40,6 +40,7 @@ OURS = [
     "docs/https.md",
     "docs/reverse-proxy.md",
     "docs/security.md",
+    "docs/troubleshooting.md",
     "docs/cli.md",
     *PHONES,
 ]
