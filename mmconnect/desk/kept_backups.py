@@ -15,11 +15,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from mmconnect.domain.errors import NotFound
+from mmconnect.store import before
 
-FOLDER = "backups"
+FOLDER = before.FOLDER
 """In the data directory: where backups go unless told, and always what was there before a restore
 or a migration."""
-SCHEDULED, BEFORE_RESTORE, BEFORE_SCHEMA = "mmconnect-", "before-restore-", "before-schema-"
+SCHEDULED, BEFORE_RESTORE, BEFORE_SCHEMA = "mmconnect-", "before-restore-", before.PREFIX
 PART = ".part"
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _NAME = re.compile(

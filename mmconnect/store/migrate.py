@@ -1,4 +1,4 @@
-"""Numbered SQL migrations, run by themselves at start: each in one transaction, after a backup.
+"""Numbered SQL migrations, run by themselves at start: in one transaction, after a backup.
 
 The number of the last one is SQLite's `user_version`. A database of a newer mmconnect is refused
 kindly; nothing is ever migrated downwards.
@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
 from mmconnect.domain.errors import NewerSchema, StoreError
+from mmconnect.store import before
 from mmconnect.store.connection import unavailable
 
 log = logging.getLogger(__name__)
@@ -66,8 +67,9 @@ def migrate(db: sqlite3.Connection, path: Path, gets_on: Callable[[], None] = la
     have, newest = version(db), steps[-1][0]
     if have > newest:
         raise NewerSchema(
-            f"{path} was written by a newer mmconnect (schema {have}, this one knows {newest})."
-            " Install that version again; nothing has been changed"
+            f"{path} was written by a newer mmconnect (schema {have}, this one knows {newest});"
+            " nothing has been changed. Install that version again."
+            f" {before.way_back(path, newest)}"
         )
     todo = [step for step in steps if step[0] > have]
 
@@ -79,8 +81,10 @@ def migrate(db: sqlite3.Connection, path: Path, gets_on: Callable[[], None] = la
     db.execute("PRAGMA foreign_keys = OFF")  # a table is changed by making it anew
     try:
         if todo and have:
-            _backup(db, path, have)
+            before.keep_copy(db, path, have, gets_on)
         _take_steps(db, path, todo, have)
+        if todo and have:
+            before.tidy(path, have)
     finally:
         db.execute("PRAGMA foreign_keys = ON")
         db.set_progress_handler(None, 0)
@@ -89,34 +93,36 @@ def migrate(db: sqlite3.Connection, path: Path, gets_on: Callable[[], None] = la
 def _take_steps(
     db: sqlite3.Connection, path: Path, todo: list[tuple[int, str, str]], have: int
 ) -> None:
-    for number, name, sql in todo:
-        try:
-            db.executescript(f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};\nCOMMIT;")
-        except sqlite3.Error as error:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            if version(db) >= number:  # another process was quicker
-                continue
-            raise unavailable(error, path) or StoreError(
-                f"Migration {number} ({name}) failed: {error}. The database is as it was"
-            ) from error
-        if have:
-            log.info("Database migrated to schema %d (%s)", number, name)
-
-
-def _backup(db: sqlite3.Connection, path: Path, have: int) -> None:
-    """Copy the database to `backups/` in its directory, readable for its owner alone."""
-    folder = path.parent / "backups"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    target = folder / f"before-schema-{have + 1}.db"
-    target.unlink(missing_ok=True)
+    if not todo:
+        return
+    step = "to begin with"
     try:
-        db.execute("VACUUM INTO ?", (str(target),))
-        target.chmod(0o600)
+        db.execute("BEGIN IMMEDIATE")
+        there = version(db)  # another process may have been quicker
+        for number, name, sql in todo:
+            step = f"{number} ({name})"
+            if number > there:
+                for statement in _statements(sql):
+                    db.execute(statement)
+                db.execute(f"PRAGMA user_version = {number}")
+        db.execute("COMMIT")
     except sqlite3.Error as error:
-        target.unlink(missing_ok=True)
-        raise StoreError(
-            f"The backup before migrating could not be written to {target}: {error}."
-            " Free some space and start again; nothing has been changed"
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise unavailable(error, path) or StoreError(
+            f"Migration {step} failed: {error}. The database is as it was"
         ) from error
-    log.info("Backup before migrating: %s", target)
+    if have and there < todo[-1][0]:
+        log.info("Database migrated from schema %d to %d", there, todo[-1][0])
+
+
+def _statements(sql: str) -> Iterator[str]:
+    """One after the other: executescript() would end the transaction."""
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement  # a comment, or a fault that SQLite names

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
+import shlex
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 import pytest
 
 from mmconnect.domain.errors import NewerSchema, StoreError, StoreUnavailable
-from mmconnect.store import devices, messages, migrate
+from mmconnect.store import before, devices, messages, migrate
 from mmconnect.store.connection import FILE, connect, transaction
 from mmconnect.store.database import Database
 from tests.store.conftest import House
 from tests.store.making import afresh, commits, delivery, device, message, new_message
+from tests.support.service import ROOT
 
 NEWEST = migrate.migrations()[-1][0]
 
@@ -90,6 +95,90 @@ async def test_an_older_one_is_backed_up_before_it_is_migrated(
         assert copy.execute("SELECT name FROM devices").fetchall() == [("Reception",)]
         assert "colour" not in copy.execute("SELECT sql FROM sqlite_schema").fetchall().__str__()
     copy.close()
+
+
+async def test_of_many_upgrades_the_last_copies_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Database.open(tmp_path).close()
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    for age, name in enumerate(("before-schema-9000.db", "before-schema-3.db", "mmconnect-x.db")):
+        (folder / name).touch()
+        os.utime(folder / name, (2e9 - age, 2e9 - age))  # newer than what is made now
+    for age, name in enumerate(("before-schema-4.db", "before-schema-5.db")):
+        (folder / name).touch()
+        os.utime(folder / name, (1e9 - age, 1e9 - age))
+    (folder / "before-schema-5.db.part").touch()
+    newest = _with_one_more(monkeypatch, "CREATE TABLE more (x);")
+    await Database.open(tmp_path).close()
+    assert {one.name for one in folder.iterdir()} == {
+        f"before-schema-{newest}.db",
+        "before-schema-9000.db",
+        "before-schema-3.db",
+        "mmconnect-x.db",
+    }
+
+
+async def test_what_another_process_has_migrated_is_no_copy_of_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came between: its copy is the one of before, and must not be written over."""
+    await Database.open(tmp_path).close()
+    db, other = connect(tmp_path / FILE), connect(tmp_path / FILE)
+    newest = _with_one_more(monkeypatch, "CREATE TABLE more (x);")
+    room = before._find_room
+
+    def between(folder: Path, copied: int) -> None:
+        room(folder, copied)
+        (tmp_path / "backups" / f"before-schema-{newest}.db").write_bytes(b"the other's")
+        other.executescript(f"CREATE TABLE more (x); PRAGMA user_version = {newest};")
+
+    monkeypatch.setattr(before, "_find_room", between)
+    migrate.migrate(db, tmp_path / FILE)
+    (kept,) = (tmp_path / "backups").iterdir()
+    assert kept.read_bytes() == b"the other's"
+    db.close()
+    other.close()
+
+
+async def test_no_room_for_the_copy_and_the_migration_is_told_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Database.open(tmp_path).close()
+    _with_one_more(monkeypatch, "CREATE TABLE more (x);")
+    monkeypatch.setattr(before, "ROOM", 2**60)
+    with pytest.raises(StoreError, match=r"takes \d+ MB, and \d+ MB are free\. Free some space"):
+        Database.open(tmp_path)
+    db = afresh(tmp_path)
+    assert migrate.version(db) == NEWEST
+    db.close()
+    assert list((tmp_path / "backups").iterdir()) == []
+
+
+async def test_the_way_back_from_an_upgrade_is_named_and_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = tmp_path / "my data"
+    directory.mkdir()
+    old = Database.open(directory)
+    await old.write(lambda db: devices.add(db, device("Reception"), "token"))
+    await old.close()
+    with monkeypatch.context() as newer:
+        _with_one_more(newer, "CREATE TABLE more (x);")
+        await Database.open(directory).close()
+    with pytest.raises(NewerSchema) as refused:
+        Database.open(directory)
+    sentence, _, command = str(refused.value).partition(": mmconnect ")
+    assert "Install that version again" in sentence
+    assert "without what came since" in sentence
+    done = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mmconnect", *shlex.split(command), cwd=ROOT
+    )
+    assert await done.wait() == 0
+    back = Database.open(directory)
+    assert await back.read(lambda db: [one.name for one in devices.known(db)]) == ["Reception"]
+    await back.close()
 
 
 async def test_a_migration_that_fails_leaves_the_database_as_it_was(

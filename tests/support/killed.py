@@ -16,7 +16,8 @@ from typing import Any
 from mmconnect.cli import main
 
 
-def _run(number: int, words: list[str]) -> int:
+def arm(number: int) -> None:
+    """From here on this process has that many steps to live, but for one."""
     left = number
 
     def step() -> None:
@@ -42,8 +43,8 @@ def _run(number: int, words: list[str]) -> int:
         return db
 
     sqlite3.connect = watched  # type: ignore[assignment]
-    return main(words)
 
 
 if __name__ == "__main__":
-    sys.exit(_run(int(sys.argv[1]), sys.argv[2:]))
+    arm(int(sys.argv[1]))
+    sys.exit(main(sys.argv[2:]))

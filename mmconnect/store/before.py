@@ -1,0 +1,161 @@
+"""The copy that is kept of a database before its schema changes, and the way back to it.
+
+Guards that nothing is migrated which was not copied whole first, on the disk and not only in a
+cache, and that copies do not pile up: of several upgrades the last few stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mmconnect.domain.errors import StoreError
+from mmconnect.store.upkeep import bytes_copied
+
+log = logging.getLogger(__name__)
+
+FOLDER = "backups"
+"""In the data directory."""
+PREFIX = "before-schema-"
+"""And the number of the schema that was about to be made."""
+KEPT = 3
+"""Copies of that kind."""
+ROOM = 16 * 2**20
+"""Bytes that stay free beside the copy and the log of the migration."""
+_TURN = 0.1
+"""Seconds between two looks at whether another process is through."""
+_NAME = re.compile(rf"{PREFIX}(\d+)\.db")
+
+
+def keep_copy(db: sqlite3.Connection, path: Path, have: int, gets_on: Callable[[], None]) -> None:
+    """Copy the database at `path`, of schema `have`, beside it, for its owner's eyes alone.
+
+    Nothing is copied when another process has migrated it meanwhile. Raises StoreError, with what
+    to do; then nothing new is there.
+    """
+    folder = path.parent / FOLDER
+    target = folder / f"{PREFIX}{have + 1}.db"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with _alone(folder, gets_on):
+            for part in folder.glob(f"{PREFIX}*.part*"):
+                part.unlink()  # an end in mid-work has left it
+            if _version(db) != have:
+                return
+            _find_room(folder, bytes_copied(db))
+            part = target.with_name(f"{target.name}.part")
+            try:
+                if _copied(db, part, have):
+                    part.replace(target)
+                    _to_disk(folder)
+                    _to_disk(path.parent)  # the folder may be new
+                    log.info("Backup before migrating: %s", target)
+            finally:
+                part.unlink(missing_ok=True)
+    except (OSError, sqlite3.Error) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or error
+        raise StoreError(
+            f"The backup before migrating could not be written to {target}: {why}."
+            " Free some space, or see that mmconnect may write there, and start again;"
+            " nothing has been changed"
+        ) from error
+
+
+def tidy(path: Path, have: int) -> None:
+    """Remove all but the last few copies; of the one that was made just now, of schema `have`, it
+    is not asked when it was made, as the clock may be wrong."""
+    just_made = f"{PREFIX}{have + 1}.db"
+    try:
+        found = [(one.name == just_made, one.stat().st_mtime_ns, one) for _, one in _every(path)]
+        for *_, old in sorted(found, reverse=True)[KEPT:]:
+            old.unlink(missing_ok=True)
+            log.info("An old copy from before an upgrade was removed: %s", old)
+    except OSError as error:
+        log.warning("An old copy from before an upgrade could not be removed: %s", error)
+
+
+def way_back(path: Path, newest: int) -> str:
+    """How to go on with a program that knows schemas up to `newest`, in a sentence."""
+    fits = [(number, one) for number, one in _every(path) if number <= newest + 1]
+    if not fits:
+        return (
+            "A backup that this version or an older one has made can be put in its place with"
+            " `mmconnect restore FILE`"
+        )
+    _, copy = max(fits)
+    where = shlex.quote(str(path.parent.absolute()))
+    return (
+        "To go back to how it was before the upgrade, without what came since, stop mmconnect and"
+        f" say: mmconnect restore {shlex.quote(str(copy.absolute()))} --data-dir {where}"
+    )
+
+
+def _every(path: Path) -> Iterator[tuple[int, Path]]:
+    with contextlib.suppress(OSError):  # no folder: none
+        for one in (path.parent / FOLDER).iterdir():
+            if (match := _NAME.fullmatch(one.name)) and one.is_file():
+                yield int(match[1]), one
+
+
+def _version(db: sqlite3.Connection) -> int:
+    (number,) = db.execute("PRAGMA user_version").fetchone()
+    return int(number)
+
+
+def _copied(db: sqlite3.Connection, part: Path, have: int) -> bool:
+    """Whether the copy is one of schema `have`, and not of what another process made of it."""
+    fd = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        db.execute("VACUUM INTO ?", (str(part),))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    with contextlib.closing(
+        sqlite3.connect(f"{part.absolute().as_uri()}?immutable=1", uri=True)
+    ) as copy:
+        return _version(copy) == have
+
+
+def _find_room(folder: Path, copied: int) -> None:
+    """Raises OSError when there is none: for the copy, and as much for the migration's log."""
+    needed, free = 2 * copied + ROOM, shutil.disk_usage(folder).free
+    if free < needed:
+        raise OSError(
+            None,
+            f"with the migration it takes {-(-needed // 2**20)} MB,"
+            f" and {free // 2**20} MB are free",
+        )
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, gets_on: Callable[[], None]) -> Iterator[None]:
+    """No other process makes one meanwhile: a command and the service may be started together."""
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                gets_on()
+                time.sleep(_TURN)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _to_disk(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
