@@ -41,6 +41,9 @@ OURS = [
     "docs/reverse-proxy.md",
     "docs/security.md",
     "docs/troubleshooting.md",
+    "docs/backup.md",
+    "docs/browser.md",
+    "docs/how-it-works.md",
     "docs/cli.md",
     *PHONES,
 ]
