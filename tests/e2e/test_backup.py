@@ -18,6 +18,7 @@ import pytest
 from mmconnect.store import migrate
 from mmconnect.store.connection import connect
 from tests.support.phones import generic_json
+from tests.support.program import source_only
 from tests.support.service import ROOT, Service, ask, until
 
 
@@ -324,6 +325,7 @@ def _killed(service: Service, step: int, *words: str) -> int:
     return done.returncode
 
 
+@source_only
 @every_few_steps
 def test_killed_anywhere_it_is_the_old_one_or_the_new_one(
     service: Service, tmp_path: Path, stride: int
@@ -360,6 +362,7 @@ def test_killed_anywhere_it_is_the_old_one_or_the_new_one(
     assert seen == {("old", "new"), ("old",)}
 
 
+@source_only
 @every_few_steps
 def test_a_backup_that_is_killed_leaves_the_one_before(
     service: Service, tmp_path: Path, stride: int

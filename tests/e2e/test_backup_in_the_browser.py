@@ -7,7 +7,6 @@ import json
 import re
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from mmconnect.store import migrate
+from tests.support.program import PROGRAM
 from tests.support.service import PATIENCE, ROOT, Service, until
 
 PASSWORD = "correct horse battery"
@@ -75,7 +75,7 @@ def service(tmp_path: Path) -> Iterator[Service]:
 
 def command(service: Service, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "mmconnect", *words, "--data-dir", str(service.directory)],
+        [*PROGRAM, *words, "--data-dir", str(service.directory)],
         capture_output=True,
         cwd=ROOT,
         check=True,

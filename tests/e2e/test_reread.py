@@ -11,6 +11,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
+from tests.support.program import source_only
 from tests.support.receiver import receiving
 from tests.support.service import DB, ROOT, Service, ask, until
 
@@ -18,6 +19,7 @@ MANY = 60
 KILLED = [sys.executable, "-m", "tests.support.killed"]
 
 
+@source_only
 def test_killed_again_and_again_every_text_is_delivered_once(tmp_path: Path) -> None:
     service = Service(tmp_path / "data").start()
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.program import BUILD, PROGRAM, without_loaders
 from tests.support.receiver import free_port
 from tests.support.service import ROOT, Service, until
 
@@ -33,7 +34,8 @@ class Pusher:
     """`mmconnect` where no answer comes, and a call has to end all the same."""
 
     def words(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", self.program, "push", "--spool", str(self.spool), *words]
+        ours = PROGRAM if BUILD else [sys.executable, "-m", self.program]
+        return [*ours, "push", "--spool", str(self.spool), *words]
 
     def environment(self) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("MMCONNECT_")}
@@ -90,7 +92,7 @@ class Pusher:
                     words = (entry / "cmdline").read_bytes().split(b"\0")
                     if b"--drain" in words and str(self.spool).encode() in words:
                         found.append(int(entry.name))
-        return found
+        return without_loaders(found)
 
     def kill_drains(self) -> int:
         killed = self.drains

@@ -24,6 +24,7 @@ from mmconnect.cli.push.spool import Sms, default_path
 from mmconnect.domain.errors import Refused
 from tests.push.conftest import SENDER, Gateway, Pusher
 from tests.support.lossy import lossy
+from tests.support.program import writes_nothing
 from tests.support.service import ROOT, ask, until
 from tests.support.tls import authority
 
@@ -385,6 +386,7 @@ def limited(push: Pusher, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@writes_nothing
 def test_what_cannot_be_spooled_is_delivered_straight(gateway: Gateway, push: Pusher) -> None:
     done = limited(push, "--from", SENDER, "--text", "now-or-never")
     assert (done.returncode, done.stderr) == (0, "")

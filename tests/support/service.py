@@ -15,12 +15,15 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tests.support import program
 
 ROOT = Path(__file__).resolve().parents[2]
 DB = "mmconnect.db"
@@ -55,8 +58,19 @@ class Service:
         self.directory = directory
         self._notes = notes or directory.parent
         self._options = options
-        self.program = [sys.executable, "-m", "mmconnect"]
+        self._program = program.PROGRAM
         self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def program(self) -> list[str]:
+        """Its command line, without the words of a command."""
+        return self._program
+
+    @program.setter
+    def program(self, words: list[str]) -> None:
+        if program.BUILD is not None:
+            pytest.skip(program.WHY)
+        self._program = words
 
     # -- life -----------------------------------------------------------------------------------
 
@@ -74,7 +88,7 @@ class Service:
             if flag not in given:
                 given += [flag, value]
         with self.out.open("ab") as out, self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = program.start(
                 [*words, *given],
                 stdout=out,
                 stderr=log,
