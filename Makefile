@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke arm64 man deb crash long docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke arm64 man deb release crash long docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -87,6 +87,9 @@ man: $(BUILD_READY) ## build/mmconnect.1, the manual page
 
 deb: build man ## dist/mmconnect_VERSION_ARCH.deb, for the machine that it is made on
 	@sh scripts/deb.sh $(BUILD_VENV)/bin/python
+
+release: $(BUILD_READY) $(TEST_READY) ## dist/release-VERSION, for amd64 and arm64: all but putting it anywhere (root; docs/building.md)
+	@sh scripts/release.sh $(CURDIR)/$(BUILD_VENV)/bin/python $(CURDIR)/$(PY)
 
 crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing twice in the store
 	CRASH_ROUNDS=200 $(PY) -m pytest -m long --timeout 3600 tests/e2e/test_crash.py $(ARGS)
