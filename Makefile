@@ -16,11 +16,11 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke arm64 man deb release crash long docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke arm64 man deb release crash long test-service test-systemd docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(RUN_READY) ## start mmconnect from this checkout (no test packages)
 	$(VENV)/bin/mmconnect serve $(ARGS)
@@ -99,6 +99,9 @@ long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a 
 
 test-service: ## `mmconnect service` under a systemd that runs, in a container (root; after make build; 3 minutes)
 	@sh scripts/test_service.sh $(ARGS)
+
+test-systemd: deb ## the package from installation to purge under a systemd that runs (root; 8 minutes)
+	@sh scripts/test_systemd.sh $(BUILD_VENV)/bin/python $(ARGS)
 
 docs: $(TEST_READY) ## docs/phones and recipes, made from what the program says of them
 	$(PY) -m scripts.phone_pages
