@@ -132,9 +132,10 @@ if [ ! -e "$work/old/made" ]; then
 fi
 VERSION=0.0.9 sh scripts/deb.sh "$1" "$work/old/dist/mmconnect-onedir"
 sh scripts/deb.sh "$1"
-old=$(ls dist/mmconnect_0.0.9_*.deb)
+arch=$(dpkg --print-architecture)
+old=dist/mmconnect_0.0.9_$arch.deb
 version=$(dist/mmconnect-onedir/mmconnect version --json | sed 's/.*"version": "\([^"]*\)".*/\1/')
-new=$(ls dist/mmconnect_"${version}"_*.deb)
+new=dist/mmconnect_${version}_$arch.deb
 mv "$old" "$work/" && old=$work/$(basename "$old")
 chroot "$root" dpkg --purge mmconnect >/dev/null 2>&1 || true
 rm -rf "${root:?}$data" "$root/etc/systemd/system/mmconnect.service.d"
