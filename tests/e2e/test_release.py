@@ -83,6 +83,7 @@ def test_a_package_is_inside_when_something_of_it_is(tmp_path: Path):
 def test_a_library_is_told_with_the_package_that_it_came_from(tmp_path: Path):
     tree = tmp_path / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
+    (tree / "DEBIAN").chmod(0o755)  # dpkg-deb wants it, whatever umask a test before this one left
     (tree / "DEBIAN" / "control").write_text(
         "Package: libthing1\nVersion: 1:2.0-3+deb12u1\nArchitecture: arm64\n"
         "Maintainer: Somebody <somebody@example.org>\nDescription: a thing\n"

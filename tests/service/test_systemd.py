@@ -138,7 +138,7 @@ async def test_a_migration_is_heard_while_it_gets_on(
 
     newest = migrate.migrations()[-1][0]
     rows = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)"
-    sql = f"CREATE TABLE large (i); INSERT INTO large {rows} SELECT i FROM n;"
+    sql = f"CREATE TABLE large (i);\nINSERT INTO large {rows} SELECT i FROM n;"
     monkeypatch.setattr(migrate, "migrations", lambda: [*_steps, (newest + 1, "large", sql)])
     await Database.open(tmp_path, gets_on).close()
     assert signs > 5
