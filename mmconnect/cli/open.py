@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmconnect import config, paths
+from mmconnect.cli import upgrading
 from mmconnect.desk import endpoint_values
 from mmconnect.desk.transactions import Writer
 from mmconnect.domain.clock import SystemClock
@@ -21,7 +22,7 @@ from mmconnect.domain.errors import ConfigError, DataDirError, NotFound, UsageEr
 from mmconnect.domain.ids import Ids
 from mmconnect.domain.models import Endpoint
 from mmconnect.service.lock import poke
-from mmconnect.store import endpoints, migrate, settings
+from mmconnect.store import endpoints, settings
 from mmconnect.store.connection import FILE, connect, transaction
 
 PATIENCE = 10.0
@@ -103,7 +104,7 @@ def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
     ids = Ids(clock)
     db = connect(directory / FILE, patience=PATIENCE)
     try:
-        migrate.migrate(db, directory / FILE)
+        upgrading.bring_up_to_date(db, directory)
         if settings.value(db, settings.TENANT_ID) is None:
             with transaction(db):
                 settings.ensure_tenant(db, ids)

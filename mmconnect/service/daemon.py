@@ -35,7 +35,7 @@ from mmconnect.service.backup_schedule import TURN as BACKUPS
 from mmconnect.service.backup_schedule import BackupSchedule
 from mmconnect.service.indexer import TURN as INDEXING
 from mmconnect.service.indexer import Indexer
-from mmconnect.service.lock import Lock
+from mmconnect.service.lock import Lock, lock_for_service
 from mmconnect.service.machine import Ending, RunningMachine
 from mmconnect.service.oversight import oversee, save_presences
 from mmconnect.service.phone_side import phone_side, release_announcements
@@ -72,7 +72,7 @@ async def serve(
         loop.add_signal_handler(number, ending.stop_for_good)  # a second one changes nothing
     frugal()
     sys.setswitchinterval(SWITCH_INTERVAL)
-    lock = Lock(directory)
+    lock = await lock_for_service(directory, ending.stop, systemd.gets_on)
     try:
         while not ending.over:
             passing.forget_leftovers(directory)

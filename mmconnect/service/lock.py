@@ -6,18 +6,26 @@ says who holds it and the actual addresses of the listeners, for the CLI.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from mmconnect.domain.errors import AlreadyRunning
 
+log = logging.getLogger(__name__)
+
 FILE = "mmconnect.lock"
+PATIENCE = 120.0
+"""Seconds that a service waits for a command that has the data to itself, as a restore does."""
+_TURN = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,25 @@ class Lock:
         """Let go; the file stays, empty."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+async def lock_for_service(
+    directory: Path, stop: asyncio.Event, gets_on: Callable[[], None]
+) -> Lock:
+    """Take the lock; wait a while for whoever has it and says of himself nothing: a command that
+    will soon be through, or a service that is only starting. Raises AlreadyRunning."""
+    end, told = time.monotonic() + PATIENCE, False
+    while True:
+        try:
+            return Lock(directory)
+        except AlreadyRunning:
+            if stop.is_set() or _note(directory) is not None or time.monotonic() > end:
+                raise
+        if not told:
+            told = True
+            log.info("Waiting for a command that has %s to itself", directory)
+        gets_on()
+        await asyncio.sleep(_TURN)
 
 
 def _locked(fd: int) -> bool:

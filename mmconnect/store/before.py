@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from mmconnect.domain.errors import StoreError
+from mmconnect.store.likeness import same
 from mmconnect.store.upkeep import bytes_copied
 
 log = logging.getLogger(__name__)
@@ -30,17 +31,21 @@ PREFIX = "before-schema-"
 KEPT = 3
 """Copies of that kind."""
 ROOM = 16 * 2**20
-"""Bytes that stay free beside the copy and the log of the migration."""
+"""Bytes that stay free beside the copy and what the migration writes."""
 _TURN = 0.1
 """Seconds between two looks at whether another process is through."""
 _NAME = re.compile(rf"{PREFIX}(\d+)\.db")
 
 
-def keep_copy(db: sqlite3.Connection, path: Path, have: int, gets_on: Callable[[], None]) -> None:
+def keep_copy(
+    db: sqlite3.Connection, path: Path, have: int, growth: int, gets_on: Callable[[], None]
+) -> None:
     """Copy the database at `path`, of schema `have`, beside it, for its owner's eyes alone.
 
-    Nothing is copied when another process has migrated it meanwhile. Raises StoreError, with what
-    to do; then nothing new is there.
+    Room is asked for it, and for `growth` times the database, which the migration may write.
+    Nothing is copied when another process has migrated it meanwhile, nor when there is a copy that
+    still holds the same: a service that fails at this is started again and again, and each copy
+    wears a memory card. Raises StoreError, with what to do; then nothing new is there.
     """
     folder = path.parent / FOLDER
     target = folder / f"{PREFIX}{have + 1}.db"
@@ -51,16 +56,13 @@ def keep_copy(db: sqlite3.Connection, path: Path, have: int, gets_on: Callable[[
                 part.unlink()  # an end in mid-work has left it
             if _version(db) != have:
                 return
-            _find_room(folder, bytes_copied(db))
-            part = target.with_name(f"{target.name}.part")
-            try:
-                if _copied(db, part, have):
-                    part.replace(target)
-                    _to_disk(folder)
-                    _to_disk(path.parent)  # the folder may be new
-                    log.info("Backup before migrating: %s", target)
-            finally:
-                part.unlink(missing_ok=True)
+            kept = target.is_file() and same(path, target, gets_on)
+            needed = bytes_copied(db) * (growth if kept else growth + 1)
+            _find_room(folder, needed, kept=kept)
+            if kept:
+                log.info("Backup before migrating: %s holds all of it already", target)
+            else:
+                _make(db, target, have)
     except (OSError, sqlite3.Error) as error:
         why = (error.strerror if isinstance(error, OSError) else None) or error
         raise StoreError(
@@ -68,6 +70,18 @@ def keep_copy(db: sqlite3.Connection, path: Path, have: int, gets_on: Callable[[
             " Free some space, or see that mmconnect may write there, and start again;"
             " nothing has been changed"
         ) from error
+
+
+def _make(db: sqlite3.Connection, target: Path, have: int) -> None:
+    part = target.with_name(f"{target.name}.part")
+    try:
+        if _copied(db, part, have):
+            part.replace(target)
+            _to_disk(target.parent)
+            _to_disk(target.parent.parent)  # the folder may be new
+            log.info("Backup before migrating: %s", target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def tidy(path: Path, have: int) -> None:
@@ -125,14 +139,13 @@ def _copied(db: sqlite3.Connection, part: Path, have: int) -> bool:
         return _version(copy) == have
 
 
-def _find_room(folder: Path, copied: int) -> None:
-    """Raises OSError when there is none: for the copy, and as much for the migration's log."""
-    needed, free = 2 * copied + ROOM, shutil.disk_usage(folder).free
-    if free < needed:
-        raise OSError(
-            None,
-            f"with the migration it takes {-(-needed // 2**20)} MB,"
-            f" and {free // 2**20} MB are free",
+def _find_room(folder: Path, needed: int, *, kept: bool) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + ROOM:
+        raise StoreError(
+            f"Bringing the data up to date{'' if kept else ', with a copy of it before,'} takes"
+            f" {-(-(needed + ROOM) // 2**20)} MB, and {free // 2**20} MB are free. Free some space"
+            f" where {folder} is, and start again; nothing has been changed"
         )
 
 

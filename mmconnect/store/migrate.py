@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
 
-from mmconnect.domain.errors import NewerSchema, StoreError
+from mmconnect.domain.errors import NewerSchema, StoreError, StoreUnavailable
 from mmconnect.store import before
 from mmconnect.store.connection import unavailable
 
@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 
 HEADWAY = 100_000
 """Steps of SQLite's machine between two signs of headway: milliseconds, even on a slow one."""
+
+ANEW, IN_PLACE = 2, 1
+"""How many times the database a migration may write beside it, in its log and then in the file:
+1.8 where the large tables are made anew (from schema 1; the old ones are wiped), else indexes."""
 
 
 def migrations() -> list[tuple[int, str, str]]:
@@ -36,6 +40,11 @@ def version(db: sqlite3.Connection) -> int:
     """The number of the last migration this database has seen; 0 for a new one."""
     (number,) = db.execute("PRAGMA user_version").fetchone()
     return int(number)
+
+
+def outdated(db: sqlite3.Connection) -> bool:
+    """Whether an older mmconnect has made this database, and it has to be brought up to date."""
+    return 0 < version(db) < migrations()[-1][0]
 
 
 def at_work(schema: int) -> dict[str, str]:
@@ -81,7 +90,8 @@ def migrate(db: sqlite3.Connection, path: Path, gets_on: Callable[[], None] = la
     db.execute("PRAGMA foreign_keys = OFF")  # a table is changed by making it anew
     try:
         if todo and have:
-            before.keep_copy(db, path, have, gets_on)
+            anew = any("DROP TABLE" in sql for _, _, sql in todo)
+            before.keep_copy(db, path, have, ANEW if anew else IN_PLACE, gets_on)
         _take_steps(db, path, todo, have)
         if todo and have:
             before.tidy(path, have)
@@ -109,9 +119,12 @@ def _take_steps(
     except sqlite3.Error as error:
         if db.in_transaction:
             db.execute("ROLLBACK")
-        raise unavailable(error, path) or StoreError(
-            f"Migration {step} failed: {error}. The database is as it was"
-        ) from error
+        if told := unavailable(error, path):
+            raise StoreUnavailable(
+                f"{told}: its data could not be brought up to date, and is as it was. Mend that"
+                " (a full disk: free some space) and start again"
+            ) from error
+        raise StoreError(f"Migration {step} failed: {error}. The database is as it was") from error
     if have and there < todo[-1][0]:
         log.info("Database migrated from schema %d to %d", there, todo[-1][0])
 

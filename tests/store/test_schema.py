@@ -17,6 +17,7 @@ from mmconnect.domain.errors import NewerSchema, StoreError, StoreUnavailable
 from mmconnect.store import before, devices, messages, migrate
 from mmconnect.store.connection import FILE, connect, transaction
 from mmconnect.store.database import Database
+from mmconnect.store.likeness import same
 from tests.store.conftest import House
 from tests.store.making import afresh, commits, delivery, device, message, new_message
 from tests.support.service import ROOT
@@ -129,8 +130,8 @@ async def test_what_another_process_has_migrated_is_no_copy_of_before(
     newest = _with_one_more(monkeypatch, "CREATE TABLE more (x);")
     room = before._find_room
 
-    def between(folder: Path, copied: int) -> None:
-        room(folder, copied)
+    def between(folder: Path, needed: int, *, kept: bool) -> None:
+        room(folder, needed, kept=kept)
         (tmp_path / "backups" / f"before-schema-{newest}.db").write_bytes(b"the other's")
         other.executescript(f"CREATE TABLE more (x); PRAGMA user_version = {newest};")
 
@@ -148,12 +149,51 @@ async def test_no_room_for_the_copy_and_the_migration_is_told_before(
     await Database.open(tmp_path).close()
     _with_one_more(monkeypatch, "CREATE TABLE more (x);")
     monkeypatch.setattr(before, "ROOM", 2**60)
-    with pytest.raises(StoreError, match=r"takes \d+ MB, and \d+ MB are free\. Free some space"):
+    with pytest.raises(StoreError, match=r"takes \d+ MB, and \d+ MB are free\. Free some"):
         Database.open(tmp_path)
     db = afresh(tmp_path)
     assert migrate.version(db) == NEWEST
     db.close()
     assert list((tmp_path / "backups").iterdir()) == []
+
+
+async def test_a_copy_that_holds_the_same_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A migration that fails is tried again at each start, and a memory card wears."""
+    database = Database.open(tmp_path)
+    await database.write(lambda db: devices.add(db, device("Reception"), "token"))
+    await database.close()
+    newest = _with_one_more(monkeypatch, "CREATE TABLE half (x); INSERT INTO nowhere VALUES (1);")
+    copy = tmp_path / "backups" / f"before-schema-{newest}.db"
+
+    def copied_by_a_start() -> int:
+        with pytest.raises(StoreError, match="as it was"):
+            Database.open(tmp_path)
+        assert [one.name for one in copy.parent.iterdir()] == [copy.name]
+        return copy.stat().st_ino
+
+    first = copied_by_a_start()
+    assert copied_by_a_start() == first
+    changes = (
+        "UPDATE devices SET name = 'Shop'",  # as many rows as before
+        "INSERT INTO dedupe_keys VALUES (x'ff', CAST(x'ff' AS TEXT), 0)",  # and no UTF-8
+        "DELETE FROM dedupe_keys",
+        "CREATE INDEX of_somebody ON settings (value)",
+    )
+    for change in changes:
+        db = afresh(tmp_path)
+        db.execute(change)
+        db.close()
+        before = copy.read_bytes()
+        other = copied_by_a_start()
+        assert copy.read_bytes() != before, change
+        assert copied_by_a_start() == other
+    with copy.open("r+b") as file:  # it is damaged: no copy of anything
+        file.seek(4096)
+        file.write(bytes(8192))
+    copied_by_a_start()
+    assert same(tmp_path / FILE, copy)
 
 
 async def test_the_way_back_from_an_upgrade_is_named_and_works(
