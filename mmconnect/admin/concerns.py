@@ -13,6 +13,7 @@ from mmconnect.admin import marks
 from mmconnect.admin.words import ago, duration, many
 from mmconnect.desk.device_notes import About, Note
 from mmconnect.desk.device_page import State
+from mmconnect.desk.doctor import Mark, Report
 from mmconnect.desk.overview import EndpointGlance, Overview, PhoneGlance
 from mmconnect.domain.days import DAY
 from mmconnect.domain.models import EndpointState
@@ -24,6 +25,10 @@ FIRST_BACKUP = 3 * DAY
 """Milliseconds after the last backup, and after the first text, at which one is asked for."""
 _SET_THERE = ("proxy", "clock", "certificate", "https")
 """Warnings about what is set under Settings, Network."""
+_LOOKED_AT = ("disk", "database")
+"""Warnings that the doctor's check of the same name looks into."""
+EXAMINED_LATELY = DAY
+"""Milliseconds for which what the doctor has found is told on the overview."""
 _QUIET = (About.SILENT, About.UNRECOGNISED)
 """Notes that a phone's state tells already."""
 
@@ -57,12 +62,22 @@ def all_is_well(found: Overview) -> str:
     return f"Texts are taken in and delivered. The last one came {when}{whom}."
 
 
+def doctors_word(found: Overview) -> str:
+    """The same as the doctor sees it; empty when it has not looked lately."""
+    report = _lately(found)
+    if report is None:
+        return ""
+    verdict = report.verdict[:1].lower() + report.verdict[1:]
+    return f"The doctor looked {ago(report.at, found.now)}: {verdict}"
+
+
 def _machine(found: Overview) -> Iterator[Concern]:
     for problem in found.problems:
         yield Concern(
             kind="bad",
             title="Something is in the way",
             sentence=f"{problem} Phones that are turned away send their texts again.",
+            do=_DOCTOR,
         )
     if found.offline:
         yield Concern(
@@ -70,6 +85,7 @@ def _machine(found: Overview) -> Iterator[Concern]:
             title="This machine has no network",
             sentence="No endpoint is reached. Texts wait, and go out when the network is back."
             " Check its cable or Wi-Fi, its router, and its DNS server.",
+            do=_DOCTOR,
         )
     for warning in found.machine:
         first, _, rest = warning.sentence.partition(". ")
@@ -77,7 +93,27 @@ def _machine(found: Overview) -> Iterator[Concern]:
         do = ("Open the settings", "/settings/network") if warning.code in _SET_THERE else None
         if warning.code == "backup":
             do = ("Look at the backups", "/settings/backup")
+        if warning.code in _LOOKED_AT:
+            do = (_DOCTOR[0], f"{_DOCTOR[1]}#{warning.code}")
         yield Concern(kind="warn", title=first.rstrip("."), sentence=sentence, do=do)
+    report = _lately(found)
+    if report is not None and (count := report.count(Mark.PROBLEM)):
+        named = dict.fromkeys(one.title for one in report.findings if one.mark is Mark.PROBLEM)
+        yield Concern(
+            kind="warn",
+            title=f"The doctor has found {many(count, 'problem', 'problems')}",
+            sentence=f"{', '.join(named)}, {ago(report.at, found.now)}. It says what to do: when"
+            f" that is done, let it look again.",
+            do=("What to do", _DOCTOR[1]),
+        )
+
+
+_DOCTOR = ("Let the doctor look", "/help/doctor")
+
+
+def _lately(found: Overview) -> Report | None:
+    report = found.examined
+    return report if report is not None and found.now - report.at < EXAMINED_LATELY else None
 
 
 def _endpoints(found: Overview) -> Iterator[Concern]:

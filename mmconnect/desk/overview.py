@@ -15,6 +15,7 @@ from mmconnect.desk.around import Around
 from mmconnect.desk.checklist import Checklist
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.device_page import State
+from mmconnect.desk.doctor import Report
 from mmconnect.desk.endpoint_health import Health
 from mmconnect.desk.figures import Unwritten
 from mmconnect.desk.trends import EndpointTrend, TextTrend
@@ -86,6 +87,8 @@ class Overview:
     """When the last backup was made (UTC ms)."""
     first_text_at: int | None
     """When the first text came that figures know of (UTC ms)."""
+    examined: Report | None
+    """What the doctor has found when it was last asked; None: it was not, since the start."""
 
     @property
     def waiting(self) -> int:
@@ -128,6 +131,7 @@ async def overview(desk: Desk) -> Overview:
             list(ready.problems.values()),
             offline=desk.status.offline,
             machine=desk.status.machine,
+            examined=desk.machine.examined(),
         )
     )
 
@@ -141,6 +145,7 @@ def _read(
     *,
     offline: bool,
     machine: Sequence[SystemWarning],
+    examined: Report | None,
 ) -> Overview:
     phones, ends = configuration.phones, configuration.receivers
     most = max(1000, backlog.MOST // max(1, len(ends)))  # of all together as many as of one alone
@@ -176,6 +181,7 @@ def _read(
         checklist=checklist.checklist(db, new, configuration, around.presence),
         backup_at=backups.last_made(db),
         first_text_at=tallies.first_hour(db, tallies.ALL),
+        examined=examined,
     )
 
 

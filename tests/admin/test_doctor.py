@@ -58,6 +58,9 @@ async def test_what_was_found_stands_there_with_its_mark_and_remedy(here: Site):
         word = words.get(one.mark, "not looked at")
         assert f'<b>{one.title}</b> <span class="vh">({word})' in shown
     assert "Look again" in shown
+    places = re.findall(r'<li class="[a-z]+" id="([a-z]+)"', shown)
+    assert set(places) == {one.check for one in report.findings}, "each can be linked to"
+    assert len(places) == len(set(places))
     assert {"database", "fsync", "clock", "phones"} <= {one.check for one in report.findings}
 
 

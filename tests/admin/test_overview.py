@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,13 @@ from urllib.parse import urlencode
 
 import pytest
 
+from mmconnect.desk.doctor import Check, Finding, Once, Report
 from mmconnect.desk.status import Vitals
-from mmconnect.domain.days import DAY
+from mmconnect.domain.days import DAY, HOUR
 from mmconnect.domain.models import EndpointState
 from mmconnect.store import backups, tallies
 from mmconnect.webhook.events import SystemWarning
-from tests.support.desk import admin_of, desk_of
+from tests.support.desk import admin_of, desk_of, machine_of
 from tests.support.inprocess import Appliance, FakeClock, appliance, eventually
 from tests.support.receiver import answer, receiver
 from tests.support.wire import Told, ask, request
@@ -32,6 +33,8 @@ class Site:
 
     box: Appliance
     port: int
+    doctor: Once = field(default_factory=Once, kw_only=True)
+    """What was found, where a test says so."""
 
     async def page(self, path: str = "/") -> str:
         told = await ask(self.port, request(path, method="GET"))
@@ -56,8 +59,10 @@ class Site:
 async def site(directory: Path, tokens: tuple[str, ...] = (), **vitals: Any) -> AsyncIterator[Site]:
     async with appliance(directory, clock=FakeClock(), tokens=tokens) as box:
         told = Vitals(last_turn=lambda: box.dispatcher.last_turn, **vitals)
-        async with admin_of(desk_of(box, vitals=told)) as port:
-            yield Site(box, port)
+        doctor = Once()
+        machine = replace(machine_of(box), _examinations=doctor)
+        async with admin_of(desk_of(box, vitals=told, machine=machine)) as port:
+            yield Site(box, port, doctor=doctor)
 
 
 # -- the first steps ----------------------------------------------------------------------------
@@ -289,3 +294,67 @@ async def test_the_numbers_of_the_bars_can_be_read(tmp_path: Path):
         words = await here.words()
         assert "1 text in 30 days" in words
         assert "The same as a table" in words
+
+
+# -- the doctor ---------------------------------------------------------------------------------
+
+DISK, DNS = Check("disk", "Disk"), Check("dns", "Names of the receivers")
+
+
+def links(page: str) -> list[str]:
+    """Where the concerns, or the sentence that all is well, lead to."""
+    well = page.partition('id="well"')[2].partition('class="tiles"')[0]
+    return re.findall(r'href="([^"]+)"', well)
+
+
+async def well(here: Site) -> None:
+    """Nothing to be concerned about: a text has come, and a backup was made."""
+    await here.box.text("hello")
+    assert (await here.post("/checklist/away")).status == 303
+    await here.box.database.write(lambda db: backups.note_made(db, here.box.clock.now()))
+    await here.box.endpoint("http://127.0.0.1:9/x")
+
+
+def found(here: Site, *findings: Finding, ago: int = 2 * HOUR) -> None:
+    here.doctor.last = Report(at=here.box.clock.now() - ago, findings=findings)
+
+
+async def test_when_all_is_well_the_doctor_is_asked_or_has_a_word(tmp_path: Path):
+    async with site(tmp_path, PHONE) as here:
+        await well(here)
+        assert "doctor looked" not in await here.words()
+        assert links(await here.page()) == ["/help/doctor"]
+        found(here, DISK.ok("Fine."), DNS.note("Slow."))
+        words = await here.words()
+        assert "All is well" in words
+        assert "The doctor looked 2 h ago: no problem, and 1 thing to know. What it found" in words
+        found(here, DISK.ok("Fine."), ago=DAY)
+        assert "doctor looked" not in await here.words(), "that was yesterday"
+
+
+async def test_what_the_doctor_has_found_is_a_concern_for_a_day(tmp_path: Path):
+    async with site(tmp_path, PHONE) as here:
+        await well(here)
+        found(here, DISK.problem("Full.", "Tidy up."), DNS.ok("Fine."), DNS.problem("No.", "Do."))
+        words = await here.words()
+        assert "The doctor has found 2 problems" in words
+        assert "Disk, Names of the receivers, 2 h ago. It says what to do" in words
+        assert "All is well" not in words
+        assert links(await here.page()) == ["/help/doctor"]
+        found(here, DISK.problem("Full.", "Tidy up."), ago=DAY)
+        assert "All is well" in await here.words(), "that was yesterday"
+
+
+async def test_a_concern_leads_to_what_the_doctor_says_of_it(tmp_path: Path):
+    full = SystemWarning(code="disk", sentence="Only 200 MB are free.", remedy="Free some.")
+    late = SystemWarning(code="clock", sentence="It is late.", remedy="")
+    async with site(
+        tmp_path, PHONE, machine=lambda: [full, late], stalled=lambda: 8.0, offline=lambda: True
+    ) as here:
+        await well(here)
+        assert links(await here.page()) == [
+            "/help/doctor",
+            "/help/doctor",
+            "/help/doctor#disk",
+            "/settings/network",
+        ]

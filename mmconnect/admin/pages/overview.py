@@ -7,7 +7,7 @@ import sqlite3
 from aiohttp import web
 
 from mmconnect.admin import marks, steps
-from mmconnect.admin.concerns import SHOWN, all_is_well, concerns
+from mmconnect.admin.concerns import SHOWN, all_is_well, concerns, doctors_word
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
@@ -29,6 +29,7 @@ async def _overview(request: web.Request) -> web.Response:
         concerns=told[:SHOWN],
         more_concerns=len(told) - SHOWN,
         well=all_is_well(found),
+        doctors_word=doctors_word(found),
         steps=[] if found.checklist.away else steps.rows(found.checklist),
         fresh=checklist.Step.TEXT not in found.checklist.done and not found.checklist.away,
         glances=CHARTED,
