@@ -165,9 +165,9 @@ class BackupSchedule:
         newest = max((one.made_at for one in present), default=0)
         if not self._known():
             now = max(now, newest + 1000)  # so that the order of names is that of their making
-        file = place / kept_backups.name_at(now)
-        if file.exists():
-            file = place / kept_backups.name_at(now + 1000)
+        now -= now % 1000  # as its name has it
+        while (file := place / kept_backups.name_at(now)).exists():
+            now += 1000
         gentle = Gentle(self._clock)
         work = asyncio.create_task(asyncio.to_thread(back_up, self._directory, file, manner=gentle))
         try:
@@ -185,7 +185,9 @@ class BackupSchedule:
 
     def _tidy(self, place: Path, keep: int, made: Kept) -> None:
         """Remove what is too old, and what the next one would find no room beside."""
-        old = [one for one in self._in_order(kept_backups.scheduled(place)) if one != made]
+        old = [
+            one for one in self._in_order(kept_backups.scheduled(place)) if one.path != made.path
+        ]
         try:
             while old and (
                 len(old) >= keep

@@ -63,8 +63,8 @@ class Nights:
 
 
 @asynccontextmanager
-async def nights(directory: Path, text: bool = True) -> AsyncIterator[Nights]:
-    clock = FakeClock()
+async def nights(directory: Path, text: bool = True, at: int = NOW) -> AsyncIterator[Nights]:
+    clock = FakeClock(at)
     async with appliance(directory, clock=clock, tokens=("t" * 24,) if text else ()) as box:
         warnings = Warnings(
             *(box.database, box.watch.look, box.ids, clock, directory, box.dispatcher.wake)
@@ -125,6 +125,20 @@ async def test_an_appliance_with_nothing_to_lose_makes_none(tmp_path: Path):
         for _ in range(3):
             await found.wait(DAY)
         assert found.made == []
+
+
+@pytest.mark.parametrize("keep", [1, 2])
+async def test_as_many_stay_as_are_to_whatever_the_millisecond(tmp_path: Path, keep: int):
+    """Names have seconds: what was just made is known again all the same, and stays."""
+    async with nights(tmp_path, at=NOW + 637) as found:
+        await found.put("backup_keep", str(keep))
+        for number in range(1, 5):
+            await found.text()
+            made = await found.schedule.make()
+            assert found.made[-1] == made.name
+            assert len(found.made) == min(keep, number)
+            assert kept_backups.find(tmp_path, None, made.name) == made
+            found.clock.advance(0.2)
 
 
 async def test_once_a_week_and_never(tmp_path: Path):
