@@ -12,6 +12,8 @@ from mmconnect.api.problems import encoded
 from mmconnect.api.resources import (
     appliance,
     audit,
+    backups,
+    configuration,
     deliveries,
     device_links,
     device_verbs,
@@ -55,6 +57,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *mapping.OPERATIONS,
     *webhooks.OPERATIONS,
     *settings.OPERATIONS,
+    *configuration.OPERATIONS,
+    *backups.OPERATIONS,
     *appliance.OPERATIONS,
     *audit.OPERATIONS,
     Operation(
@@ -86,6 +90,8 @@ COMPONENTS: Mapping[str, Schema] = {
     **replays.SCHEMAS,
     **devices.SCHEMAS,
     **settings.SCHEMAS,
+    **configuration.SCHEMAS,
+    **backups.SCHEMAS,
 }
 
 

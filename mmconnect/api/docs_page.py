@@ -107,11 +107,12 @@ def _entry(method: str, path: str, one: Mapping[str, Any], origin: str) -> Entry
             Told(
                 status=status,
                 description=a["description"],
-                fields=fields(a["content"]["application/json"]["schema"]),
-                link=_link(a["content"]["application/json"]["schema"]),
-                example=_pretty(a["content"]["application/json"]["example"]),
+                fields=fields(content["schema"]),
+                link=_link(content["schema"]),
+                example=_pretty(content["example"]) if "example" in content else "",
             )
             for status, a in done.items()
+            for content in a["content"].values()
         ],
         errors=[
             (status, a["description"])

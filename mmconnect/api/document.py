@@ -12,7 +12,7 @@ from typing import Any
 from mmconnect import __version__
 from mmconnect.api import problems, schema
 from mmconnect.api.limits import BURST, RATE
-from mmconnect.api.operation import Operation, Tag
+from mmconnect.api.operation import Answer, Operation, Tag
 from mmconnect.api.problems import CODES, ERROR
 from mmconnect.api.schema import Schema
 
@@ -24,7 +24,7 @@ INTRODUCTION = "\n\n".join(
         " devices and settings.",
         "Send an API key with every request: `Authorization: Bearer sk_live_…`. Make one under"
         " Settings, or with `mmconnect api-key create --name N`. A key has scopes: `read` sees"
-        " everything but secrets, `write` changes things.",
+        " everything but secrets, `write` changes things, `backup` takes everything away.",
         "Requests and answers are JSON in UTF-8. Times are UTC with milliseconds, durations are"
         " seconds. Fields and parameters that are not documented are refused. New fields may be"
         " added to answers: ignore what you do not know.",
@@ -104,7 +104,7 @@ def _operation(one: Operation) -> dict[str, Any]:
             "content": _json(one.body.schema, one.body.example),
         }
     made["responses"] = {
-        str(status): {"description": a.means, "content": _json(a.schema, a.example)}
+        str(status): {"description": a.means, "content": _content(a)}
         | ({"headers": _location()} if status == 201 and one.method == "POST" else {})
         for status, a in one.answers.items()
     } | _refusals(one)
@@ -153,6 +153,12 @@ def _refusals(one: Operation) -> dict[str, Any]:
 
 def _location() -> dict[str, Any]:
     return {"Location": {"description": "Where it is.", "schema": schema.text()}}
+
+
+def _content(answer: Answer) -> dict[str, Any]:
+    if answer.media != schema.JSON:
+        return {answer.media: {"schema": answer.schema}}
+    return _json(answer.schema, answer.example)
 
 
 def _json(held: Schema, example: Any) -> dict[str, Any]:

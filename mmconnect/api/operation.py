@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from mmconnect.api.schema import Schema
+from mmconnect.api.schema import JSON, Schema
 from mmconnect.desk.actor import Actor
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.keys import Scope
@@ -28,6 +29,7 @@ class Tag(StrEnum):
     DEVICES = "Devices"
     WEBHOOKS = "Webhooks"
     SETTINGS = "Settings"
+    BACKUPS = "Backups"
     APPLIANCE = "Appliance"
 
 
@@ -56,11 +58,23 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Handed:
+    """A file that is handed over as it is."""
+
+    file: Path
+    name: str
+    """By which it is saved."""
+    over: Callable[[], Awaitable[None]]
+    """Called when all of it has gone out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """What a handler gives back."""
 
     body: Any
-    """A value, or the bytes of one that is encoded already."""
+    """A value, the bytes of one that is encoded already, or Handed where the answer has a media
+    type of its own."""
     status: int = 200
     location: str | None = None
     """Of what was created, below `/v1`."""
@@ -82,7 +96,9 @@ class Answer:
 
     means: str
     schema: Schema
-    example: Any
+    example: Any = None
+    media: str = JSON
+    """What its body is; of another than JSON there is no example."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,6 +115,16 @@ def invalid(*issues: Issue) -> Problem:
     return Problem(INVALID, f"{told.rstrip('.')}.", issues=issues)
 
 
+def lacks(scope: str) -> Problem:
+    """A key that may not do what it asks for."""
+    challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+    return Problem(
+        FORBIDDEN,
+        f"This API key may not do that: it lacks the scope `{scope}`.",
+        headers={"WWW-Authenticate": challenge},
+    )
+
+
 def encoded(body: Any) -> bytes:
     """A value as answers have it; what a request held may be no text, and is told all the same."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))

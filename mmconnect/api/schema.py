@@ -21,6 +21,7 @@ KEYWORDS = ANNOTATIONS | frozenset(
         *("$ref", "anyOf"),
     }
 )
+JSON = "application/json"
 REF = "#/components/schemas/"
 MOMENT = r"^(19[7-9]\d|2\d{3})-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})$"
 
@@ -90,6 +91,11 @@ def record(
 def table(values: Schema, description: str = "", **more: Any) -> Schema:
     """An object with any names."""
     return _made("object", description, additionalProperties=values, **more)
+
+
+def binary(description: str = "") -> Schema:
+    """Bytes, as they are."""
+    return _made("string", description, format="binary")
 
 
 def ref(name: str) -> Schema:

@@ -16,16 +16,18 @@ from aiohttp.typedefs import Handler
 
 from mmconnect.api import problems, reading
 from mmconnect.api.limits import Limits
-from mmconnect.api.operation import Call, Operation, Reply
+from mmconnect.api.operation import Call, Handed, Operation, Reply
 from mmconnect.api.problems import Problem
 from mmconnect.api.schema import Schema
 from mmconnect.desk.desk import Desk
 from mmconnect.desk.keys import Scope, bearer
 from mmconnect.domain.errors import Invalid, NotFound, Refused, StoreUnavailable, UsageError
 from mmconnect.store.api_keys import ApiKey
+from mmconnect.web.sending import send
 
 log = logging.getLogger(__name__)
 
+UNKEPT = {"Cache-Control": "no-store"}
 AFTER_TROUBLE = "5"
 """Seconds after which to try again while the database cannot commit."""
 
@@ -50,12 +52,7 @@ class Reception:
         if wait := self._limits.take(told.key.id, self._clock.monotonic()):
             raise _later(wait, "This API key asks too often")
         if scope not in told.key.scopes:
-            challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-            raise Problem(
-                problems.FORBIDDEN,
-                f"This API key may not do that: it lacks the scope `{scope}`.",
-                headers={"WWW-Authenticate": challenge},
-            )
+            raise problems.lacks(scope)
         return told.key
 
 
@@ -96,7 +93,7 @@ def make_api(
                 query=query,
                 body=body,
             )
-            return _answered(call, await _obeyed(operation.handler, call))
+            return await _answered(request, call, operation)
 
         return handle
 
@@ -137,11 +134,27 @@ async def _obeyed(handler: Callable[[Call], Awaitable[Reply]], call: Call) -> Re
         raise Problem(problems.INVALID, _sentence(error)) from None
 
 
-def _answered(call: Call, reply: Reply) -> web.Response:
+async def _answered(request: web.Request, call: Call, operation: Operation) -> web.StreamResponse:
+    reply = await _obeyed(operation.handler, call)
+    if isinstance(reply.body, Handed):
+        return await _handed(request, reply.body, operation.answers[reply.status].media)
     headers = {}
     if reply.location is not None:
         headers["Location"] = f"{call.base}/v1{reply.location}"
     return problems.answer(reply.status, reply.body, headers)
+
+
+async def _handed(request: web.Request, what: Handed, media: str) -> web.StreamResponse:
+    async def over() -> None:
+        try:
+            await what.over()
+        except StoreUnavailable as error:  # it has gone out all the same
+            log.warning("That a file was handed over could not be written down: %s", error)
+
+    try:
+        return await send(request, what.file, what.name, over, media=media, headers=UNKEPT)
+    except Refused as error:
+        raise Problem(problems.CONFLICT, _sentence(error)) from None
 
 
 @web.middleware

@@ -65,17 +65,7 @@ def _list(args: argparse.Namespace) -> int:
         wished = preferences.load(store.db)
     found = kept_backups.every(store.directory, wished.backup_folder)
     if args.json:
-        output.document(
-            [
-                {
-                    "file": str(one.path),
-                    "why": one.sort.value,
-                    "madeAt": iso(one.made_at),
-                    "bytes": one.size,
-                }
-                for one in found
-            ]
-        )
+        output.document([one.as_json() for one in found])
         return 0
     output.table(
         ("MADE", "WHY", "KB", "FILE"),

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 
 from mmconnect.desk import config_devices, config_endpoints, settings
 from mmconnect.desk.config_export import FORMAT, WHAT
-from mmconnect.desk.config_reading import Part
+from mmconnect.desk.config_reading import Misread, Part
 from mmconnect.desk.config_steps import Place, Step
 from mmconnect.desk.settings import Sort
-from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
+from mmconnect.domain.errors import Issue, MmconnectError, Refused
 from mmconnect.domain.ids import ENDPOINT
 from mmconnect.store import configuration
 from mmconnect.store import settings as kept
@@ -57,7 +57,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def put(document: object, at: Place) -> list[Step]:
-    """Put it into force. Raises Invalid with everything that is wrong, and Refused."""
+    """Put it into force. Raises Misread with everything that is wrong, and Refused."""
     issues: list[Issue] = []
     top = Part(document, "", issues)
     if top.values.get("mmconnect") != WHAT:
@@ -77,7 +77,7 @@ def put(document: object, at: Place) -> list[Step]:
         steps += config_endpoints.put(part, at, withheld, ids, issues)
     steps += _webhook(top, at, ids)
     if issues:
-        raise Invalid(*issues)
+        raise Misread(*issues)
     return steps
 
 

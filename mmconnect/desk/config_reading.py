@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from mmconnect.desk.endpoint_changes import EndpointChange
-from mmconnect.domain.errors import Issue
+from mmconnect.domain.errors import Invalid, Issue
 from mmconnect.domain.models import Condition, Match, Numbers, Routing
 
 _ID = re.compile(r"(dev|ep|ten)_[0-9A-HJKMNP-TV-Z]{26}", re.ASCII)
@@ -38,6 +38,14 @@ ENDPOINT = {
 _MAY_BE_NONE = ("schedule", "ca")
 
 
+class Misread(Invalid):
+    """What is wrong with a document: in words with each place, as it is a file to be mended."""
+
+    def __str__(self) -> str:
+        told = (f"{one.path or 'The file'}: {one.message.rstrip('.')}" for one in self.issues)
+        return ". ".join(told)
+
+
 class Part:
     """One object of the document, and what is wrong with it."""
 
@@ -50,7 +58,7 @@ class Part:
     def wrong(self, name: str, message: str) -> None:
         """Note what is wrong with a value of it."""
         path = ".".join(filter(None, (self.path, name)))
-        self._issues.append(Issue(path=path, message=f"{path or 'The file'}: {message}"))
+        self._issues.append(Issue(path=path, message=message))
 
     def only(self, known: Collection[str]) -> None:
         """Note every name that nobody knows: it may be misspelt, and would do nothing."""

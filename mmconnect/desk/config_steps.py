@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mmconnect.desk.actor import Actor
+from mmconnect.desk.settings import KNOWN
 from mmconnect.domain.ids import Ids
 from mmconnect.domain.models import Device, Endpoint
 
@@ -28,11 +29,12 @@ class Step:
     """The signing secret or token that was made for it: to be shown this once."""
 
     def as_json(self, *, done: bool = True) -> dict[str, Any]:
-        """As `--json` has it; of a step that was only tried, without the secret."""
+        """As `--json` and the API have it; of a step that was only tried, without the secret."""
+        setting = KNOWN.get(self.name) if self.subject is None else None
         return {
             "what": self.what,
             "id": self.subject,
-            "name": self.name,
+            "name": self.name if setting is None else setting.camel,
             "detail": self.detail,
             "secret": self.secret if done else None,
         }

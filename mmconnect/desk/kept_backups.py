@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
+from mmconnect.domain.clock import iso
 from mmconnect.domain.errors import NotFound
 from mmconnect.store import before
 
@@ -55,6 +57,16 @@ class Kept:
     def name(self) -> str:
         """By which it is asked for."""
         return self.path.name
+
+    def as_json(self) -> dict[str, Any]:
+        """As `--json` and the API have it."""
+        return {
+            "id": self.name,
+            "file": str(self.path),
+            "why": self.sort.value,
+            "madeAt": iso(self.made_at),
+            "bytes": self.size,
+        }
 
 
 def folder(directory: Path, chosen: str | None) -> Path:

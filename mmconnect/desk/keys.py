@@ -41,6 +41,9 @@ class Scope(StrEnum):
     """See everything that the API shows: texts, too, but no secret, which nothing shows again."""
     WRITE = "write"
     """Change things: add, change, remove, send again."""
+    BACKUP = "backup"
+    """Make backups, take them away and remove them, and take secrets along with the configuration:
+    whoever may has everything."""
     METRICS = "metrics"
     """`/metrics`, and nothing else; a key that may read may that, too."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -296,6 +297,24 @@ def test_a_browser_is_called_what_people_call_it(agent: str | None, name: str) -
 
 
 # -- API keys ---
+
+
+async def test_a_key_that_opens_everything_wants_the_password_again(house: House) -> None:
+    """As what it can take away does; one for less is made without."""
+    browser = await house.set_up()
+    assert isinstance(house.box.clock, FakeClock)
+    house.box.clock.advance(CONFIRMED / 1000)
+    told = await browser.post("/settings/keys", name="CRM", scope="read")
+    assert told.headers["location"].startswith("/settings/keys/key_")
+    form: dict[str, Any] = {"name": "NAS", "scope": ["read", "backup"]}
+    told = await browser.post("/settings/keys", **form)
+    assert told.headers["location"] == "/confirm?next=/settings/keys"
+    await browser.post("/confirm", password=PASSWORD, next="/settings/keys")
+    told = await browser.post("/settings/keys", **form)
+    page = (await browser.get(told.headers["location"])).body.decode()
+    assert "backup, read" in page
+    found = await house.box.database.read(api_keys.known)
+    assert sorted(one.name for one in found) == ["CRM", "NAS"]
 
 
 async def test_a_key_is_made_shown_and_revoked(house: House) -> None:

@@ -96,7 +96,7 @@ def test_a_warning_leads_to_the_page():
     warning = SystemWarning(
         code="backup", sentence="No backup could be made: there is no folder /x.", remedy="Make it."
     )
-    found: Any = SimpleNamespace(problems=[], offline=False, machine=[warning])
+    found: Any = SimpleNamespace(problems=[], offline=False, machine=[warning], examined=None)
     (concern,) = concerns._machine(found)
     assert concern.title == "No backup could be made: there is no folder /x"
     assert concern.sentence == "Make it."

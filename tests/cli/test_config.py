@@ -66,7 +66,7 @@ def test_there_and_back_with_secrets_and_a_second_time_nothing(desk: Desk, tmp_p
     assert told["applied"] is True
     assert {one["what"] for one in told["steps"]} == {"added", "changed"}
     made = [one["name"] for one in told["steps"] if one["secret"]]
-    assert made == ["alert_url"], "only the alert URL has a secret of its own"
+    assert made == ["alertUrl"], "only the alert URL has a secret of its own"
     assert without_times(exported(new, "--with-secrets")) == without_times(whole)
     again = new("import-config", file, "--json").json
     assert again["steps"] == []
@@ -99,7 +99,7 @@ def test_without_secrets_there_is_none_in_it_and_they_are_made_and_told(desk: De
     assert "X-Api-Key" in steps["CRM"]["detail"]
     assert len(steps["Reception"]["secret"]) >= 16
     assert "signing key" in steps["Reception"]["detail"]
-    assert steps["alert_url"]["what"] == "note"
+    assert steps["alertUrl"]["what"] == "note"
     found = {one["id"]: one for one in new("endpoint", "list", "--json").json}
     assert set(found) == {ids["crm"], ids["log"]}
     assert found[ids["log"]]["state"] == "paused"
@@ -118,7 +118,7 @@ def test_a_look_changes_nothing_and_says_what_would(desk: Desk, tmp_path: Path):
     told = desk("import-config", file, "--dry-run", "--json").json
     assert told["applied"] is False
     assert [(one["what"], one["name"], one["detail"]) for one in told["steps"]] == [
-        ("changed", "site_name", ""),
+        ("changed", "siteName", ""),
         ("changed", "Reception", "token"),
         ("changed", "CRM 2", "name, max_age, secret"),
     ]

@@ -10,10 +10,10 @@ import asyncio
 import os
 import re
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from aiohttp import BodyPartReader, web
@@ -25,14 +25,14 @@ from mmconnect.admin.pages.settings import read
 from mmconnect.admin.render import page
 from mmconnect.admin.settings import BACKUP, TABS
 from mmconnect.admin.words import many
-from mmconnect.desk import kept_backups, passing
+from mmconnect.desk import backing_up, passing
 from mmconnect.desk.kept_backups import Sort
 from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
 from mmconnect.store import backups
 from mmconnect.store.backups import Contents
+from mmconnect.web.sending import CHUNK, send
 
 PATH = "/settings/backup"
-CHUNK = 256 * 1024
 SOON = 0.7
 """Seconds after which the service ends for a restore: the answer has gone out by then."""
 REASONS = {
@@ -57,7 +57,6 @@ async def shown(
 ) -> web.Response:
     """The page; `form` is the schedule's as it was sent, `wrong` what is wrong by field."""
     made = desk(request)
-    chosen = made.look().preferences.backup_folder
     return page(
         request,
         "settings/backup.html",
@@ -70,8 +69,8 @@ async def shown(
         group=BACKUP,
         form=form or await made.database.read(lambda db: read(db, BACKUP)),
         wrong=wrong or {},
-        kept=await asyncio.to_thread(kept_backups.every, made.directory, chosen),
-        folder=chosen,
+        kept=await backing_up.every(made),
+        folder=made.look().preferences.backup_folder,
         reasons=REASONS,
     )
 
@@ -89,26 +88,7 @@ async def _download(request: web.Request) -> web.StreamResponse:
 async def sent(request: web.Request, file: Path, name: str) -> web.StreamResponse:
     """Hand a backup over, by that name, and write down that it was."""
     made, who = desk(request), entrance.actor(request)
-    now = made.clock.now()
-    answer = web.StreamResponse(
-        headers={
-            "Content-Type": "application/octet-stream",
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Content-Length": str((await asyncio.to_thread(file.stat)).st_size),
-        }
-    )
-    await answer.prepare(request)
-    with file.open("rb") as copy:
-        while part := await asyncio.to_thread(copy.read, CHUNK):
-            await answer.write(part)
-    await answer.write_eof()
-
-    def note(db: sqlite3.Connection) -> None:
-        backups.note_made(db, now)
-        who.note(db, now, "backup.downloaded", None, "")
-
-    await made.change(note)
-    return answer
+    return await send(request, file, name, partial(backing_up.taken, made, who, name))
 
 
 async def _bring(request: web.Request) -> web.StreamResponse:

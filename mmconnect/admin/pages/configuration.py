@@ -9,7 +9,6 @@ import asyncio
 import json
 import re
 import secrets
-import sqlite3
 from datetime import datetime
 from pathlib import Path
 
@@ -20,10 +19,7 @@ from mmconnect.admin.context import desk
 from mmconnect.admin.pages.backup import PATH as BACKUP
 from mmconnect.admin.pages.backup import brought, shown, take_in
 from mmconnect.admin.render import page
-from mmconnect.desk import config_import
-from mmconnect.desk.config_export import document
-from mmconnect.desk.config_steps import Place, Step
-from mmconnect.desk.desk import Actor, Desk
+from mmconnect.desk import config_import, configuring
 from mmconnect.domain.errors import Invalid, Issue, MmconnectError, Refused
 
 PATH = f"{BACKUP}/configuration"
@@ -34,12 +30,10 @@ _NAME = re.compile(r"[0-9a-f]{16}")
 
 async def _export(request: web.Request) -> web.StreamResponse:
     form, made, who = await forms.read(request), desk(request), entrance.actor(request)
-    whole, now = form.on("secrets"), made.clock.now()
-    if whole:
+    if whole := form.on("secrets"):
         await confirm.confirmed(request, BACKUP)
-        await made.change(lambda db: who.note(db, now, "config.exported", None, "with secrets"))
-    found = await made.database.read(lambda db: document(db, now, secrets=whole))
-    day = datetime.fromtimestamp(now / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
+    found = await configuring.export(made, who, secrets=whole)
+    day = datetime.fromtimestamp(made.clock.now() / 1000).astimezone().strftime("%Y-%m-%d-%H%M")
     return web.Response(
         text=json.dumps(found, ensure_ascii=False, indent=2) + "\n",
         content_type="application/json",
@@ -54,8 +48,8 @@ async def _bring(request: web.Request) -> web.StreamResponse:
     file = brought(made.directory, name)
     try:
         await take_in(request, file)
-        content = await asyncio.to_thread(_content, file)
-        steps = await _preview(made, content, entrance.actor(request))
+        read = config_import.read(await asyncio.to_thread(_content, file))
+        steps = await configuring.preview(made, read, entrance.actor(request))
     except (MmconnectError, *forms.BROKEN) as error:
         file.unlink(missing_ok=True)
         told = str(error) if isinstance(error, MmconnectError) else "The file did not arrive whole"
@@ -76,23 +70,8 @@ async def _import(request: web.Request) -> web.StreamResponse:
         raise Refused("That file is no longer here. Bring it again")
     content = await asyncio.to_thread(_content, file)
     file.unlink(missing_ok=True)
-    read = config_import.read(content)
-    steps = await made.change(lambda db: config_import.put(read, _place(made, db, who)))
+    steps = await configuring.put(made, config_import.read(content), who)
     return page(request, "settings/configured.html", area="settings", steps=steps, back=BACKUP)
-
-
-async def _preview(made: Desk, content: bytes, who: Actor) -> list[Step]:
-    read = config_import.read(content)
-    try:
-        await made.database.write(lambda db: config_import.preview(read, _place(made, db, who)))
-    except config_import.Previewed as found:
-        return found.steps
-    return []
-
-
-def _place(made: Desk, db: sqlite3.Connection, who: Actor) -> Place:
-    around = made.around()
-    return Place(db=db, ids=made.ids, now=around.now, by=who, base_for=around.base_for)
 
 
 def _content(file: Path) -> bytes:

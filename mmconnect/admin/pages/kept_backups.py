@@ -29,7 +29,7 @@ from mmconnect.admin.pages.settings import write
 from mmconnect.admin.render import page
 from mmconnect.admin.settings import BACKUP
 from mmconnect.admin.words import size
-from mmconnect.desk import kept_backups
+from mmconnect.desk import backing_up, kept_backups
 from mmconnect.desk.kept_backups import Kept
 from mmconnect.domain.errors import Invalid, MmconnectError, Refused
 
@@ -45,22 +45,16 @@ async def _schedule(request: web.Request) -> web.StreamResponse:
 
 
 async def _make(request: web.Request) -> web.StreamResponse:
-    made, who = desk(request), entrance.actor(request)
     try:
-        kept = await made.machine.back_up_now()
+        kept = await backing_up.make(desk(request), entrance.actor(request))
     except MmconnectError as error:
         return say(request, see(request, PATH), str(error), kind="bad")
-    now = made.clock.now()
-    await made.change(lambda db: who.note(db, now, "backup.made", None, kept.name))
     return say(request, see(request, PATH), f"Made and checked: {size(kept.size)}.")
 
 
 async def _kept(request: web.Request) -> Kept:
     """The backup that the URL names. Raises NotFound."""
-    made = desk(request)
-    chosen = made.look().preferences.backup_folder
-    name = request.match_info["name"]
-    return await asyncio.to_thread(kept_backups.find, made.directory, chosen, name)
+    return await backing_up.named(desk(request), request.match_info["name"])
 
 
 async def _download(request: web.Request) -> web.StreamResponse:
@@ -83,13 +77,8 @@ async def _ask_to_delete(request: web.Request) -> web.StreamResponse:
 
 
 async def _delete(request: web.Request) -> web.StreamResponse:
-    made, who, kept = desk(request), entrance.actor(request), await _kept(request)
-    try:
-        await asyncio.to_thread(kept_backups.remove, kept.path)
-    except OSError as error:
-        raise Refused(f"{kept.name} cannot be deleted: {error.strerror or error}") from error
-    now = made.clock.now()
-    await made.change(lambda db: who.note(db, now, "backup.deleted", None, kept.name))
+    name = request.match_info["name"]
+    kept = await backing_up.remove(desk(request), name, entrance.actor(request))
     return say(request, see(request, PATH), f"{kept.name} is deleted.")
 
 

@@ -6,7 +6,7 @@ import sqlite3
 
 from aiohttp import web
 
-from mmconnect.admin import forms
+from mmconnect.admin import confirm, forms
 from mmconnect.admin.context import desk, see, url
 from mmconnect.admin.entrance import actor
 from mmconnect.admin.flash import say
@@ -32,6 +32,8 @@ async def _list(request: web.Request) -> web.StreamResponse:
 
 async def _create(request: web.Request) -> web.StreamResponse:
     form = await forms.read(request)
+    if Scope.BACKUP in form.all("scope"):  # what it opens is not shown without the password either
+        await confirm.confirmed(request, "/settings/keys")
     try:
         key, secret = _read(request, form)
     except Invalid as error:
