@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.file == "list":
         return _list(args)
     file = Path(args.file).expanduser()
-    with opening.opened(args) as store:
+    with opening.opened(args, create=False) as store:
         contents = back_up(store.directory, file, force=args.force)
         with contextlib.suppress(sqlite3.Error), transaction(store.db):
             backups.note_made(store.db, store.clock.now())
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    with opening.opened(args) as store:
+    with opening.opened(args, create=False) as store:
         wished = preferences.load(store.db)
     found = kept_backups.every(store.directory, wished.backup_folder)
     if args.json:

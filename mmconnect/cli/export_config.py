@@ -40,7 +40,7 @@ def add_parser(
 
 def run(args: argparse.Namespace) -> int:
     """Write it."""
-    with opening.opened(args) as store:
+    with opening.opened(args, create=False) as store:
         now = store.clock.now()
         made = document(store.db, now, secrets=args.with_secrets)
         if args.with_secrets:

@@ -84,20 +84,27 @@ def _unusable(chosen: paths.DataDir, error: OSError) -> DataDirError:
 
 
 @contextmanager
-def opened(args: argparse.Namespace, *, write: bool = False) -> Iterator[Store]:
+def opened(
+    args: argparse.Namespace, *, write: bool = False, create: bool = True
+) -> Iterator[Store]:
     """The store, inside one transaction when `write`.
 
-    Raises DataDirError when there is none; a directory named for this command is made.
+    Raises DataDirError when there is none; a directory named for this command is made, unless
+    `create` is False: who copies what is there means something that is there.
     """
     chosen = data_dir(args)
     try:
         exists = (chosen.path / FILE).exists()
     except OSError as error:  # somebody else's directory
         raise _unusable(chosen, error) from error
-    if not exists and not chosen.explicit:
+    if not exists and not (create and chosen.explicit):
+        what_to_do = (
+            "Name the one that the service uses; it says so when it starts"
+            if chosen.explicit
+            else "Start the service once with `mmconnect serve`, or name the directory with --data-dir"
+        )
         raise DataDirError(
-            f"There is no mmconnect data in {chosen.path} (from {chosen.source}). Start the service"
-            " once with `mmconnect serve`, or name the directory with --data-dir"
+            f"There is no mmconnect data in {chosen.path} (from {chosen.source}). {what_to_do}"
         )
     directory = prepare(chosen, create=chosen.explicit)
     clock = SystemClock()

@@ -260,3 +260,13 @@ def test_what_the_one_file_binary_unpacks_is_readable_for_the_owner_but_not_his(
         file = stat.S_IMODE((unpacked / "store" / "0001.sql").stat().st_mode)
         assert file == (0o644 if name == "_MEIx" else 0o700)
     assert stat.S_IMODE(outside.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("command", ["backup", "export-config"])
+def test_a_mistyped_directory_is_not_copied_as_an_empty_one(tmp_path: Path, command: str):
+    mistyped, copy = tmp_path / "mmconect", tmp_path / "copy"
+    told = said(command, str(copy), "--data-dir", str(mistyped))
+    assert told.code == 1
+    assert f"There is no mmconnect data in {mistyped} (from --data-dir)" in told.err
+    assert not mistyped.exists()
+    assert not copy.exists()
