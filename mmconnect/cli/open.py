@@ -101,7 +101,7 @@ def opened(
         what_to_do = (
             "Name the one that the service uses; it says so when it starts"
             if chosen.explicit
-            else "Start the service once with `mmconnect serve`, or name the directory with --data-dir"
+            else "Start the service once with `mmconnect serve`, or name it with --data-dir"
         )
         raise DataDirError(
             f"There is no mmconnect data in {chosen.path} (from {chosen.source}). {what_to_do}"
