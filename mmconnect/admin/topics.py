@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mmconnect.admin.chapters import CHAPTERS
 from mmconnect.admin.trouble import SYMPTOMS
 from mmconnect.desk import guiding, recipes
 
@@ -35,6 +36,7 @@ class Topic:
 
 
 START, SOFTWARE, PHONES, TROUBLE = "Start", "Your software", "Phones", "Something is wrong"
+UPKEEP = "Looking after it"
 
 _FIXED = (
     Topic(
@@ -81,6 +83,16 @@ _FIXED = (
         path="/help/phones",
         words="android iphone modem guide",
     ),
+    *(
+        Topic(
+            group=UPKEEP,
+            title=one.title,
+            says=one.says,
+            path=f"/help/{one.name}",
+            words=f"{one.words} {' '.join(part.title for part in one.parts)}",
+        )
+        for one in CHAPTERS
+    ),
     Topic(
         group=TROUBLE,
         title="Find out what is wrong",
@@ -126,7 +138,7 @@ def topics() -> Iterator[Topic]:
             yield Topic(
                 group=PHONES, title=guide.label, says=guide.summary, path=path, words=guide.phone
             )
-    yield from (topic for topic in _FIXED if topic.group == TROUBLE)
+    yield from (topic for topic in _FIXED if topic.group in (UPKEEP, TROUBLE))
     yield from _symptoms()
 
 

@@ -204,6 +204,20 @@ SYMPTOMS = (
                 code="mmconnect doctor",
             ),
             Look(
+                asks="Does it start again and again, or was it just updated?",
+                says="Its log says why, last. What is typed for that on this machine, and the way"
+                " back to an older version, stand here:",
+                links=(
+                    ("The machine and the service", "/help/machine"),
+                    ("Updates", "/help/updates"),
+                ),
+            ),
+            Look(
+                asks="Did the card or the disk fail?",
+                says="A backup has everything, and is restored onto a new card or another machine.",
+                links=(("Backup and restore", "/help/backups"),),
+            ),
+            Look(
                 asks="Is the password forgotten?",
                 says="On the machine itself, as root or as the user of the service:",
                 code="mmconnect admin set-password",

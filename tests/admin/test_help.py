@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from html import unescape
@@ -11,12 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from mmconnect.admin import topics
+from mmconnect import __version__
+from mmconnect.admin import topics, upkeep
+from mmconnect.admin.chapters import CHAPTERS
 from mmconnect.admin.trouble import SYMPTOMS
+from mmconnect.admin.upkeep import Installed, Way
 from mmconnect.cli import parser
 from mmconnect.desk import guiding, recipes, reference
 from mmconnect.desk.desk import Desk
 from mmconnect.domain.models import EndpointState
+from mmconnect.paths import Form, Program
 from mmconnect.webhook import signing
 from mmconnect.webhook.outcome import OutcomeClass, Trouble
 from mmconnect.webhook.payload import EVENTS
@@ -175,6 +180,11 @@ async def test_a_guide_has_this_machine_in_it(kind: str, here: Site):
         ("pair", "Connect a phone"),
         ("stop", "STOP list"),
         ("password", "The machine itself has a problem"),
+        ("upgrade", "Updates"),
+        ("usb stick", "Backup and restore"),
+        ("move to another machine", "Backup and restore"),
+        ("uninstall", "The machine and the service"),
+        ("firewall", "The machine and the service"),
     ],
 )
 def test_it_is_found_by_what_people_call_it(question: str, title: str):
@@ -198,3 +208,86 @@ def test_every_symptom_leads_somewhere_and_its_commands_exist():
                 words = re.findall(r"'[^']*'|\S+", look.code)
                 assert words[0] == "mmconnect"
                 assert parser().parse_args([word.strip("'") for word in words[1:]]).run
+
+
+def placed(
+    form: Form,
+    at: str,
+    account: str | None = "mmconnect",
+    *,
+    engine: str | None = None,
+    managed: bool = True,
+) -> Installed:
+    found = Program(form=form, words=tuple(at.split()), parts=(Path(at),))
+    data = Path("/var/lib/mm data")
+    return upkeep.installed(found, data, account=account, engine=engine, managed=managed)
+
+
+EVERYWHERE = {
+    "package": placed(Form.ONE_DIRECTORY, "/usr/lib/mmconnect/mmconnect"),
+    "one file": placed(Form.ONE_FILE, "/usr/local/bin/mmconnect"),
+    "one file of a user": placed(Form.ONE_FILE, "/home/pi/.local/bin/mmconnect", "pi"),
+    "one file by hand": placed(Form.ONE_FILE, "/home/pi/mmconnect", "pi", managed=False),
+    "folder": placed(Form.ONE_DIRECTORY, "/opt/mmconnect/mmconnect"),
+    "pipx": placed(Form.INSTALLED, "/home/pi/.local/bin/mmconnect", "pi"),
+    "checkout": placed(Form.CHECKOUT, "/srv/mm/.venv/bin/python -m mmconnect", None),
+    "container": placed(Form.ONE_DIRECTORY, "/usr/lib/mmconnect/mmconnect", engine="docker"),
+}
+
+
+OURS = re.compile(
+    r"(?:(?:sudo )?(?:\S*/)?(?:python -m )?mmconnect"
+    r"|docker (?:exec mmconnect|run --rm -v mmconnect:/data) mmconnect) (.+)"
+)
+"""A command of ours, with whatever stands before it."""
+
+
+def test_it_is_known_how_it_was_installed():
+    assert [one.way for one in EVERYWHERE.values()] == [
+        *(Way.PACKAGE, Way.ONE_FILE, Way.ONE_FILE, Way.ONE_FILE, Way.FOLDER, Way.PIP),
+        *(Way.CHECKOUT, Way.CONTAINER),
+    ]
+    assert EVERYWHERE["package"].restart == "sudo systemctl restart mmconnect"
+    assert EVERYWHERE["pipx"].restart == "systemctl --user restart mmconnect"
+    assert EVERYWHERE["one file"].update == "sudo ./mmconnect service install"
+    assert EVERYWHERE["one file of a user"].update == "./mmconnect service install --user"
+    assert "Ctrl-C" in EVERYWHERE["one file by hand"].stop
+    assert EVERYWHERE["container"].restart == "docker restart mmconnect"
+
+
+@pytest.mark.parametrize("how", EVERYWHERE)
+def test_each_command_of_the_chapters_is_understood_however_it_is_installed(how: str):
+    """Also that data with a space in their path stay one word."""
+    told = [
+        words[1]
+        for part in (part for chapter in CHAPTERS for part in chapter.parts)
+        for line in upkeep.filled(part.code, EVERYWHERE[how]).splitlines()
+        if (words := OURS.match(line)) is not None
+    ]
+    assert len(told) >= 4
+    for line in told:
+        assert parser().parse_args(shlex.split(line.removesuffix(" --help"))).run, line
+    back = EVERYWHERE[how].go_back
+    assert "/var/lib/mm data/backups/before-schema-N.db" in shlex.split(back, comments=True)
+
+
+@pytest.mark.parametrize("chapter", [one.name for one in CHAPTERS])
+async def test_a_chapter_says_where_everything_is_here(chapter: str, here: Site):
+    words = await here.words(f"/help/{chapter}")
+    assert str(here.box.directory) in words
+    assert __version__ in words
+    assert upkeep.here(here.box.directory).way.value in words
+    for part in next(one for one in CHAPTERS if one.name == chapter).parts:
+        assert part.title in words
+
+
+async def test_where_one_looks_a_chapter_is_linked(here: Site):
+    for path, chapters in {
+        "/settings": ("updates", "machine"),
+        "/settings/backup": ("backups",),
+        "/help": ("backups", "updates", "machine"),
+        "/help/troubleshooting": ("backups", "updates", "machine"),
+    }.items():
+        page = await here.page(path)
+        for chapter in chapters:
+            assert f'href="/help/{chapter}"' in page, path

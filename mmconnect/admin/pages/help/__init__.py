@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmconnect.admin.pages.help import doctor, index, phones, recipes, trouble, webhooks
+from mmconnect.admin.pages.help import doctor, index, phones, recipes, trouble, upkeep, webhooks
 
 ROUTES = (
     *index.ROUTES,
@@ -10,5 +10,6 @@ ROUTES = (
     *phones.ROUTES,
     *recipes.ROUTES,
     *trouble.ROUTES,
+    *upkeep.ROUTES,
     *doctor.ROUTES,
 )

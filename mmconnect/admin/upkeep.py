@@ -1,0 +1,214 @@
+"""How this appliance is looked after: what to type, in the words of how it was installed here.
+
+Values alone: how a way of installing is recognised, and what is different with each. What is said
+about it stands in admin/chapters.py.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import shlex
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from mmconnect.paths import Form, Program, program
+
+PACKAGED = Path("/usr/lib/mmconnect")
+"""Where the Debian package has its program."""
+_ENGINES = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
+"""What puts which file into each of its containers."""
+ACCOUNT = "mmconnect"
+"""Whose the data are where mmconnect is a service of the system."""
+
+
+class Way(StrEnum):
+    """How mmconnect came here, in words for a person."""
+
+    PACKAGE = "Debian package"
+    ONE_FILE = "one file"
+    FOLDER = "one directory"
+    PIP = "pipx or pip"
+    CHECKOUT = "a checkout"
+    CONTAINER = "a container"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """This installation, as a shell on its machine meets it."""
+
+    way: Way
+    of_system: bool
+    """Whether it is a service of the whole system, with an account of its own."""
+    managed: bool
+    """Whether systemd runs it; else somebody has started it in a terminal."""
+    program: str
+    data: Path
+    engine: str | None = None
+    """What runs its container: `docker` or `podman`."""
+
+    @property
+    def mm(self) -> str:
+        """What stands for `mmconnect` in a shell."""
+        if self.way is Way.CONTAINER:
+            return f"{self.engine} exec mmconnect mmconnect"
+        if self.of_system:
+            return "sudo mmconnect"
+        if self.way in (Way.CHECKOUT, Way.FOLDER):
+            return self.program
+        return "mmconnect" if self.managed else "./mmconnect"
+
+    @property
+    def stop(self) -> str:
+        """Ends the service."""
+        return self._service("stop", "# end it where it runs: Ctrl-C")
+
+    @property
+    def start(self) -> str:
+        """Lets it run again."""
+        return self._service("start", f"{self.mm} serve")
+
+    @property
+    def restart(self) -> str:
+        """Lets what was installed or changed meanwhile run."""
+        return self._service("restart", f"{self.stop}\n{self.start}")
+
+    @property
+    def edit(self) -> str:
+        """Opens a file for one's own changes of the unit; empty without one."""
+        return self._systemctl("edit") if self.managed else ""
+
+    @property
+    def state(self) -> str:
+        """Says how the service is."""
+        if self.way is Way.CONTAINER:
+            return f"{self.engine} ps --filter name=mmconnect"
+        return self._systemctl("status") if self.managed else f"{self.mm} doctor"
+
+    @property
+    def log(self) -> str:
+        """Shows the end of its log; empty where that is in a terminal."""
+        if self.way is Way.CONTAINER:
+            return f"{self.engine} logs --tail 50 mmconnect"
+        whose = "sudo journalctl" if self.of_system else "journalctl --user"
+        return f"{whose} -u mmconnect -n 50" if self.managed else ""
+
+    @property
+    def options(self) -> str:
+        """Where its process options stand."""
+        if self.of_system:
+            return "/etc/mmconnect/mmconnect.toml"
+        return "environment variables MMCONNECT_…, or words after `serve`"
+
+    @property
+    def restore(self) -> str:
+        """Puts a backup in the place of the data, with the service ended meanwhile."""
+        return self._restore("FILE" if self.engine is None else f"{self._kept}/FILE")
+
+    @property
+    def go_back(self) -> str:
+        """The same with the copy from before an upgrade."""
+        return self._restore(f"{self._kept}/before-schema-N.db")
+
+    @property
+    def update(self) -> str:
+        """What takes a newer version that lies in the directory where it is typed."""
+        match self.way:
+            case Way.PACKAGE:
+                return "sudo apt install ./mmconnect_*_$(dpkg --print-architecture).deb"
+            case Way.CONTAINER:
+                how = (
+                    "build -f Containerfile" if self.engine == "docker" else "build --format docker"
+                )
+                run = "run -d --name mmconnect --network host -v mmconnect:/data mmconnect"
+                steps = (f"{how} -t mmconnect .", "rm -f mmconnect", run)
+                return "\n".join(f"{self.engine} {step}" for step in steps)
+            case Way.PIP:
+                return f"pipx upgrade mmconnect\n{self.restart}"
+            case Way.CHECKOUT:
+                return f"git pull\n{self.restart}"
+        if not self.managed:
+            return self.restart
+        return f"{'sudo ' if self.of_system else ''}./mmconnect service install{self._user}"
+
+    @property
+    def remove(self) -> str:
+        """What takes the program or its service away; the data stay."""
+        if self.way is Way.PACKAGE:
+            return "sudo apt remove mmconnect"
+        if self.way is Way.CONTAINER:
+            return f"{self.engine} rm -f mmconnect"
+        return f"{self.mm} service uninstall{self._user}" if self.managed else self.stop
+
+    @property
+    def _kept(self) -> str:
+        return f"{shlex.quote(str(self.data))}/backups"
+
+    @property
+    def _user(self) -> str:
+        return "" if self.of_system else " --user"
+
+    def _systemctl(self, verb: str) -> str:
+        return f"{'sudo systemctl' if self.of_system else 'systemctl --user'} {verb} mmconnect"
+
+    def _service(self, verb: str, by_hand: str) -> str:
+        if self.way is Way.CONTAINER:
+            return f"{self.engine} {verb} mmconnect"
+        return self._systemctl(verb) if self.managed else by_hand
+
+    def _restore(self, file: str) -> str:
+        words = f"{self.mm} restore {file}"
+        if self.way is Way.CONTAINER:  # the one that is stopped can run nothing
+            words = f"{self.engine} run --rm -v mmconnect:/data mmconnect restore {file}"
+        return f"{self.stop}\n{words}\n{self.start}"
+
+
+def here(data: Path) -> Installed:
+    """How this very process was installed."""
+    return installed(
+        program(),
+        data,
+        account=_account(),
+        engine=next((name for name, file in _ENGINES.items() if file.exists()), None),
+        managed="INVOCATION_ID" in os.environ,
+    )
+
+
+def installed(
+    found: Program, data: Path, *, account: str | None, engine: str | None, managed: bool
+) -> Installed:
+    """Judge; `account` is the name of the user as whom the service runs, `managed` whether systemd
+    has started it (INVOCATION_ID, systemd.exec(5))."""
+    ways = {
+        Form.ONE_FILE: Way.ONE_FILE,
+        Form.ONE_DIRECTORY: Way.FOLDER,
+        Form.INSTALLED: Way.PIP,
+        Form.CHECKOUT: Way.CHECKOUT,
+    }
+    way = ways[found.form]
+    if engine:
+        way = Way.CONTAINER
+    elif way is Way.FOLDER and found.parts[0].is_relative_to(PACKAGED):
+        way = Way.PACKAGE
+    return Installed(
+        way=way,
+        of_system=account == ACCOUNT and managed and not engine,
+        managed=managed and not engine,
+        program=shlex.join(found.words),
+        data=data,
+        engine=engine,
+    )
+
+
+def filled(command: str, here: Installed) -> str:
+    """A command with `{…}` in it, as it is typed here."""
+    return re.sub(r"\{(\w+)\}", lambda found: str(getattr(here, found[1])), command)
+
+
+def _account() -> str | None:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return None
