@@ -334,7 +334,7 @@ def routes() -> set[str]:
     found = {route.path for route in ROUTES} | {"/static"}
     listener = (ROOT / "mmconnect/phones/listener.py").read_text(encoding="utf-8")
     found |= set(re.findall(r'path == "(/\w+)"', listener))
-    ours = {"/in", "/in/TOKEN", "/in/", "/pair", "/beat/TOKEN", "/v1", "/docs"}
+    ours = {"/in", "/in/TOKEN", "/in/", "/pair", "/beat", "/beat/TOKEN", "/v1", "/docs"}
     found |= {f"/v1{one.path}" for one in OPERATIONS}
     return found | ours
 
