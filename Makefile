@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke arm64 man deb release crash power long test-service test-systemd docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power long test-service test-systemd docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -76,6 +76,9 @@ build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmc
 smoke: ## one text through both forms of `make build`, with its signatures checked
 	$(PYTHON) -m scripts.smoke dist/mmconnect
 	$(PYTHON) -m scripts.smoke dist/mmconnect-onedir/mmconnect
+
+test-frozen: $(BUILD_READY) $(TEST_READY) ## both forms of `make build` through every test that starts a program (20 minutes)
+	@sh scripts/test_frozen.sh $(PY) $(CURDIR)/$(BUILD_VENV)/bin/python $(ARGS)
 
 arm64: $(BUILD_READY) ## dist/arm64: the same for arm64 on a machine that is none, and tried (root; docs/building.md)
 	@PYTHON=$(CURDIR)/$(BUILD_VENV)/bin/python sh scripts/debian_build.sh arm64 $(ARGS)

@@ -28,7 +28,7 @@ from tests.support.fuzz import Shot, shots
 from tests.support.service import Service, until
 from tests.support.wire import Line, Told, ask, request
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.timeout(300), pytest.mark.program]
 
 EXAMPLES = int(os.environ.get("MMCONNECT_FUZZ", "200"))
 KEYS = 2 + EXAMPLES // 20

@@ -23,7 +23,7 @@ from tests.support.browser import PHONE
 from tests.support.receiver import Receiver, receiver
 from tests.support.service import Service, ask
 
-pytestmark = browser_marks
+pytestmark = [*browser_marks, pytest.mark.program]
 
 PASSWORD = "correct horse battery"
 

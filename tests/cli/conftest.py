@@ -16,6 +16,20 @@ import pytest
 
 from mmconnect.cli import main
 
+STARTED = {"service", "running", "shapes"}
+"""Fixtures of the files in here that are a process."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Most of these tests run commands in their own process; `make test-frozen` wants others."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and STARTED & set(_fixtures(item)):
+            item.add_marker(pytest.mark.program)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
+
 
 @dataclass(frozen=True)
 class Said:

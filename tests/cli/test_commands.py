@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Desk, said
+from tests.support.program import PROGRAM
 
 
 def add_endpoint(desk: Desk, *more: str) -> str:
@@ -129,10 +131,11 @@ def test_what_is_not_there_is_followed_by_what_lists_what_is(desk: Desk):
     assert json.loads(told.out) == {"error": "not_found", "message": said}
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "0<&- 1>&- 2>&-"])
 def test_a_closed_stream_is_no_reason_to_fail(tmp_path: Path, closed: str):
     here = f"--data-dir {tmp_path}/data"
-    run = f"exec {sys.executable} -m mmconnect"
+    run = f"exec {shlex.join(PROGRAM)}"
     add = subprocess.run(
         ["sh", "-c", f"{run} endpoint add http://10.0.0.9/ --secret - {here} --json {closed}"],
         input="a secret of some length",

@@ -7,13 +7,15 @@ import pty
 import re
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
+
+import pytest
 
 from mmconnect.phones import codes
 from mmconnect.store.connection import FILE
 from tests.cli.conftest import Desk
+from tests.support.program import PROGRAM
 
 
 def hashes(desk: Desk) -> list[bytes]:
@@ -74,10 +76,11 @@ def test_a_device_that_is_not_there(desk: Desk):
     assert desk("device", "pair", device).code == 1
 
 
+@pytest.mark.program
 def test_in_a_terminal_there_is_a_qr_code_of_the_link(tmp_path: Path):
     ours, theirs = pty.openpty()
-    words = [sys.executable, "-m", "mmconnect", "device", "add", "--name", "Reception"]
-    ran = subprocess.Popen([*words, "--data-dir", str(tmp_path / "d")], stdout=theirs, stdin=theirs)
+    words = [*PROGRAM, "device", "add", "--name", "Reception", "--data-dir", str(tmp_path / "d")]
+    ran = subprocess.Popen(words, stdout=theirs, stdin=theirs)
     os.close(theirs)
     out = b""
     while True:

@@ -10,7 +10,6 @@ import shutil
 import socket
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import pytest
 from mmconnect.service.lock import Lock, Running
 from tests.cli.conftest import Desk, Said, said
 from tests.cli.test_directory import NOBODY, forked, let_others_pass, root_only
+from tests.support.program import PROGRAM
 from tests.support.service import Service, ask, until
 
 pytestmark = pytest.mark.timeout(400)  # a busy machine is no fault of the doctor's
@@ -318,7 +318,7 @@ def test_texts_that_are_due_and_not_sent_are_looked_at_twice(used: Desk) -> None
 def process(*line: str, before: tuple[str, ...] = ()) -> Said:
     """A command in a process of its own, perhaps under another program."""
     done = subprocess.run(
-        [*before, sys.executable, "-m", "mmconnect", *line],
+        [*before, *PROGRAM, *line],
         capture_output=True,
         timeout=350,
         check=False,
@@ -337,6 +337,7 @@ def under_strace(desk: Desk, notes: Path, *inject: str) -> Checks:
 
 
 @STRACE
+@pytest.mark.program
 @pytest.mark.apt
 def test_a_disk_that_is_slow(used: Desk, tmp_path: Path) -> None:
     checks = under_strace(used, tmp_path / "notes", "fdatasync:delay_enter=1100000")
@@ -346,6 +347,7 @@ def test_a_disk_that_is_slow(used: Desk, tmp_path: Path) -> None:
 
 
 @STRACE
+@pytest.mark.program
 @pytest.mark.apt
 def test_a_disk_that_fails(used: Desk, tmp_path: Path) -> None:
     mark, told = one(under_strace(used, tmp_path / "notes", "fdatasync:error=EIO"), "fsync")
@@ -354,6 +356,7 @@ def test_a_disk_that_fails(used: Desk, tmp_path: Path) -> None:
 
 
 @STRACE
+@pytest.mark.program
 @pytest.mark.apt
 @pytest.mark.parametrize(("answer", "mark"), [("5", "note"), ("0", "ok")])
 def test_a_clock_that_the_kernel_keeps_or_not(

@@ -17,6 +17,7 @@ import pytest
 from mmconnect.cli import main, parser
 from tests.cli.conftest import Desk, Said, said
 from tests.docs.test_docs import COMMANDS
+from tests.support.program import PROGRAM
 
 ELSEWHERE = {"serve", "receive", "message simulate", "endpoint check", "doctor"}
 """These need somebody at the other end, or tell of the machine; test_running, test_receive,
@@ -171,6 +172,7 @@ def test_flags_are_not_guessed_from_their_beginnings(desk: Desk) -> None:
         ["version"],
     ],
 )
+@pytest.mark.program
 def test_a_real_process_says_the_same(line: list[str], desk: Desk) -> None:
     here = desk(*line)
     there = process(*line, "--data-dir", str(desk.directory))
@@ -183,7 +185,7 @@ def test_a_real_process_says_the_same(line: list[str], desk: Desk) -> None:
 def process(*line: str, given: bytes = b"", **environment: str) -> Said:
     """A command in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "mmconnect", *line],
+        [*PROGRAM, *line],
         input=given,
         capture_output=True,
         timeout=60,
@@ -286,6 +288,7 @@ def test_a_secret_that_is_no_text_is_one_sentence(desk: Desk, tmp_path: Path) ->
     assert f"{tmp_path}/secret cannot be read" in told.err
 
 
+@pytest.mark.program
 def test_a_narrow_terminal_gets_what_it_can_show(desk: Desk) -> None:
     name = "Дом 🏠"
     assert desk("device", "add", "--name", name).code == 0
@@ -297,10 +300,11 @@ def test_a_narrow_terminal_gets_what_it_can_show(desk: Desk) -> None:
     assert shown.json[0]["name"] == name
 
 
+@pytest.mark.program
 def test_whoever_reads_may_leave(desk: Desk) -> None:
     for n in range(30):
         desk("device", "add", "--name", f"{n} {'x' * 190}")
-    line = [sys.executable, "-m", "mmconnect", "device", "list", "--data-dir", str(desk.directory)]
+    line = [*PROGRAM, "device", "list", "--data-dir", str(desk.directory)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stderr is not None

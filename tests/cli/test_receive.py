@@ -7,7 +7,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,10 +16,13 @@ import pytest
 
 from mmconnect.cli import main
 from mmconnect.webhook import signing
+from tests.support import program
 
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
 PREVIOUS = "whsec_bW1jb25uZWN0LWVhcmxpZXItc2VjcmV0LTMyYnl0ZXM="
 ID = "msg_01JD0000000000000000000001"
+
+pytestmark = pytest.mark.program
 
 
 def body_of(text: str, **more: object) -> bytes:
@@ -73,10 +75,9 @@ class Running:
 
 @contextmanager
 def receiving(*options: str, secret: str = SECRET) -> Iterator[Running]:
-    words = [sys.executable, "-m", "mmconnect", "receive", "--port=0", "--secret", secret, *options]
-    with subprocess.Popen(
-        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    ) as process:
+    words = [*program.PROGRAM, "receive", "--port=0", "--secret", secret, *options]
+    pipe = subprocess.PIPE
+    with program.start(words, stdout=pipe, stderr=pipe, text=True, encoding="utf-8") as process:
         try:
             assert process.stderr is not None
             lines: list[str] = []

@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,11 @@ import pytest
 
 from mmconnect.phones.apps import APPS
 from tests.cli.conftest import Desk
+from tests.support import program
 from tests.support.receiver import Receiver, receiving
 from tests.support.service import Service, ask, until
+
+pytestmark = pytest.mark.program
 
 
 @pytest.fixture(scope="module")
@@ -193,8 +195,9 @@ def test_it_says_where_everything_is_and_what_comes_next(tmp_path: Path):
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_its_one_document_comes_once_phones_can_push(by: signal.Signals, tmp_path: Path):
     listen = ["--phone-listen=127.0.0.1:0", "--admin-listen=127.0.0.1:0", "--log-format=json"]
-    line = [sys.executable, "-m", "mmconnect", "--json", *listen, "--data-dir", str(tmp_path / "d")]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    line = [*program.PROGRAM, "--json", *listen, "--data-dir", str(tmp_path / "d")]
+    pipe = subprocess.PIPE
+    with program.start(line, stdout=pipe, stderr=pipe) as process:
         assert process.stdout is not None
         document = json.loads(process.stdout.readline())
         assert document["pid"] == process.pid

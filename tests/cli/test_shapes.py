@@ -12,7 +12,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 import time
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,6 +22,7 @@ import pytest
 from mmconnect.webhook import signing
 from tests.cli.conftest import Desk, said
 from tests.docs.test_docs import COMMANDS
+from tests.support.program import PROGRAM
 from tests.support.service import Service, ask, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -187,7 +187,7 @@ def _receive_and_verify(here: Path, seen: dict[str, Any]) -> None:
     given = ("--secret", SECRET, "--body", f"{here}/body", "--header", f"@{here}/headers")
     seen["verify"] = said("verify", *given, "--json").json
 
-    words = [sys.executable, "-m", "mmconnect", "receive", "--json", "--count=1"]
+    words = [*PROGRAM, "receive", "--json", "--count=1"]
     where = ["--secret", SECRET, "--host=127.0.0.1", "--port=0"]
     pipe = subprocess.PIPE
     with subprocess.Popen([*words, *where], stdout=pipe, stderr=pipe, text=True) as process:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mmconnect.cli import main
 from mmconnect.webhook import signing
+from tests.support.program import PROGRAM
 
 SECRET = "whsec_bW1jb25uZWN0LWdvbGRlbi1zZWNyZXQtMzItYnl0ZXM="
 PREVIOUS = "whsec_bW1jb25uZWN0LWVhcmxpZXItc2VjcmV0LTMyYnl0ZXM="
@@ -100,17 +100,18 @@ def test_json_is_one_document_and_nothing_else(kept: Path, capsys: pytest.Captur
     assert json.loads(capsys.readouterr().out)["ok"] is False
 
 
+@pytest.mark.program
 def test_the_body_from_standard_input(kept: Path):
     words = ["verify", "--secret", SECRET, "--body", "-", "--at", str(AT)]
     done = subprocess.run(
-        [sys.executable, "-m", "mmconnect", *words, "--header", f"@{kept}/headers.txt"],
+        [*PROGRAM, *words, "--header", f"@{kept}/headers.txt"],
         input=BODY,
         capture_output=True,
         check=False,
     )
     assert done.returncode == 0, done
     done = subprocess.run(
-        [sys.executable, "-m", "mmconnect", *words, "--header", f"@{kept}/headers.txt"],
+        [*PROGRAM, *words, "--header", f"@{kept}/headers.txt"],
         input=BODY + b"\n",
         capture_output=True,
         check=False,

@@ -22,8 +22,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real processes, a dozen starts of Python in some tests: a machine that stands still now and
     then needs more than the two minutes that other tests have."""
     for item in items:
-        if HERE in item.path.parents and item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(300))
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.program)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300))
 
 
 @dataclass

@@ -19,7 +19,15 @@ from tests.support.program import BUILD, PROGRAM, without_loaders
 from tests.support.receiver import free_port
 from tests.support.service import ROOT, Service, until
 
+HERE = Path(__file__).parent
 SENDER = "+6581230000"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """All of this is the program that modems and scripts run."""
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.program)
 
 
 @dataclass

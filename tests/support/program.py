@@ -27,7 +27,7 @@ source_only = pytest.mark.skipif(BUILD is not None, reason=WHY)
 writes_nothing = pytest.mark.skipif(ONE_FILE, reason="may write no file, and unpacking itself does")
 
 
-def start(words: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
+def start(words: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
     """Start a process of mmconnect's. What is signalled, and whose pid it has, is Python's own.
 
     The one-file build is two processes: one unpacks itself and waits for the other, Python. Tests
@@ -36,15 +36,25 @@ def start(words: Sequence[str], **how: Any) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(words, **how)
     if not ONE_FILE or words[0] != PROGRAM[0]:
         return process
-    return cast("subprocess.Popen[bytes]", _OneFile(process))
+    return cast("subprocess.Popen[Any]", _OneFile(process))
 
 
 class _OneFile:
     """Both processes of the one-file build, as one."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(self, process: subprocess.Popen[Any]) -> None:
         self._first = process
         self._second: int | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        """Its streams, and what is done with them."""
+        return getattr(self._first, name)
+
+    def __enter__(self) -> _OneFile:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._first.__exit__(None, None, None)
 
     @property
     def pid(self) -> int:
