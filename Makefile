@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power long test-service test-systemd docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power long test-service test-systemd test-takeover docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -108,6 +108,9 @@ test-service: ## `mmconnect service` under a systemd that runs, in a container (
 
 test-systemd: deb ## the package from installation to purge under a systemd that runs (root; 8 minutes)
 	@sh scripts/test_systemd.sh $(BUILD_VENV)/bin/python $(ARGS)
+
+test-takeover: deb ## from `mmconnect service install` to the package and back, under the same (root; 5 minutes)
+	@sh scripts/test_takeover.sh $(BUILD_VENV)/bin/python $(ARGS)
 
 docs: $(TEST_READY) ## docs/phones and recipes, made from what the program says of them
 	$(PY) -m scripts.phone_pages

@@ -73,6 +73,25 @@ def program() -> Program:
     return Program(form=Form.INSTALLED, words=words, parts=parts)
 
 
+def _mark() -> tuple[int, int] | None:
+    """What changes when another version is put where this program lies; None without one."""
+    frozen = getattr(sys, "_MEIPASS", None) is not None
+    file = Path(sys.executable) if frozen else Path(__file__).with_name("__init__.py")
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+_STARTED = _mark()
+
+
+def replaced() -> bool:
+    """Whether another version lies by now where this program was started from."""
+    return _mark() != _STARTED
+
+
 def outside(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment for programs of the system, which are to load the system's libraries.
 

@@ -2,6 +2,10 @@
 
 import sys
 
-from mmconnect.cli import main
+from scripts.held import hold_archives
+
+hold_archives(sys.modules)  # before anything of ours is loaded: an upgrade may come at any moment
+
+from mmconnect.cli import main  # noqa: E402
 
 sys.exit(main())

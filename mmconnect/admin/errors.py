@@ -7,6 +7,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from mmconnect import paths
 from mmconnect.admin.render import page
 from mmconnect.domain.errors import Invalid, NotFound, Refused, StoreUnavailable
 
@@ -50,6 +51,8 @@ async def told_errors(request: web.Request, handler: Handler) -> web.StreamRespo
             " send them again. Free some disk space, or look at the disk, then try again.",
         )
     except Exception:
+        if paths.replaced():
+            raise  # web/later.py says what is going on
         log.exception("A page failed")
         return _told(
             request, 500, "Something went wrong in mmconnect", "The log says what. Texts go on."

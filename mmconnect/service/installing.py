@@ -23,6 +23,8 @@ UNITS = Path("/etc/systemd/system")
 PACKAGED = tuple(Path(place) / NAME for place in ("/usr/lib/systemd/system", "/lib/systemd/system"))
 ACCOUNTS = Path("/etc/sysusers.d/mmconnect.conf")
 DIRECTORIES = Path("/etc/tmpfiles.d/mmconnect.conf")
+TAKEN_OVER = UNITS / f"{NAME}.d" / "taken-over.conf"
+"""What the Debian package has noted of a unit of ours that it found; the next unit is complete."""
 WANTS = "multi-user.target.wants", "default.target.wants"
 BINARY = Path("/usr/local/bin/mmconnect")
 """Where the one-file build is copied to when it lies where it does not stay, or is closed."""
@@ -134,6 +136,7 @@ def write(setting: Setting) -> Changes:
             _make_folder(setting.plan.data, 0o700)
         else:
             done.write(setting.options, _with_data(setting.options, setting.plan.data))
+            done.remove(setting.root / TAKEN_OVER.relative_to("/"))
             _declare(setting, done)
         done.write(setting.unit, content)
         if setting.root != HERE:

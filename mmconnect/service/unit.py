@@ -133,6 +133,8 @@ def _where(lines: list[Line], plan: Plan) -> list[Line]:
     """The data, and what has to be seen of people's homes."""
     if plan.user:
         return lines
+    # said on its command line, or by systemd: a file of options that is named may say otherwise
+    lines = _without(lines, "UnsetEnvironment", "Environment")
     if plan.data != STATE:
         lines = _without(lines, "StateDirectory", "StateDirectoryMode")
         why = "Not before the disk that holds the data is there."

@@ -2,19 +2,31 @@
 
 The pages take a third of the start and several megabytes, and most days nobody looks at them. They
 are loaded in a thread of their own, so texts go on meanwhile; whoever asks first waits for it.
+While an upgrade is being installed, their files may be another version's: then that is said.
 Knows nothing of what is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from mmconnect import paths
+
+log = logging.getLogger(__name__)
+
 LARGEST_FORM = 256 * 1024
 """Bytes that the body of a request may have: a pasted sample of a push is the largest."""
+
+UPGRADING = (
+    "Another version of mmconnect was just installed, and this page does not go with it any more."
+    " Texts go on. mmconnect starts anew when the installation is done: try again in a minute."
+    " If it stays like this: sudo systemctl restart mmconnect"
+)
 
 
 class LateRunner(web.BaseRunner):
@@ -44,8 +56,16 @@ class LateRunner(web.BaseRunner):
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         if not isinstance(request, web.Request):
             raise TypeError("The server makes other requests than it was told")
-        site = self._site or await self._there()
-        return await site.app._handle(request)  # what its own server would call
+        try:
+            site = self._site or await self._there()
+            return await site.app._handle(request)  # what its own server would call
+        except web.HTTPException:
+            raise
+        except Exception:
+            if not paths.replaced():
+                raise
+            log.warning("A page failed: another version of mmconnect was installed", exc_info=True)
+            return web.Response(status=503, headers={"Retry-After": "10"}, text=f"{UPGRADING}\n")
 
     async def _there(self) -> web.AppRunner:
         async with self._one_at_a_time:

@@ -19,6 +19,8 @@ def environment() -> jinja2.Environment:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # an upgrade's templates are for its own code; whoever writes them wants to see them
+        auto_reload=paths.program().form is paths.Form.CHECKOUT,
     )
     made.filters |= {"with_code": with_code, "prose": prose}
     return made

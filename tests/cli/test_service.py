@@ -89,6 +89,8 @@ def test_the_packaged_one() -> None:
     assert said["ExecStart"] == ["/usr/bin/mmconnect serve"]
     assert said["StateDirectory"] == ["mmconnect"]
     assert said["StateDirectoryMode"] == ["0700"]
+    assert said["UnsetEnvironment"] == ["STATE_DIRECTORY"], "it has precedence over the TOML file"
+    assert said["Environment"] == [f"XDG_DATA_HOME={STATE.parent}"]
     assert (said["Restart"], said["StartLimitIntervalSec"]) == (["always"], ["0"])
     assert int(said["RestartSec"][0]) <= 5, "it is back within ten seconds"
     assert said["SystemCallFilter"][-1] == "adjtimex clock_adjtime", "else no clock is ever known"
@@ -107,6 +109,13 @@ def test_where_nothing_can_be_run_from_tmp_it_unpacks_elsewhere() -> None:
     assert said["Environment"] == ["TMPDIR=/var/cache/mmconnect"]
     assert said["CacheDirectory"] == ["mmconnect"]
     assert said["ExecStartPre"] == ['/bin/sh -c "rm -rf /var/cache/mmconnect/_MEI*"']
+
+
+def test_where_no_package_is_systemd_says_where_the_data_are() -> None:
+    assert made("checkout")["StateDirectory"] == ["mmconnect"]
+    for name in ("checkout", "one-file", "user"):
+        assert "UnsetEnvironment" not in made(name)
+        assert "Environment" not in made(name)
 
 
 def test_data_and_program_elsewhere() -> None:
@@ -277,6 +286,21 @@ def test_the_packages_service_is_the_packages(image: Path, verb: str) -> None:
     assert told.code == 1
     assert "apt remove mmconnect" in told.err
     assert len(inside(image)) == 1
+
+
+def test_what_a_package_noted_that_is_gone_does_not_stay(image: Path) -> None:
+    """It has the package's program in it."""
+    postinst = (ROOT / "packaging/deb/postinst").read_text(encoding="utf-8")
+    assert f"$OWN.d/{installing.TAKEN_OVER.name}" in postinst
+    noted = image / installing.TAKEN_OVER.relative_to("/")
+    noted.parent.mkdir(parents=True)
+    noted.write_text("[Service]\nExecStart=\nExecStart=/usr/bin/mmconnect serve\n")
+    own = noted.with_name("override.conf")
+    own.write_text("[Service]\nNice=5\n")
+    told = said("service", "install", "--root", str(image), "--json").json
+    assert str(noted) in told["written"]
+    assert not noted.exists()
+    assert own.exists(), "that is the owner's"
 
 
 def test_a_path_that_cannot_be_said_is_told_before_anything_is_written(image: Path) -> None:

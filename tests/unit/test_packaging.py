@@ -159,3 +159,18 @@ def test_a_maintainer_script_can_be_read_by_sh(script: str) -> None:
     file = ROOT / "packaging" / "deb" / script
     done = subprocess.run(["sh", "-n", str(file)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_the_package_is_made_of_is_there_and_each_blank_is_filled() -> None:
+    """scripts/deb.sh needs a build, so CI does not run it."""
+    script = (ROOT / "scripts" / "deb.sh").read_text(encoding="utf-8")
+    sources = re.findall(r"^place (packaging/\S+) (\S+)$", script, re.MULTILINE)
+    assert ("packaging/mmconnect.service", "usr/lib/systemd/system/mmconnect.service") in sources
+    assert [one for one, _ in sources if not (ROOT / one).is_file()] == []
+    assert not any(to.startswith("etc/mmconnect") for _, to in sources), "it would be a conffile"
+    control = (ROOT / "packaging" / "deb" / "control.in").read_text(encoding="utf-8")
+    blanks = set(re.findall(r"@[A-Z]+@", control))
+    assert blanks == set(re.findall(r'"s/(@[A-Z]+@)/', script))
+    asked = re.search(r"^Depends: (.*)$", control, re.MULTILINE)
+    assert asked is not None
+    assert {"libc6 (>= @GLIBC@)", "zlib1g"} <= set(asked[1].split(", ")), "its loader needs both"

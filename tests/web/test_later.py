@@ -8,9 +8,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import pytest
 from aiohttp import web
 from yarl import URL
 
+from mmconnect import paths
 from mmconnect.web.later import LARGEST_FORM, LateRunner
 
 
@@ -30,6 +32,7 @@ class Making:
             raise OSError("the disk is gone")
         app = web.Application(client_max_size=LARGEST_FORM)
         app.router.add_get("/seen/{name}", self._seen)
+        app.router.add_get("/fails", self._fail)
         app.router.add_post("/form", self._form)
         app.on_cleanup.append(self._end)
         app.on_response_prepare.append(self._sign)
@@ -40,6 +43,9 @@ class Making:
 
     async def _seen(self, request: web.Request) -> web.Response:
         return web.Response(text=request.match_info["name"])
+
+    async def _fail(self, request: web.Request) -> web.Response:
+        raise KeyError("templates/of/another.html")
 
     async def _form(self, request: web.Request) -> web.Response:
         return web.Response(text=str(len(await request.read())))
@@ -88,6 +94,21 @@ async def test_one_that_could_not_be_made_is_tried_again():
         making.fails = False
         assert (await asking.get("/seen/2")).status == 200
     assert (making.begun, making.made, making.ended) == (2, 1, 1)
+
+
+async def test_after_another_version_was_installed_it_says_so(monkeypatch: pytest.MonkeyPatch):
+    """Its pages' files may be those of the other one, which starts when the installation ends."""
+    making = Making()
+    making.go.set()
+    async with client(making) as asking:
+        assert (await asking.get("/seen/1")).status == 200
+        monkeypatch.setattr(paths, "replaced", lambda: True)
+        assert (await asking.get("/seen/2")).status == 200, "what is loaded goes on"
+        answer = await asking.get("/fails")
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
+        assert "Another version of mmconnect was just installed" in await answer.text()
+        monkeypatch.setattr(paths, "replaced", lambda: False)
+        assert (await asking.get("/fails")).status == 500
 
 
 async def test_nobody_asks_and_nothing_is_made():
