@@ -5,8 +5,10 @@ What is shown to people is never 0.0.0.0; bridges of containers and tunnels come
 
 from __future__ import annotations
 
+import fcntl
 import re
 import socket
+import struct
 from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
@@ -21,6 +23,7 @@ _VIRTUAL = re.compile(
     r"|tun|tap|utun|wg|ppp|tailscale|zt|vmnet|vboxnet|dummy"
 )
 """Names of interfaces behind which there are containers or tunnels, and no phones."""
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
 _TEMPORARY = 0x01
 """IFA_F_TEMPORARY of Linux: an IPv6 address that is given up after a day."""
 
@@ -53,6 +56,31 @@ def lan_addresses(family: int = 4, *, virtual: bool = True) -> list[str]:
                 )
             )
     return [address for *_, address in sorted(ranked)]
+
+
+def unplugged() -> dict[str, str]:
+    """Addresses for other machines whose interface is connected to nothing (no cable, no Wi-Fi,
+    switched off), and that interface: an address often stays there."""
+    found = {}
+    for adapter in ifaddr.get_adapters():
+        if _VIRTUAL.match(adapter.name) is None and not _is_connected(adapter.name):
+            for ip in adapter.ips:
+                address = parse(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
+                if not address.is_loopback and not address.is_link_local:
+                    found[str(address)] = adapter.name
+    return found
+
+
+def _is_connected(interface: str) -> bool:
+    """Whether the kernel has a link there, or does not tell (netdevice(7))."""
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            asked = struct.pack("16s16x", interface.encode()[:15])
+            told = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, asked)
+            (flags,) = struct.unpack("16xH14x", told)
+            return bool(flags & _IFF_RUNNING)
+    except OSError:
+        return True
 
 
 def own_addresses() -> frozenset[Address]:

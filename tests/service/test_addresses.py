@@ -86,3 +86,32 @@ def test_an_address_that_was_chosen_is_shown_as_it_is():
     made = bases(["127.0.0.1:1"], ["127.0.0.1:2"])
     assert made.every == ("http://127.0.0.1:1", "https://127.0.0.1:2")
     assert own_addresses()
+
+
+_LINKS = """
+import time
+from mmconnect.service.addresses import unplugged
+from tests.support.netns import ip
+
+def until(wanted):
+    begun = time.monotonic()  # the kernel takes its time, a second mostly
+    while (found := unplugged()) != wanted:
+        assert time.monotonic() - begun < 60, found
+        time.sleep(0.05)
+
+cut = {"192.168.1.20": "eth0"}
+ip("link", "set", "lo", "up")
+ip("link", "add", "eth0", "type", "veth", "peer", "name", "switch0")
+ip("addr", "add", "192.168.1.20/24", "dev", "eth0")
+until(cut)
+ip("link", "set", "eth0", "up")
+for state, wanted in (("up", {}), ("down", cut), ("up", {})):
+    ip("link", "set", "switch0", state)
+    until(wanted)
+"""
+
+
+@needs_netns
+def test_an_address_without_a_link_is_known():
+    """The cable is pulled at the other end, and put in again; the address stays all the while."""
+    inside(_LINKS, within=300)

@@ -22,6 +22,11 @@ FIREWALL = Check("firewall", "Firewall of this machine")
 UFW = Path("/etc/ufw/ufw.conf")
 PATIENCE = 5.0
 
+DENY = frozenset({"drop", "reject"})
+ALLOWED: Mapping[str, Any] = {"accept": None}
+_NO_QUESTION = {"counter", "log", "accept", "jump", "goto", "return"} | DENY
+"""Expressions that a rule can have without asking for anything."""
+
 Rules = Sequence[Mapping[str, Any]]
 """`nftables` of the JSON."""
 
@@ -43,14 +48,15 @@ def check(
         return
     closed = [port for port in ports if turned_away(rules, port)]
     if not closed:
-        yield FIREWALL.ok(
-            "It turns nothing away." if not _guarded(rules) else "It lets the ports in."
-        )
+        yield FIREWALL.ok("It lets the ports in." if _is_one(rules) else "It turns nothing away.")
         return
     told = ", ".join(f"{port} ({ports[port]})" for port in closed)
-    chain = next(one for one in _guarded(rules) if _closes(rules, one, closed[0]))
+    chain = next(one for one in _doors(rules) if _closes(rules, one, closed[0]))
     where = " ".join(str(chain.get(part)) for part in ("family", "table", "name"))
-    sentence = f"It turns away what nothing allows, and no rule is seen that allows {told}."
+    if all(_is_named(rules, port) for port in closed):
+        sentence = f"A rule of it turns away {told}."
+    else:
+        sentence = f"It turns away what nothing allows, and no rule is seen that allows {told}."
     first = closed[0]
     remedy = (
         f"`sudo ufw allow {first}/tcp`"
@@ -66,52 +72,102 @@ def check(
 
 def turned_away(rules: Rules, port: int) -> bool:
     """Whether a connection from the network to this TCP port seems to be refused."""
-    return any(_closes(rules, chain, port) for chain in _guarded(rules))
+    return any(_closes(rules, chain, port) for chain in _doors(rules))
 
 
 def _closes(rules: Rules, chain: Mapping[str, Any], port: int) -> bool:
-    return not any(_allows(rule, port) for rule in _reachable(rules, chain))
+    fate = _fate(rules, chain, port)
+    return chain.get("policy") == "drop" if fate is None else fate is not ALLOWED
 
 
-def _guarded(rules: Rules) -> list[Mapping[str, Any]]:
-    """The chains that turn away what reaches their end: by policy, or by a last rule."""
-    found = []
-    for chain in _all(rules, "chain"):
-        if chain.get("hook") != "input" or chain.get("type") != "filter":
-            continue
-        own = list(_rules_of(rules, chain, chain["name"]))
-        last = own[-1] if own else {}
-        asked = [one for one in _expressions(last) if not {"counter", "log", "limit"} & one.keys()]
-        falls = len(asked) == 1 and _verdicts(last) & {"drop", "reject"}
-        if chain.get("policy") == "drop" or falls:
-            found.append(chain)
-    return found
+def _is_named(rules: Rules, port: int) -> bool:
+    """Whether what turns it away is a rule that has the port in it."""
+    fates = [_fate(rules, chain, port) for chain in _doors(rules) if _closes(rules, chain, port)]
+    return any("dport" in json.dumps(fate) for fate in fates if fate is not None)
 
 
-def _reachable(
-    rules: Rules, chain: Mapping[str, Any], seen: frozenset[str] = frozenset()
-) -> Iterator[Mapping[str, Any]]:
-    """The rules of a chain and of those that it leads to."""
+def _is_one(rules: Rules) -> bool:
+    """Whether it turns anything away at all."""
+    doors = {(one.get("family"), one.get("table")) for one in _doors(rules)}
+    denying = (
+        rule
+        for rule in _all(rules, "rule")
+        if _verdicts(rule) & DENY and (rule.get("family"), rule.get("table")) in doors
+    )
+    return any(one.get("policy") == "drop" for one in _doors(rules)) or any(denying)
+
+
+def _doors(rules: Rules) -> list[Mapping[str, Any]]:
+    """The chains through which comes what is for this machine."""
+    return [
+        chain
+        for chain in _all(rules, "chain")
+        if chain.get("hook") == "input" and chain.get("type") == "filter"
+    ]
+
+
+def _fate(
+    rules: Rules, chain: Mapping[str, Any], port: int, seen: frozenset[str] = frozenset()
+) -> Mapping[str, Any] | None:
+    """What a chain makes of a phone's first packet to the port: ALLOWED as soon as it may be, the
+    rule that surely turns it away, or None: what comes after it decides."""
     name = chain["name"]
-    if name in seen:
-        return
     for rule in _rules_of(rules, chain, name):
-        yield rule
+        if _is_excluded(rule, port):
+            continue
         for expression in _expressions(rule):
             for verb in ("jump", "goto"):
                 target = _of(expression, verb).get("target")
-                if target:
+                if target and target not in seen | {name}:
                     inner = {**chain, "name": target}
-                    yield from _reachable(rules, inner, seen | {name})
+                    fate = _fate(rules, inner, port, seen | {name})
+                    if fate is ALLOWED or (fate is not None and _surely(rule, port)):
+                        return fate
+        if _allows(rule):
+            return ALLOWED
+        if _verdicts(rule) & DENY and _surely(rule, port):
+            return rule
+        if seen and "return" in _verdicts(rule):
+            return None
+    return None
 
 
-def _allows(rule: Mapping[str, Any], port: int) -> bool:
-    """Whether it may accept a phone's first packet to the port. In doubt it does."""
-    expressions = _expressions(rule)
-    if any("vmap" in one or "xt" in one for one in expressions) and "accept" in json.dumps(rule):
-        return True  # a table of verdicts; or iptables' own matches, which JSON does not tell
-    matches = [_of(one, "match") for one in expressions if "match" in one]
-    return "accept" in _verdicts(rule) and not any(_excludes(one, port) for one in matches)
+def _surely(rule: Mapping[str, Any], port: int) -> bool:
+    """Whether a rule is for a phone's first packet to the port, whatever else is so."""
+    return all(
+        _is_so(_of(one, "match"), port) if "match" in one else not one.keys() - _NO_QUESTION
+        for one in _expressions(rule)
+    )
+
+
+def _is_so(match: Mapping[str, Any], port: int) -> bool:
+    left, right, other = match.get("left"), match.get("right"), match.get("op") == "!="
+    payload, meta = _of(left, "payload"), _of(left, "meta").get("key")
+    values = _flat(right if isinstance(right, list) else [right])
+    if meta in ("iif", "iifname"):
+        return other and right == "lo"
+    if other:
+        return False
+    if payload.get("field") == "dport":
+        named = isinstance(right, str)
+        return payload.get("protocol") in ("tcp", "th") and not named and _covers(right, port)
+    if meta == "l4proto" or payload.get("field") in ("protocol", "nexthdr"):
+        return bool({"tcp", 6} & set(values))
+    if meta == "nfproto":
+        return "ipv4" in values
+    return _of(left, "ct").get("key") == "state" and "new" in values
+
+
+def _is_excluded(rule: Mapping[str, Any], port: int) -> bool:
+    matches = [_of(one, "match") for one in _expressions(rule) if "match" in one]
+    return any(_excludes(one, port) for one in matches)
+
+
+def _allows(rule: Mapping[str, Any]) -> bool:
+    """Whether it may accept what it does not exclude. In doubt it does."""
+    if any("vmap" in one or "xt" in one for one in _expressions(rule)):
+        return "accept" in json.dumps(rule)  # a table of verdicts; or iptables' own matches, which
+    return "accept" in _verdicts(rule)  # JSON does not tell
 
 
 def _excludes(match: Mapping[str, Any], port: int) -> bool:
@@ -154,7 +210,7 @@ def _covers(right: Any, port: int) -> bool:
 
 
 def _verdicts(rule: Mapping[str, Any]) -> set[str]:
-    known = {"accept", "drop", "reject"}
+    known = {"accept", "return"} | DENY
     return {name for one in _expressions(rule) for name in known & one.keys()}
 
 

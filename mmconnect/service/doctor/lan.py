@@ -52,6 +52,27 @@ def addresses(found: Sequence[str]) -> Findings:
         )
 
 
+def cut(unplugged: Mapping[str, str], found: Sequence[str]) -> Findings:
+    """Judge the addresses of `found` whose interface (the value) is connected to nothing."""
+    away = {one: unplugged[one] for one in found if one in unplugged}
+    if not away:
+        return
+    told = "; ".join(
+        f"{name} ({', '.join(at for at, its in away.items() if its == name)})"
+        for name in dict.fromkeys(away.values())
+    )
+    if len(away) == len(set(found)):
+        yield LAN.problem(
+            f"This machine is connected to no network: {told} has no link.",
+            "Check its cable or Wi-Fi, and its router.",
+        )
+    else:
+        yield LAN.note(
+            f"{told} has no link: what is pushed there does not come in.",
+            "Plug its cable in, or let the phones push to another address of this machine.",
+        )
+
+
 def answered(urls: Sequence[str], answers: Mapping[str, Answer], *, alone: bool) -> Findings:
     """Judge what the phones' port said on each address of this machine; `alone`: it is bound to
     loopback, so nobody else can get there."""
@@ -66,8 +87,8 @@ def answered(urls: Sequence[str], answers: Mapping[str, Answer], *, alone: bool)
         )
     if alone:
         yield LAN.note(
-            f"Phones are listened to on this machine alone ({_host(urls[0])}): none on the network"
-            " can push.",
+            f"Phones are listened to on this machine alone ({host_of(urls[0])}): none on the"
+            " network can push.",
             "If they are to: --phone-listen 0.0.0.0:8481. Behind a proxy on this machine this is"
             " right.",
         )
@@ -79,7 +100,7 @@ def answered(urls: Sequence[str], answers: Mapping[str, Answer], *, alone: bool)
 
 def is_alone(places: Sequence[str]) -> bool:
     """Whether only this machine itself can get there; URLs, or `host:port`."""
-    return bool(places) and all(parse(_host(one)).is_loopback for one in places)
+    return bool(places) and all(parse(host_of(one)).is_loopback for one in places)
 
 
 def heard(known: Heard, now: int, neighbours: int | None, page: str | None) -> Findings:
@@ -131,5 +152,6 @@ def count_neighbours() -> int | None:
         return None
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
+    """Of a URL, or of `host:port`."""
     return url.rpartition("://")[2].partition("/")[0].rpartition(":")[0].strip("[]")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from mmconnect.delivery.egress import Egress
 from mmconnect.desk.doctor import Finding
-from mmconnect.service.addresses import lan_addresses, own_addresses, reachable
+from mmconnect.service.addresses import lan_addresses, own_addresses, reachable, unplugged
 from mmconnect.service.doctor import asking, certificate, firewall, lan, ports, receivers, unit
 from mmconnect.service.doctor.asking import Answer
 from mmconnect.service.doctor.patience import within
@@ -48,10 +48,12 @@ async def listeners(scene: Scene) -> Found:
 async def network(scene: Scene) -> Found:
     """Can phones reach it?"""
     found = [*lan_addresses(4, virtual=False), *lan_addresses(6, virtual=False)]
-    told = list(lan.addresses(found))
+    away = unplugged()
+    told = [*lan.addresses(found), *lan.cut(away, found)]
     page = None
     if scene.running is not None and scene.running.phone:
-        urls = [f"http://{one}/healthz" for one in reachable(scene.running.phone, virtual=False)]
+        at = reachable(scene.running.phone, virtual=False)
+        urls = [f"http://{one}/healthz" for one in at if lan.host_of(one) not in away]
         page = urls[0] if urls and not lan.is_alone(urls) else None
         alone = lan.is_alone(scene.running.phone)
         told += lan.answered(urls, await _asked(scene, urls), alone=alone)

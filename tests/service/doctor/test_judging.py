@@ -300,6 +300,12 @@ def test_who_is_in_whose_way(host: str, theirs: str, taken: bool):
 def test_addresses_of_the_machine():
     assert told(lan.addresses(["192.168.1.5", "2001:4860::5"])) == []
     only(lan.addresses([]), Mark.PROBLEM, "no address")
+    both = ["192.168.1.5", "10.0.0.5"]
+    assert told(lan.cut({}, both)) == []
+    assert told(lan.cut({"172.17.0.1": "docker0"}, both)) == []
+    only(lan.cut({both[0]: "eth0"}, both), Mark.NOTE, "eth0 (192.168.1.5) has no link", "Plug")
+    gone = {both[0]: "eth0", both[1]: "eth0", "fd00::5": "wlan0"}
+    only(lan.cut(gone, both), Mark.PROBLEM, "no network: eth0 (192.168.1.5, 10.0.0.5) has")
     only(lan.addresses(["203.0.113.5"]), Mark.NOTE, "anybody on the internet", "203.0.113.5")
 
 

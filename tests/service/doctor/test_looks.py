@@ -438,6 +438,9 @@ table inet filter {
         ("ip saddr 192.168.0.0/16 jump lan", "tcp dport 8481 accept", False),
         ("jump lan", "tcp dport 8480 accept", True),
         ("tcp dport vmap { 8481 : accept }", "", False),
+        ("iif != lo tcp dport 8481 drop", "", True),
+        ("ip saddr 192.168.1.7 tcp dport 8481 drop", "", True),
+        ("tcp dport 8481 reject; tcp dport 8481 accept", "", True),
     ],
 )
 def test_rules_as_nft_tells_them(first: str, second: str, away: bool):
@@ -475,6 +478,18 @@ def dport(right: object, protocol: str = "tcp") -> dict[str, object]:
     return {"match": {"op": "==", "left": left, "right": right}}
 
 
+def iif(op: str) -> dict[str, object]:
+    return {"match": {"op": op, "left": {"meta": {"key": "iif"}}, "right": "lo"}}
+
+
+TO_X: dict[str, object] = {"jump": {"target": "x"}}
+FROM: dict[str, object] = {
+    "match": {
+        "op": "==",
+        "left": {"payload": {"protocol": "ip", "field": "saddr"}},
+        "right": "192.168.1.7",
+    }
+}
 ACCEPT: dict[str, object] = {"accept": None}
 DROP: dict[str, object] = {"drop": None}
 COUNT: dict[str, object] = {"counter": {"packets": 0, "bytes": 0}}
@@ -496,6 +511,27 @@ COUNT: dict[str, object] = {"counter": {"packets": 0, "bytes": 0}}
         ([chain("drop"), rule({"jump": {"target": "x"}}), rule(ACCEPT, chain="x")], False),
         ([chain("drop"), rule({"jump": {"target": "input"}})], True),
         ([chain("drop"), rule({"xt": None}, ACCEPT)], False),
+        ([chain("accept"), rule(dport(8481), COUNT, DROP)], True),
+        ([chain("accept"), rule(dport({"range": [8000, 9000]}), {"reject": None})], True),
+        ([chain("accept"), rule(dport("@ports"), DROP)], False),
+        ([chain("accept"), rule(dport(8481, "udp"), DROP)], False),
+        ([chain("accept"), rule(iif("!="), dport(8481), DROP)], True),
+        ([chain("accept"), rule(iif("=="), dport(8481), DROP)], False),
+        ([chain("accept"), rule(iif("=="), ACCEPT), rule(dport(8481), DROP)], True),
+        ([chain("accept"), rule(dport(8481), ACCEPT), rule(DROP)], False),
+        ([chain("accept"), rule(FROM, ACCEPT), rule(dport(8481), DROP)], False),
+        ([chain("accept"), rule(FROM, dport(8481), DROP)], False),
+        ([chain("accept"), rule({"xt": None}, dport(8481), DROP)], False),
+        ([chain("accept"), rule(TO_X), rule(dport(8481), DROP, chain="x")], True),
+        ([chain("accept"), rule(FROM, TO_X), rule(dport(8481), DROP, chain="x")], False),
+        (
+            [
+                *(chain("accept"), rule(TO_X)),
+                *(rule(FROM, {"return": None}, chain="x"), rule(DROP, chain="x")),
+            ],
+            False,
+        ),
+        ([chain("drop"), rule(iif("=="), TO_X), rule(ACCEPT, chain="x")], True),
     ],
 )
 def test_whether_phones_are_turned_away(rules: list[dict[str, object]], away: bool):
@@ -507,7 +543,12 @@ def test_what_is_said_of_the_firewall():
         (found,) = firewall.check(rules, {8481: "phones"}, ufw=ufw, root=root, reached=reached)
         return found
 
-    assert told([]).mark is Mark.OK
+    assert told([]).found == "It turns nothing away."
+    assert told([chain("accept"), rule(ACCEPT)]).found == "It turns nothing away."
+    assert told([chain("accept"), rule(dport(23), DROP)]).found == "It lets the ports in."
+    named = told([chain("accept"), rule(dport(8481), DROP)])
+    assert (named.mark, named.found) == (Mark.PROBLEM, "A rule of it turns away 8481 (phones).")
+    assert "insert rule" in (named.remedy or "")
     assert told([chain("drop"), rule(ACCEPT)]).found == "It lets the ports in."
     closed = told([chain("drop")])
     assert closed.mark is Mark.PROBLEM
