@@ -23,7 +23,7 @@ from mmconnect.domain.ids import Ids
 from mmconnect.domain.models import Endpoint
 from mmconnect.service.lock import poke
 from mmconnect.store import endpoints, settings
-from mmconnect.store.connection import FILE, connect, transaction
+from mmconnect.store.connection import FILE, connect, transaction, unavailable
 
 PATIENCE = 10.0
 """Seconds that a command waits for the service's writes."""
@@ -122,6 +122,8 @@ def opened(
             poke(directory)
         else:
             yield store
+    except sqlite3.Error as error:  # read outside a transaction
+        raise unavailable(error, directory / FILE) or error from error
     finally:
         db.close()
 

@@ -213,6 +213,11 @@ def _vacuum_into(db: sqlite3.Connection, target: Path) -> None:
     try:
         db.execute("VACUUM INTO ?", (str(target),))
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_CORRUPT:
+            raise StoreError(
+                f"the database is damaged, so no copy of it can be made ({error}). `mmconnect"
+                " doctor` says what to do, `mmconnect backup list` which backups there are"
+            ) from error
         raise _unwritable(target, error) from error
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +110,15 @@ _REASON = {
     sqlite3.SQLITE_CORRUPT: "the database file is damaged; restore a backup",
     sqlite3.SQLITE_NOTADB: "the file is not an SQLite database; move it away or restore a backup",
 }
+
+
+def ended(db: sqlite3.Connection) -> None:
+    """End a transaction that has only read: of a damaged database even that may fail."""
+    with suppress(sqlite3.DatabaseError):
+        db.execute("COMMIT")
+    if db.in_transaction:
+        with suppress(sqlite3.DatabaseError):
+            db.execute("ROLLBACK")
 
 
 @contextmanager

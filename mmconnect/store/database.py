@@ -28,7 +28,7 @@ from typing import Any, TypeVar
 
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.store import migrate
-from mmconnect.store.connection import FILE, connect, unavailable
+from mmconnect.store.connection import FILE, connect, ended, unavailable
 from mmconnect.store.pulse import Pulse
 
 log = logging.getLogger(__name__)
@@ -209,7 +209,7 @@ def _snapshot(db: sqlite3.Connection, function: Write[T]) -> T:
     except sqlite3.Error as error:
         raise unavailable(error) or error from error
     finally:
-        db.execute("COMMIT")
+        ended(db)
 
 
 def _run_at_once(db: sqlite3.Connection, batch: list[_Job]) -> bool:

@@ -136,6 +136,35 @@ def test_a_damaged_database(used: Desk) -> None:
         assert "backups/mine.db say" in told
 
 
+@pytest.mark.parametrize(
+    "words",
+    [("device", "list"), ("backup", "FILE"), ("backup", "FILE", "--json"), ("serve",)],
+    ids=" ".join,
+)
+def test_of_a_damaged_database_one_sentence_tells(
+    used: Desk, words: tuple[str, ...], tmp_path: Path
+) -> None:
+    file = used.directory / "mmconnect.db"
+    with contextlib.closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        named = "SELECT rootpage FROM sqlite_schema WHERE name IN ('messages', 'devices')"
+        roots = [root for (root,) in db.execute(named)]
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with file.open("r+b") as content:
+        for root in roots:
+            content.seek((root - 1) * size)
+            content.write(b"\xff" * size)
+    target = tmp_path / "copy.db"
+    told = used(*(str(target) if word == "FILE" else word for word in words))
+    assert told.code == 1
+    last = told.err.splitlines()[-1]
+    assert last.startswith("mmconnect: ")
+    assert "damaged" in last
+    assert "Traceback" not in told.err
+    assert "Free some space" not in told.err, "that is not what helps"
+    assert not list(tmp_path.glob("copy.db*"))
+
+
 def test_a_database_of_a_newer_mmconnect(used: Desk) -> None:
     with contextlib.closing(sqlite3.connect(used.directory / "mmconnect.db")) as db, db:
         db.execute("PRAGMA user_version = 900")
