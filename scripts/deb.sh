@@ -3,7 +3,8 @@
 #   usage: deb.sh PYTHON [FOLDER]
 # PYTHON is that of the build environment, for completions and notices; FOLDER the build. Architecture and
 # the C library that is asked for are read from the build, so that one for arm64 can be packed anywhere.
-# VERSION=… packs it under another number, LINTIAN=no without a look at it; DEBEMAIL names who answers for it.
+# VERSION=… packs it under another number, LINTIAN=no without a look at it; DEBEMAIL names who answers for it;
+# TEXTS=… is a folder that has manual page, completions and notices already.
 # The same commit and build give the same package.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,7 +16,7 @@ export SOURCE_DATE_EPOCH
 
 say() { printf '%s\n' "$*" >&2; }
 [ -x "$program" ] || { say "There is no $program: make build"; exit 1; }
-[ -e build/mmconnect.1 ] || { say "There is no build/mmconnect.1: make man"; exit 1; }
+[ -n "${TEXTS:-}" ] || [ -e build/mmconnect.1 ] || { say "There is no build/mmconnect.1: make man"; exit 1; }
 command -v dpkg-deb >/dev/null || { say "make deb needs dpkg-deb, as Debian and its kin have it"; exit 1; }
 
 # Python's 1.2rc3 is Debian's 1.2~rc3, which is older than 1.2 there, too.
@@ -57,6 +58,14 @@ find "$root/usr/lib/mmconnect" -type f -name '*.so*' | while read -r library; do
 done
 ln -s ../lib/mmconnect/mmconnect "$root/usr/bin/mmconnect"
 
+texts=${TEXTS:-}
+if [ -z "$texts" ]; then
+    texts=build/texts
+    mkdir -p $texts && cp build/mmconnect.1 $texts/
+    for shell in bash zsh fish; do $python -m mmconnect completion $shell >$texts/$shell; done
+    $python -m scripts.third_party "$folder" >$texts/third-party
+fi
+
 place() { install -D -m 644 "$1" "$root/$2"; }
 packed() { gzip -9n >"$1" && chmod 644 "$1"; }
 place packaging/mmconnect.service usr/lib/systemd/system/mmconnect.service
@@ -66,12 +75,11 @@ place packaging/deb/copyright usr/share/doc/mmconnect/copyright
 place packaging/deb/lintian-overrides usr/share/lintian/overrides/mmconnect
 for shell in bash:bash-completion/completions/mmconnect zsh:zsh/vendor-completions/_mmconnect \
     fish:fish/vendor_completions.d/mmconnect.fish; do
-    $python -m mmconnect completion "${shell%%:*}" >build/completion
-    place build/completion "usr/share/${shell#*:}"
+    place "$texts/${shell%%:*}" "usr/share/${shell#*:}"
 done
-packed "$root/usr/share/man/man1/mmconnect.1.gz" <build/mmconnect.1
+packed "$root/usr/share/man/man1/mmconnect.1.gz" <"$texts/mmconnect.1"
 packed "$doc/CHANGELOG.md.gz" <CHANGELOG.md
-$python -m scripts.third_party "$folder" | packed "$doc/third-party.gz"
+packed "$doc/third-party.gz" <"$texts/third-party"
 packed "$doc/changelog.gz" <<EOF
 mmconnect ($version) stable; urgency=medium
 

@@ -2,9 +2,10 @@
 # Both forms of the build, made in a Debian 12 of their own, for this machine or for another: an unpacked Debian,
 # wheels that pip fetches for it, and PyInstaller in there, under QEMU where it is for another kind of machine.
 # Then the smoke test on what came out. docs/building.md tells it at length.
-#   usage: debian_build.sh arm64|amd64 [FOLDER for the Debian, which is kept for the next time]
+#   usage: debian_build.sh arm64|amd64 [FOLDER for the Debian, which is kept for a week, or with FRESH=1 is not]
 #   PYTHON=…  an interpreter with pip (3.11 or newer) for fetching the wheels     OUT=…  instead of dist/ARCH
-#   SECURITY=…  a mirror of Debian's security updates
+#   MIRROR=… SECURITY=…  other mirrors of Debian and of its security updates, also of a day that has gone by
+# Beside both forms, OUT has the folder texts: manual page, completions, notices, for the package (scripts/deb.sh).
 # Root. Prints each step with its time, and ends at the first that fails.
 set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
@@ -52,6 +53,8 @@ updated() {
     set -- -q -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o Dir::Cache="$apt/cache" \
         -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=- -o Dir::State::lists="$apt/lists" \
         -o Dir::State::status=/dev/null -o APT::Sandbox::User=root
+    # A mirror of a day that has gone by says that its lists have run out.
+    [ -z "${SECURITY:-}" ] || set -- "$@" -o Acquire::Check-Valid-Until=false
     apt-get "$@" update
     apt-cache "$@" pkgnames | sort >"$apt/there"
     for deb in "$debs"/*.deb; do dpkg-deb -W --showformat='${Package}\n' "$deb"; done | sort | comm -12 - "$apt/there" >"$apt/ours"
@@ -75,12 +78,14 @@ unpack() { # package names, or none for all; into the folder $to
     done
 }
 
+# Updates come nearly every day; and who tidies up /var/tmp takes files that are a month old, one by one.
+if [ -n "${FRESH:-}" ] || [ -n "$(find "$work/made" -mtime +6 2>/dev/null)" ]; then rm -f "$work/made"; fi
 if [ ! -e "$work/made" ]; then
     step "unpacking a Debian for $arch in $work"
     rm -rf "$root" "$bare" && mkdir -p "$root" "$bare"
     # Debian 12: what is built on it runs on everything that has the same C library or a newer one.
     debootstrap --arch="$arch" --foreign --variant=minbase --include=python3,libpython3.11,binutils \
-        bookworm "$root" >"$work/debootstrap.log" 2>&1 || { tail -5 "$work/debootstrap.log" >&2; exit 1; }
+        bookworm "$root" ${MIRROR:+"$MIRROR"} >"$work/debootstrap.log" 2>&1 || { tail -5 "$work/debootstrap.log" >&2; exit 1; }
     updated >"$work/updates.log" 2>&1 || { tail -5 "$work/updates.log" >&2; exit 1; }
     to=$root && unpack
     chroot "$root" /sbin/ldconfig # PyInstaller asks its cache
@@ -90,8 +95,8 @@ if [ ! -e "$work/made" ]; then
     touch "$work/made"
 fi
 
-# By the hash of the lock, so that another lock starts afresh and the same one fetches nothing.
-lock=$(cksum <"$here/requirements/build.txt" | cut -d' ' -f1)
+# By the hash of the locks, so that other locks start afresh and the same ones fetch nothing.
+lock=$(cat "$here/requirements/build.txt" "$here/requirements/man.txt" | cksum | cut -d' ' -f1)
 site=$root/site-$lock
 if [ ! -e "$site" ]; then
     step "fetching the wheels of requirements/build.txt"
@@ -101,6 +106,9 @@ if [ ! -e "$site" ]; then
     "$python" -m pip install -q --disable-pip-version-check --no-deps --no-compile --target "$site.part" \
         --python-version 3.11 --implementation cp --only-binary=:all: --platform manylinux2014_$machine \
         --platform manylinux_2_17_$machine --platform manylinux_2_28_$machine -r "$work/pins.txt"
+    # What writes the manual page comes as source, in pure Python.
+    "$python" -m pip install -q --disable-pip-version-check --no-deps --no-compile --target "$site.part/man" \
+        -r "$here/requirements/man.txt"
     mv "$site.part" "$site"
 fi
 
@@ -113,11 +121,20 @@ mount --bind "$here" "$root/src"
 mount -o remount,bind,ro "$root/src"
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
-    PYTHONPATH="/site-$lock" PYTHONHASHSEED=1 PYTHONDONTWRITEBYTECODE=1 \
-    COMMIT="$commit" ${SOURCE_DATE_EPOCH:+SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH} \
-    sh -c 'cd /src && exec python3 -m PyInstaller --noconfirm --clean --log-level WARN \
-        --distpath /out/dist --workpath /out/build build.spec'
+inside() { # a command in the sources, with Debian's Python and the wheels
+    chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
+        PYTHONPATH="/site-$lock:/site-$lock/man" PYTHONHASHSEED=1 PYTHONDONTWRITEBYTECODE=1 \
+        COMMIT="$commit" ${SOURCE_DATE_EPOCH:+SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH} \
+        sh -c 'cd /src && exec "$@"' sh "$@"
+}
+inside python3 -m PyInstaller --noconfirm --clean --log-level WARN --distpath /out/dist --workpath /out/build build.spec
+# Written by the Python that is inside, whatever this machine has.
+texts=$root/out/dist/texts
+mkdir "$texts"
+inside python3 -m scripts.man_page >"$texts/mmconnect.1"
+for shell in bash zsh fish; do inside python3 -m mmconnect completion $shell >"$texts/$shell"; done
+(cd "$here" && PYTHONHASHSEED=1 "$python" -m scripts.third_party "$root/out/dist/mmconnect-onedir" \
+    --debian "$root" --site "$site") >"$texts/third-party"
 rm -rf "$out" && mkdir -p "$out"
 cp -a "$root/out/dist/." "$out/"
 step "built: $(du -b "$out/mmconnect" | cut -f1) bytes, and a folder of $(du -sh "$out/mmconnect-onedir" | cut -f1)"
