@@ -123,10 +123,12 @@ class Installed:
                     "build -f Containerfile" if self.engine == "docker" else "build --format docker"
                 )
                 run = "run -d --name mmconnect --network host -v mmconnect:/data mmconnect"
-                steps = (f"{how} -t mmconnect .", "rm -f mmconnect", run)
+                ended = ("stop -t 60 mmconnect", "rm mmconnect")  # rm -f is a kill -9 in Docker
+                steps = (f"{how} -t mmconnect .", *ended, run)
                 return "\n".join(f"{self.engine} {step}" for step in steps)
             case Way.PIP:
-                return f"pipx upgrade mmconnect\n{self.restart}"
+                wheel = '"$(ls -t mmconnect-*.whl | head -n 1)[tls]"'
+                return f"pipx install --force {wheel}\n{self.restart}"
             case Way.CHECKOUT:
                 return f"git pull\n{self.restart}"
         if not self.managed:

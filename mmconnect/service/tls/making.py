@@ -7,6 +7,8 @@ when a certificate is made, never before. Asks for neither time nor files.
 from __future__ import annotations
 
 import ipaddress
+import shlex
+import sys
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +27,7 @@ DAY = 86_400_000
 
 MISSING = (
     "Making certificates needs the Python package cryptography, which is not installed. Get it with"
-    " pip install 'mmconnect[tls]' (in a checkout: make tls)"
+    f" {shlex.quote(sys.executable)} -m pip install cryptography (in a checkout: make tls)"
 )
 
 
