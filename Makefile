@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power long test-service test-systemd test-takeover docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power long test-service test-systemd test-takeover test-install docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -111,6 +111,9 @@ test-systemd: deb ## the package from installation to purge under a systemd that
 
 test-takeover: deb ## from `mmconnect service install` to the package and back, under the same (root; 5 minutes)
 	@sh scripts/test_takeover.sh $(BUILD_VENV)/bin/python $(ARGS)
+
+test-install: deb ## docs/install.md and the README's five minutes typed word for word under a systemd (root; 3 minutes)
+	@sh scripts/test_install.sh "$$(ls -t dist/mmconnect_*_$$(dpkg --print-architecture).deb | head -n 1)" dist/mmconnect $(ARGS)
 
 docs: $(TEST_READY) ## docs/phones and recipes, made from what the program says of them
 	$(PY) -m scripts.phone_pages

@@ -30,7 +30,7 @@ def test_the_floors_drawn_are_those_that_are_held():
 
 
 @pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"`((?:mmconnect|tests|bench)/[^`]+)`", PAGE)))
+    "path", sorted(set(re.findall(r"`((?:mmconnect|tests|bench|packaging|scripts)/[^`]+)`", PAGE)))
 )
 def test_each_file_is_there(path: str):
     assert (ROOT / path).exists()

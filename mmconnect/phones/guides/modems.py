@@ -25,9 +25,10 @@ _SPOOLED = Loss(
 )
 
 _INSTALLED = (
-    "On the machine with the modem, where mmconnect has to be installed too (it need not run"
-    " there), for all users: `command -v mmconnect` has to find it. From a checkout that every user"
-    ' may read, `sudo ln -s "$PWD/.venv/bin/mmconnect" /usr/local/bin/` sees to that.'
+    "On the machine with the modem, where mmconnect has to be installed too, for all users:"
+    " `command -v mmconnect` has to find it. The package is the quickest; when mmconnect itself is"
+    " to run elsewhere, `sudo systemctl disable --now mmconnect` afterwards. From a checkout that"
+    ' every user may read, `sudo ln -s "$PWD/.venv/bin/mmconnect" /usr/local/bin/` will do.'
 )
 _TRIED = (
     "It says that the text is kept, and a moment later `mmconnect message list` has it. When the"
