@@ -5,6 +5,7 @@ Guards that no backup takes the room that texts need.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from pathlib import Path
@@ -23,7 +24,7 @@ class Failed(StoreError):
 
     def __init__(self, why: str, remedy: str) -> None:
         super().__init__(f"No backup could be made: {why}.")
-        self.remedy = remedy
+        self.why, self.remedy = why, remedy
 
 
 def failed(error: OSError, place: Path) -> Failed:
@@ -52,9 +53,27 @@ def prepared(place: Path, directory: Path, needed: int, default: bool) -> list[K
         place.mkdir(mode=0o700, exist_ok=True)
     for part in place.glob(f"{kept_backups.SCHEDULED}*.db{kept_backups.PART}*"):
         part.unlink(missing_ok=True)  # an end in mid-work has left it
+    _try(place, directory, needed)
+    return kept_backups.scheduled(place)
+
+
+def obstacle(place: Path, directory: Path, needed: int, default: bool) -> Failed | None:
+    """Why no copy of so many bytes could be put there now; nothing is made or removed."""
+    try:
+        _try(directory if default and not place.exists() else place, directory, needed)
+    except Failed as error:
+        return error
+    except OSError as error:
+        return failed(error, place)
+    return None
+
+
+def _try(place: Path, directory: Path, needed: int) -> None:
     if not os.access(place, os.W_OK | os.X_OK):
         place.stat()
-        raise PermissionError(13, "not for us to write", str(place))
+        if os.statvfs(place).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(place))
+        raise PermissionError(errno.EACCES, "not for us to write", str(place))
     free = shutil.disk_usage(place).free
     if free < needed + margin(place, directory):
         raise Failed(
@@ -62,7 +81,6 @@ def prepared(place: Path, directory: Path, needed: int, default: bool) -> list[K
             f" {place} {_megabytes(margin(place, directory))} have to stay free",
             "Free some space, or choose a folder on another disk (backup_folder).",
         )
-    return kept_backups.scheduled(place)
 
 
 def _megabytes(size: int) -> int:

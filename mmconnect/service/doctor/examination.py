@@ -129,13 +129,15 @@ async def _backup(scene: Scene) -> Found:
     if known is None:
         return [copies.BACKUP.skipped(scene.unread)]
     wanted = known.configuration.preferences
-    about = copies.Copies(
-        last=known.backup_at,
-        anything=known.texts,
-        unsaved=known.unsaved,
-        schedule=wanted.backup_schedule,
-        apart=wanted.backup_folder is not None,
-    )
+    try:
+        about = await within(
+            DISK_PATIENCE,
+            lambda: copies.look(
+                scene.directory, wanted, known.backup_at, scene.now, anything=known.texts
+            ),
+        )
+    except TimeoutError:
+        return [copies.hangs(wanted.backup_folder or str(scene.directory))]
     return [copies.check(about, scene.now)]
 
 

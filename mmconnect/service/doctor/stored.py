@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from mmconnect.desk import device_page
 from mmconnect.desk.around import Around
 from mmconnect.desk.device_page import Page
-from mmconnect.service.doctor.copies import LATE
 from mmconnect.service.doctor.lan import Heard
 from mmconnect.service.doctor.work import MOST, Waits
 from mmconnect.store import (
@@ -40,9 +39,7 @@ class Stored:
     """Those that were not heard for longest, MOST at the most."""
     heard: Heard
     backup_at: int | None
-    """When the last backup was made (UTC ms)."""
-    unsaved: bool
-    """Whether there are texts that should be in a backup by now, and are in none."""
+    """When the last backup was made that is elsewhere (UTC ms)."""
     texts: bool
     """Whether a text ever came."""
     last_ran: int | None
@@ -57,7 +54,6 @@ def read(db: sqlite3.Connection, around: Around) -> Stored:
     learnt, flying = health.load(db), inspection.in_flight(db)
     seen, pulled = devices.presences(db), device_watch.pulled(db)
     phones = sorted(known.phones, key=lambda one: _last(seen, one.id))
-    late = LATE.get(known.preferences.backup_schedule)
     return Stored(
         configuration=known,
         waits=tuple(
@@ -72,8 +68,6 @@ def read(db: sqlite3.Connection, around: Around) -> Stored:
         phones=tuple(device_page.pages(db, around, phones[:MOST])),
         heard=_heard(seen, known, len(pulled.keys() & {one.id for one in phones}), around),
         backup_at=backups.last_made(db),
-        unsaved=late is not None
-        and inspection.came_between(db, backups.last_made(db) or 0, around.now - late),
         texts=device_watch.last_text(db) is not None or device_watch.ever_a_text(db),
         last_ran=jumps.last_seen(db),
     )

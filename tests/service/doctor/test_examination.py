@@ -9,24 +9,24 @@ from pathlib import Path
 import pytest
 
 from mmconnect.desk.doctor import Mark, Report
-from mmconnect.domain.clock import SystemClock
-from mmconnect.service.doctor import hardware, looks_at_data, speed
+from mmconnect.domain.clock import Clock, SystemClock
+from mmconnect.service.doctor import copies, examination, hardware, looks_at_data, speed
 from mmconnect.service.doctor.examination import examine
 from mmconnect.service.doctor.scene import Before, Subject
-from mmconnect.store import inspection
-from tests.support.desk import machine_of
-from tests.support.inprocess import appliance
+from mmconnect.store import inspection, settings
+from tests.support.desk import backups_of, machine_of
+from tests.support.inprocess import Appliance, FakeClock, appliance
 from tests.support.receiver import answer, receiver
 
 NOBODY_LISTENS = Before(me=0, rules=[])
 
 
-async def of(directory: Path, command: str = "mmconnect") -> Report:
+async def of(directory: Path, command: str = "mmconnect", clock: Clock | None = None) -> Report:
     return await examine(
         Subject(
             directory=directory,
             source="a test",
-            clock=SystemClock(),
+            clock=clock or SystemClock(),
             before=NOBODY_LISTENS,
             command=command,
         )
@@ -97,3 +97,43 @@ async def test_two_who_ask_the_service_at_once_get_the_same(tmp_path: Path):
         assert machine.examined() is None
         one, other = await asyncio.gather(machine.examine(), machine.examine())
         assert one is other is machine.examined()
+
+
+async def backup(box: Appliance, later: float = 0.0) -> tuple[Mark, str]:
+    """What is found of the backups, so many seconds from now."""
+    report = await of(box.directory, clock=FakeClock(box.clock.now() + round(later * 1000)))
+    (found,) = [one for one in report.findings if one.check == "backup"]
+    return found.mark, f"{found.found} {found.remedy or ''}"
+
+
+async def test_backups_are_looked_for_where_they_lie(tmp_path: Path):
+    """On the data's own disk, too: those have left no note in the database."""
+    async with appliance(tmp_path, clock=FakeClock(), tokens=("the-phone",)) as box:
+        await box.text("hello")
+        assert (await backup(box))[1].startswith("There is none yet: the first is made")
+        mark, told = await backup(box, 5 * 86_400)
+        assert (mark, "although they are made" in told) == (Mark.NOTE, True)
+        await backups_of(box).make()
+        mark, told = await backup(box, 5 * 86_400)
+        assert (mark, told[:33]) == (Mark.OK, "The last one was made 5 days ago,")
+        await box.database.write(lambda db: settings.put(db, "backup_folder", "/no/stick"))
+        mark, told = await backup(box)
+        assert mark is Mark.NOTE
+        assert "Another cannot be made: there is no folder /no/stick. Plug its disk in" in told
+        there = tmp_path / "stick"
+        there.mkdir()
+        await box.database.write(lambda db: settings.put(db, "backup_folder", str(there)))
+        assert (await backup(box))[0] is Mark.OK
+        assert list(there.iterdir()) == [], "nothing was tried there"
+
+
+async def test_a_stick_that_hangs_keeps_nobody_from_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    never = threading.Event()
+    monkeypatch.setattr(examination, "DISK_PATIENCE", 1.0)
+    monkeypatch.setattr(copies, "look", lambda *_, **__: never.wait())
+    async with appliance(tmp_path) as box:
+        mark, told = await backup(box)
+        never.set()
+        assert (mark, "does not answer" in told) == (Mark.NOTE, True)

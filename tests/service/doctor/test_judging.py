@@ -567,23 +567,30 @@ def test_the_machine(vitals: hardware.Vitals, mark: Mark, part: str):
     only(hardware.check(vitals), mark, part)
 
 
-KEPT = copies.Copies(last=NOW - DAY, anything=True, schedule="daily")
+KEPT = copies.Copies(made=NOW - DAY, away=None, anything=True, schedule="daily")
+NONE = replace(KEPT, made=None)
+OLD = replace(KEPT, made=NOW - 90 * DAY)
+STICK = ("there is no folder /x", "Plug its disk in.")
 
 
 @pytest.mark.parametrize(
     ("known", "mark", "part"),
     [
-        (replace(KEPT, last=None, anything=False), Mark.OK, "nothing to lose"),
-        (replace(KEPT, last=None), Mark.OK, "the first is made next night"),
-        (replace(KEPT, last=None, unsaved=True), Mark.NOTE, "by themselves (daily)"),
+        (replace(NONE, anything=False), Mark.OK, "nothing to lose"),
+        (NONE, Mark.OK, "the first is made next night"),
+        (replace(NONE, unsaved=True), Mark.NOTE, "by themselves (daily)"),
         (KEPT, Mark.OK, "24 h ago, on the disk of the data"),
-        (replace(KEPT, apart=True), Mark.OK, "24 h ago."),
-        (replace(KEPT, last=NOW - 90 * DAY), Mark.OK, "90 days ago"),
-        (replace(KEPT, last=NOW - 90 * DAY, unsaved=True), Mark.NOTE, "90 days ago, although"),
-        (replace(KEPT, schedule="off", last=None), Mark.NOTE, "mmconnect backup FILE"),
+        (replace(KEPT, away=NOW - DAY), Mark.OK, "24 h ago."),
+        (replace(KEPT, away=NOW - 31 * DAY), Mark.OK, "24 h ago, on the disk of the data"),
+        (OLD, Mark.OK, "90 days ago"),
+        (replace(OLD, unsaved=True), Mark.NOTE, "90 days ago, although"),
+        (replace(KEPT, obstacle=STICK), Mark.NOTE, "24 h ago. Another cannot be made: there is no"),
+        (replace(NONE, anything=False, obstacle=STICK), Mark.NOTE, "none yet: there is no folder"),
+        (replace(KEPT, schedule="off", obstacle=STICK), Mark.OK, "24 h ago."),
+        (replace(NONE, schedule="off"), Mark.NOTE, "mmconnect backup FILE"),
         (replace(KEPT, schedule="off"), Mark.OK, "24 h ago."),
         (
-            *(replace(KEPT, schedule="off", last=NOW - 31 * DAY), Mark.NOTE),
+            *(replace(KEPT, schedule="off", made=NOW - 31 * DAY), Mark.NOTE),
             "31 days ago, and none is made by itself",
         ),
     ],
