@@ -16,7 +16,7 @@ TEST_READY := $(VENV)/.test-$(stamp)
 TLS_READY := $(VENV)/.tls-$(stamp)
 BUILD_READY := $(BUILD_VENV)/.build-$(stamp)
 
-.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power long test-service test-systemd test-takeover test-install docs screenshots lock clean
+.PHONY: help run tls test check lint types ci bench soak scale pages wear neighbours build smoke test-frozen arm64 man deb release crash power year long test-service test-systemd test-takeover test-install docs screenshots lock clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -99,6 +99,9 @@ crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing
 
 power: $(TEST_READY) ## the plug is pulled at 400 moments of a busy run: lost, reordered, torn writes (root, strace)
 	POWER_INSTANTS=400 POWER_TEXTS=1500 $(PY) -m pytest -rP tests/e2e/test_power.py tests/e2e/test_power_replayed.py $(ARGS)
+
+year: $(TEST_READY) ## a year in fast motion: outages, restarts, moves, renewals, backups (root; 15 to 45 minutes)
+	$(PY) -m bench.year
 
 long: $(TEST_READY) ## the proofs that take minutes: outages, slow receivers, a long history
 	$(PY) -m pytest -m long --ignore tests/e2e/test_crash.py $(ARGS)

@@ -152,6 +152,12 @@ class Inbox:
         for message in messages:
             self.keep(message, version)
 
+    def forget(self, before: int) -> None:
+        """Somebody deletes what is older than that (ms), in both."""
+        self.android = [m for m in self.android if m.ms >= before]
+        self._rows = {name: m for name, m in self._rows.items() if m.ms >= before}
+        self._sorted = None
+
     def missed(self) -> list[Incoming]:
         """What Android has beyond the mark, which moves on."""
         found = [m for m in self.android if m.provider_id > self.mark]

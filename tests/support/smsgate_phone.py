@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, Self, TypeVar
@@ -73,6 +72,8 @@ class SmsgatePhone:
         """What was asked of the local server, in order, with the status that was answered."""
         self.alive = False
         """Whether the app's process runs."""
+        self.listen: Callable[[str, int], socket.socket] = _listen
+        """How it gets its server's socket, where that is not on this machine's own network."""
         self._thread = LoopThread("smsgate-phone")
         self._runner: web.ServerRunner | None = None
         self._listening: socket.socket | None = None
@@ -208,7 +209,7 @@ class SmsgatePhone:
 
         def wake() -> None:
             for row in self.app.queue.rows:
-                row.next_at = min(row.next_at, time.monotonic())
+                row.next_at = min(row.next_at, self.app.line.monotonic())
             self.app.queue.wake()
 
         self._call(wake)
@@ -312,7 +313,7 @@ class SmsgatePhone:
         self._runner = web.ServerRunner(web.Server(answer), shutdown_timeout=0.05)
         await self._runner.setup()
         self.port = self.port or free_port()  # nobody else is given it while the phone is away
-        self._listening = socket.create_server((self.host, self.port))
+        self._listening = self.listen(self.host, self.port)
         await web.SockSite(self._runner, self._listening).start()
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
@@ -323,3 +324,7 @@ class SmsgatePhone:
         if runner is not None and self._listening is not None:
             await turned_away([self._listening])
             await runner.cleanup()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    return socket.create_server((host, port))

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -107,6 +108,11 @@ class Line:
     """Of the back-off and of what is stuck."""
     timeout_scale: float = 1.0
     clock: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    dial: Callable[[str, int], Awaitable[socket.socket]] | None = None
+    """How to get to an address, where that is not this machine's own way."""
+    verify: int = 0
+    """What OpenSSL is told beyond what it always is (`X509_V_FLAG_…`)."""
     faults: Faults = field(default_factory=Faults)
 
 
@@ -135,7 +141,7 @@ class Queue:
             id=event_id,
             hook=hook,
             body=gson(envelope).encode(),
-            next_at=time.monotonic(),
+            next_at=self.line.monotonic(),
         )
         self.rows.append(queued)
         self._wake.set()
@@ -151,7 +157,7 @@ class Queue:
         for row in self.rows:
             if row.state == "processing":
                 row.state = "pending"
-                row.next_at = time.monotonic() + STUCK_SECONDS * self.line.time_scale
+                row.next_at = self.line.monotonic() + STUCK_SECONDS * self.line.time_scale
         while True:
             self._wake.clear()
             for row in self._due():
@@ -161,7 +167,7 @@ class Queue:
             if self._may() and self._due():
                 continue
             waiting = [r.next_at for r in self.rows if r.state == "pending"] if self._may() else []
-            delay = min(waiting) - time.monotonic() if waiting else None
+            delay = min(waiting) - self.line.monotonic() if waiting else None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), delay)
 
@@ -170,7 +176,7 @@ class Queue:
         return (line.wifi and line.internet) or not self.internet_required()
 
     def _due(self) -> list[Queued]:
-        now = time.monotonic()
+        now = self.line.monotonic()
         due = [r for r in self.rows if r.state == "pending" and r.next_at <= now]
         return sorted(due, key=lambda r: r.next_at)[:BATCH]
 
@@ -189,7 +195,7 @@ class Queue:
         else:
             row.state = "pending"
             wait = 5 * 2 ** (row.attempts - 1) * self.line.time_scale
-            row.next_at = time.monotonic() + wait
+            row.next_at = self.line.monotonic() + wait
 
     async def _attempt(self, row: Queued) -> bool:
         headers = self._headers(row)
@@ -215,7 +221,7 @@ class Queue:
                 error=error,
                 headers=headers,
                 body=row.body,
-                at=time.monotonic(),
+                at=self.line.monotonic(),
             )
         )
         return status is not None and 200 <= status < 300
@@ -265,7 +271,7 @@ class Queue:
         context = self._context() if tls else None
         try:
             async with asyncio.timeout(CONNECT_SECONDS * scale):
-                reader, writer = await asyncio.open_connection(host, port, ssl=context)
+                reader, writer = await self._dial(host, port, context)
         except ssl.SSLCertVerificationError as error:
             raise NetworkError(_distrust(error, host)) from None
         except ssl.SSLError as error:
@@ -298,11 +304,21 @@ class Queue:
                 async with asyncio.timeout(1):
                     await writer.wait_closed()
 
+    async def _dial(
+        self, host: str, port: int, context: ssl.SSLContext | None
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if self.line.dial is None:
+            return await asyncio.open_connection(host, port, ssl=context)
+        sock = await self.line.dial(host, port)
+        name = host if context else None
+        return await asyncio.open_connection(sock=sock, ssl=context, server_hostname=name)
+
     def _context(self) -> ssl.SSLContext:
         """Trusts what the user installed, and nothing else: there is no internet here."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.hostname_checks_common_name = False
+        context.verify_flags |= self.line.verify
         for pem in self.line.authorities:
             context.load_verify_locations(cadata=pem)
         return context

@@ -20,10 +20,10 @@ class Authority:
     """The server's own certificate."""
 
 
-def authority(folder: Path) -> Authority:
-    """Make one in `folder`. Skips the test where there is no openssl."""
+def authority(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") -> Authority:
+    """Make one in `folder`, for these names. Skips the test where there is no openssl."""
     (folder / "ext").write_text(
-        "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n"
+        f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n"
         "authorityKeyIdentifier=keyid\nsubjectKeyIdentifier=hash\n"
     )
     ec = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"

@@ -1,0 +1,1 @@
+"""A year of an appliance's life in minutes; `python -m bench.year`, or `make year`."""
