@@ -97,8 +97,9 @@ release: $(BUILD_READY) $(TEST_READY) ## dist/release-VERSION, for amd64 and arm
 crash: $(TEST_READY) ## 200 rounds of kill -9 in mid-work: nothing lost, nothing twice in the store
 	CRASH_ROUNDS=200 $(PY) -m pytest -m long --timeout 3600 tests/e2e/test_crash.py $(ARGS)
 
-power: $(TEST_READY) ## the plug is pulled at 400 moments of a busy run: lost, reordered, torn writes (root, strace)
-	POWER_INSTANTS=400 POWER_TEXTS=1500 $(PY) -m pytest -rP tests/e2e/test_power.py tests/e2e/test_power_replayed.py $(ARGS)
+power: $(TEST_READY) ## the plug is pulled at 400 moments of a busy run, and of upgrade, backup, restore (root, strace)
+	POWER_INSTANTS=400 POWER_TEXTS=1500 POWER_STARTS=12 $(PY) -m pytest -rP tests/e2e/test_power.py \
+		tests/e2e/test_power_replayed.py tests/e2e/test_power_commands.py $(ARGS)
 
 year: $(TEST_READY) ## a year in fast motion: outages, restarts, moves, renewals, backups (root; 15 to 45 minutes)
 	$(PY) -m bench.year

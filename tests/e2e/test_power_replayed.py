@@ -1,13 +1,16 @@
 """The power is cut at many moments of one busy run: whatever the disk then holds is whole.
 
-The run is recorded (strace), and the record is played back up to each moment (tests/support/power).
+The run is recorded, and the record is played back up to each moment (tests/support/power). Some of
+what is found then is started for real: everything that was promised is delivered.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 from collections import Counter
 from contextlib import closing
@@ -16,36 +19,44 @@ from pathlib import Path
 import pytest
 
 from mmconnect.store.connection import connect
-from tests.e2e.conftest import Gateway
-from tests.support import power
-from tests.support.burst import Burst, Text
-from tests.support.service import DB, until
+from tests.e2e.conftest import NOT_DELIVERED, Gateway
+from tests.support import power, recorded
+from tests.support.burst import Burst, Receiver, Text
+from tests.support.program import source_only
+from tests.support.service import DB, Service, until
 
-INSTANTS = int(os.environ.get("POWER_INSTANTS", "60"))
-TEXTS = int(os.environ.get("POWER_TEXTS", "300"))
+INSTANTS = int(os.environ.get("POWER_INSTANTS", "30"))
+TEXTS = int(os.environ.get("POWER_TEXTS", "150"))
+STARTS = int(os.environ.get("POWER_STARTS", "1"))
 
-pytestmark = [
-    pytest.mark.apt,
-    pytest.mark.skipif(not shutil.which("strace"), reason="needs strace"),
-    pytest.mark.timeout(1800),
-]
+pytestmark = pytest.mark.timeout(1800)
 
 
-def test_whatever_is_lost_reordered_or_torn_it_opens_and_holds_what_was_promised(
-    still: Gateway, tmp_path: Path
-) -> None:
+@pytest.fixture
+def chance() -> random.Random:
     seed = int(os.environ.get("POWER_SEED", random.randrange(10**6)))
     print(f"POWER_SEED={seed}")  # shown when the test fails
-    chance = random.Random(seed)
+    return random.Random(seed)
+
+
+@pytest.fixture
+def texts() -> list[Text]:
+    return [Text(f"e{n}", f"+1555{n % 30:07d}", f"text {n} {'x' * n}") for n in range(TEXTS)]
+
+
+@pytest.mark.apt
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+def test_whatever_is_lost_reordered_or_torn_it_opens_and_holds_what_was_promised(
+    still: Gateway, tmp_path: Path, texts: list[Text], chance: random.Random
+) -> None:
     service = still.service.start()
     record, directory = tmp_path / "record", service.directory
     assert service.process is not None
     pid = service.process.pid
-    tracer = subprocess.Popen([*power.STRACE, "-o", str(record), "-p", str(pid)])
+    tracer = subprocess.Popen([*recorded.ATTACHED, "-o", str(record), "-p", str(pid)])
     try:
         until(lambda: _traced(pid), "each of its threads is traced", 60)
-        start, begun = _at_rest(directory, record)
-        texts = [Text(f"e{n}", f"+1555{n % 30:07d}", f"text {n} {'x' * n}") for n in range(TEXTS)]
+        disk, begun = _at_rest(directory, record)
         Burst(service.phone, still.token, texts).join(600)
         assert service.stop(120) == 0
         tracer.wait(60)
@@ -54,22 +65,63 @@ def test_whatever_is_lost_reordered_or_torn_it_opens_and_holds_what_was_promised
         tracer.kill()
         tracer.wait()
 
-    events = [one for one in power.read(record, directory) if one.begun >= begun]
-    print(sorted(Counter(f"{one.call} {Path(one.path).name}" for one in events).items()))
-    instants = sorted(chance.sample(range(len(events)), min(INSTANTS, len(events))))
-    disk, place = power.Disk.holding(start), tmp_path / "found"
-    promised, lost = 0, 0
+    events = [one for one in recorded.read(record, directory) if one.begun >= begun]
+    counted = Counter(f"{one.call} {Path(one.path).name}" for one in events)
+    print(sorted(counted.items()))
+    assert counted[f"unlink {DB}-wal"] == 1, "the log goes at the last close"
+    moments = sorted(chance.sample(range(len(events)), min(INSTANTS, len(events))))
+    moments = sorted({*moments, *range(len(events) - 5, len(events))})
+    for_real = {*chance.sample(moments, min(STARTS, len(moments)))}
+    place, promised, lost = tmp_path / "found", 0, 0
     for number, event in enumerate(events):
         disk.play(event)
-        if instants and number == instants[0]:
-            instants.pop(0)
-            for found in (disk.snapshot(), disk.cut(chance), disk.cut(chance)):
-                lost += found != disk.snapshot()
-                _whole(found, disk.acknowledged, place)
-            promised = max(promised, len(disk.acknowledged))
+        if number not in moments:
+            continue
+        whole = disk.snapshot()
+        for found in (whole, cut := disk.cut(chance), disk.cut(chance)):
+            lost += found != whole
+            _laid_down(found, directory, place)
+            _whole(place, disk.acknowledged)
+        promised = len(disk.acknowledged)
+        if number in for_real:
+            _laid_down(cut, directory, place)
+            _starts(place, still.receiver, disk.acknowledged)
     print(f"{promised} promised; {lost} times something was missing")
-    assert promised > TEXTS / 2
-    assert lost > 10
+    assert promised == TEXTS
+    assert lost > len(moments) / 2
+
+
+@source_only
+def test_a_snapshot_at_any_moment_of_a_busy_run_is_whole(
+    gateway: Gateway, tmp_path: Path, texts: list[Text], chance: random.Random
+) -> None:
+    """The process stands still while its files are copied: what a snapshot of the disk has."""
+    service = gateway.service
+    assert service.process is not None
+    taken: list[tuple[Path, set[str]]] = []
+    burst = Burst(service.phone, gateway.token, texts)
+    for number in range(max(3, INSTANTS // 10)):
+        burst.wait_acked(chance.randrange(TEXTS))
+        acknowledged = {one.answer["id"] for one in texts if one.acked}
+        service.process.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: _stands(service), "it stands still")
+            place = tmp_path / f"snapshot-{number}"
+            shutil.copytree(service.directory, place)
+            taken.append((place, acknowledged))
+        finally:
+            service.process.send_signal(signal.SIGCONT)
+    burst.join(600)
+    assert service.stop(120) == 0
+    for place, acknowledged in taken:
+        _whole(place, acknowledged)
+    _starts(taken[-1][0], gateway.receiver, taken[-1][1])
+
+
+def _stands(service: Service) -> bool:
+    assert service.process is not None
+    tasks = Path(f"/proc/{service.process.pid}/task").iterdir()
+    return all((one / "stat").read_text().rpartition(") ")[2][0] == "T" for one in tasks)
 
 
 def _traced(pid: int) -> bool:
@@ -80,24 +132,45 @@ def _traced(pid: int) -> bool:
         return False  # one has just ended
 
 
-def _at_rest(directory: Path, record: Path) -> tuple[dict[str, bytes], int]:
+def _at_rest(directory: Path, record: Path) -> tuple[power.Disk, int]:
     """The files, and the place in the record up to which they are as it says."""
     while True:
         before = record.read_bytes()
-        found = {
-            str(directory / name): (directory / name).read_bytes() for name in (DB, f"{DB}-wal")
-        }
+        disk = power.Disk.holding(directory)
         if record.read_bytes() == before:
-            return found, before.count(b"\n")
+            return disk, before.count(b"\n")
 
 
-def _whole(found: dict[str, bytes], acknowledged: set[str], place: Path) -> None:
+def _laid_down(found: power.Found, directory: Path, place: Path) -> None:
     shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    for path, content in found.items():
-        if Path(path).name in (DB, f"{DB}-wal"):
-            (place / Path(path).name).write_bytes(content)
+    place.mkdir(mode=0o700)
+    power.put(found, directory, place)
+
+
+def _whole(place: Path, acknowledged: set[str]) -> None:
     with closing(connect(place / DB)) as db:
         assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         stored = {one for (one,) in db.execute("SELECT id FROM messages")}
         assert acknowledged <= stored, f"{len(acknowledged - stored)} promised texts are lost"
+
+
+def _starts(place: Path, receiver: Receiver, acknowledged: set[str]) -> None:
+    """What was not delivered is delivered now, and the doctor finds the database sound."""
+    service = Service(place)
+    with service.looking() as db:
+        open_ = "SELECT message_id FROM deliveries WHERE state <> 'delivered'"
+        waiting = {one for (one,) in db.execute(open_)}
+    receiver.forget()
+    try:
+        service.start()
+        until(lambda: not service.count(NOT_DELIVERED), "everything is delivered")
+        assert waiting <= set(receiver.times)
+        with service.looking() as db:
+            delivered = {one for (one,) in db.execute("SELECT message_id FROM deliveries")}
+        assert acknowledged <= delivered
+        checks = service.run("doctor", "--full", "--json").stdout
+        (database,) = (one for one in json.loads(checks)["checks"] if one["check"] == "database")
+        assert database["mark"] == "ok", database
+        assert service.stop() == 0
+    finally:
+        service.kill()
