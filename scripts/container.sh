@@ -9,7 +9,7 @@ LAN=192.168.77.5
 step() { printf '%4d s  %s\n' $(($(date +%s) - begun)) "$*"; }
 fail() {
     step "FAILED: $*"
-    inside journalctl --no-pager -u mmconnect -n 40 2>/dev/null || true
+    inside journalctl --no-pager -b -u mmconnect -n 40 2>/dev/null || true
     exit 1
 }
 need() { command -v "$1" >/dev/null || { echo "$1 is missing: sudo apt-get install $2" >&2; exit 1; }; }

@@ -27,12 +27,14 @@ drop_in=$own.d/taken-over.conf
 # As people do it, and with nobody there to answer: apt-get, without a terminal.
 apt_install() { inside apt-get install -y "/root/$(basename "$new")" </dev/null 2>&1; }
 by_package() { # texts that have to be there
-    is FragmentPath /usr/lib/systemd/system/mmconnect.service || fail "the unit is $(show FragmentPath)"
+    case $(show FragmentPath) in # /lib is /usr/lib
+    /lib/systemd/system/mmconnect.service | /usr/lib/systemd/system/mmconnect.service) ;;
+    *) fail "the unit is $(show FragmentPath)" ;;
+    esac
     is ActiveState active || fail "it is not active"
     inside systemctl is-enabled mmconnect >/dev/null || fail "it would not start with the machine"
     inside readlink "/proc/$(show MainPID)/exe" | grep -q '^/usr/lib/mmconnect/' || fail "it is another program"
-    [ "$(inside sh -c 'cat /proc/[0-9]*/cmdline | tr "\0" " " | grep -o "mmconnect serve" | wc -l')" = 1 ] ||
-        fail "there are two of them"
+    [ "$(inside sh -c 'ls -l /proc/[0-9]*/exe 2>/dev/null | grep -c "/mmconnect$"')" = 1 ] || fail "there are two of them"
     [ "$(texts)" = "$1" ] || fail "$(texts) texts are there, of $1"
     for left in $own /etc/sysusers.d/mmconnect.conf /etc/tmpfiles.d/mmconnect.conf; do
         ! inside test -e $left || fail "$left is still there"
@@ -104,7 +106,7 @@ push 1 3 >/dev/null
 inside systemctl stop mmconnect
 inside mkdir /mnt/disk && inside mv $data /mnt/disk/
 inside sed -i 's|^data_dir = .*|data_dir = "/mnt/disk/mmconnect"|' /etc/mmconnect/mmconnect.toml
-inside systemctl start mmconnect && fail "it runs where it must not write"
+inside systemctl start mmconnect 2>/dev/null && fail "it runs where it must not write"
 inside mkdir $own.d
 inside sed -n 's/^#     //p' /etc/mmconnect/mmconnect.toml >"$root$own.d/override.conf"
 inside systemctl daemon-reload
