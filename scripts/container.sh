@@ -3,7 +3,7 @@
 #   SUITE, MIRROR, DEBOOTSTRAP: another system than Debian 12, by debootstrap's words and options.
 root=$work/root
 data=/var/lib/mmconnect
-leader= container= receiver=
+leader= container= receiver= pusher=
 LAN=192.168.77.5
 
 step() { printf '%4d s  %s\n' $(($(date +%s) - begun)) "$*"; }
@@ -39,7 +39,8 @@ texts() { sql "SELECT count(*) FROM messages"; }
 
 # A phone that repeats each text until it hears that it was kept; each number it prints was.
 push() { # from, to; from a $sender
-    nsenter -t "$leader" -n "$python" -c 'import json, sys, time, urllib.request
+    nsenter -t "$leader" -n "$python" -c 'import json, os, sys, time, urllib.request
+parent = os.getppid()
 url, sender, first, last = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 for number in range(first, last + 1):
     text = json.dumps({"from": sender, "text": f"text-{number}-", "id": f"id-{number}"}).encode()
@@ -49,6 +50,8 @@ for number in range(first, last + 1):
             urllib.request.urlopen(ask, timeout=30).read()
             break
         except OSError:
+            if os.getppid() != parent:
+                sys.exit("nobody waits any more")
             time.sleep(0.05)
     print(number, flush=True)' "$push_url" "${sender:-+6581230000}" "$1" "$2"
 }
@@ -144,7 +147,7 @@ boot() {
     inside ip link set lan0 up && inside ip link set other0 up
 }
 end() {
-    kill -KILL $leader $container $receiver 2>/dev/null || true
+    kill -KILL $leader $container $receiver $pusher 2>/dev/null || true
     sleep 1
     forget_groups
 }

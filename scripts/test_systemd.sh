@@ -7,7 +7,8 @@
 # PYTHON is that of the build environment. Prints each step with its time, ends at the first that fails.
 set -eu
 cd "$(dirname "$0")/.."
-python=$(pwd)/$1 work=${2:-/var/tmp/mmconnect-test-systemd}
+python=$1 work=${2:-/var/tmp/mmconnect-test-systemd}
+case $python in /*) ;; *) python=$(pwd)/$python ;; esac
 begun=$(date +%s)
 # The last commit whose database has schema 6.
 OLD=7a9f5a8
@@ -22,13 +23,14 @@ if [ ! -e "$work/old/made" ]; then
     (cd "$work/old" && "$python" -m PyInstaller --noconfirm --clean --log-level ERROR build.spec)
     touch "$work/old/made"
 fi
-VERSION=0.0.9 LINTIAN=no sh scripts/deb.sh "$1" "$work/old/dist/mmconnect-onedir"
 arch=$(dpkg --print-architecture)
-old=dist/mmconnect_0.0.9_$arch.deb
 version=$(dist/mmconnect-onedir/mmconnect version --json | sed 's/.*"version": "\([^"]*\)".*/\1/')
-new=dist/mmconnect_${version}_$arch.deb
+new=dist/mmconnect_${version}_$arch.deb old=$work/mmconnect_0.0.9_$arch.deb
 [ -e "$new" ] || { echo "there is no $new: make deb" >&2; exit 1; }
-mv "$old" "$work/" && old=$work/$(basename "$old")
+if [ ! -e "$old" ] || [ -n "$(find packaging scripts/deb.sh "$work/old/made" -newer "$old")" ]; then
+    VERSION=0.0.9 LINTIAN=no sh scripts/deb.sh "$1" "$work/old/dist/mmconnect-onedir"
+    mv "dist/$(basename "$old")" "$work/"
+fi
 clear_system
 cp "$old" "$new" "$root/root/"
 step "packages: $(basename "$new"), and $(basename "$old") to come from"
@@ -87,6 +89,7 @@ inside sh -c "kill -KILL $main"
 until_true "it is back after SIGKILL" 10 another "$main"
 back=$(($(date +%s) - killed))
 wait $pusher
+pusher=
 until_true "all is delivered" 120 all_delivered
 [ "$(texts)" = 401 ] || fail "$(texts) texts are there, of 401"
 received 1 400
@@ -174,6 +177,7 @@ pusher=$!
 told=$(install_deb "$new") || fail "dpkg -i: $told"
 is ActiveState active || fail "it does not run after the upgrade"
 wait $pusher
+pusher=
 schema=$(sql 'PRAGMA user_version')
 [ "$schema" -gt 6 ] || fail "not migrated"
 [ "$(inside stat -c '%a %U' $data/backups/before-schema-7.db)" = "600 mmconnect" ] || fail "no backup before"

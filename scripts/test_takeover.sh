@@ -57,6 +57,7 @@ echo "$told" | grep -q "has taken over the service" || fail "it does not say so:
 echo "$told" | grep -q "sudo rm /usr/local/bin/mmconnect" || fail "the other program is not told of: $told"
 ! echo "$told" | grep -q "mmconnect.toml.*==>\|What would you like" || fail "it asks: $told"
 wait $pusher
+pusher=
 by_package 400
 ! inside test -e $drop_in || fail "there was nothing to note"
 inside rm /usr/local/bin/mmconnect
