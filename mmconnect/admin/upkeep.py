@@ -20,6 +20,12 @@ PACKAGED = Path("/usr/lib/mmconnect")
 """Where the Debian package has its program."""
 _ENGINES = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 """What puts which file into each of its containers."""
+_RUN = (
+    "run -d --name mmconnect --network host --read-only --cap-drop all"
+    " --security-opt no-new-privileges --stop-timeout 60 --restart unless-stopped"
+    " -v mmconnect:/data mmconnect"
+)
+"""What starts a container of it (docs/container.md)."""
 ACCOUNT = "mmconnect"
 """Whose the data are where mmconnect is a service of the system."""
 
@@ -122,15 +128,14 @@ class Installed:
                 how = (
                     "build -f Containerfile" if self.engine == "docker" else "build --format docker"
                 )
-                run = "run -d --name mmconnect --network host -v mmconnect:/data mmconnect"
                 ended = ("stop -t 60 mmconnect", "rm mmconnect")  # rm -f is a kill -9 in Docker
-                steps = (f"{how} -t mmconnect .", *ended, run)
+                steps = (f"{how} -t mmconnect .", *ended, _RUN)
                 return "\n".join(f"{self.engine} {step}" for step in steps)
             case Way.PIP:
                 wheel = '"$(ls -t mmconnect-*.whl | head -n 1)[tls]"'
                 return f"pipx install --force {wheel}\n{self.restart}"
             case Way.CHECKOUT:
-                return f"git pull\n{self.restart}"
+                return f"git pull && make tls\n{self.restart}"
         if not self.managed:
             return self.restart
         return f"{'sudo ' if self.of_system else ''}./mmconnect service install{self._user}"

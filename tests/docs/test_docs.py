@@ -36,6 +36,7 @@ PHONES = [page for page in PAGES if page.startswith("docs/phones/")]
 OURS = [
     "README.md",
     "docs/install.md",
+    "docs/container.md",
     "docs/getting-started.md",
     "docs/phone-apps.md",
     "docs/https.md",
@@ -129,8 +130,9 @@ def test_every_flag_of_a_command_is_in_its_section_and_nothing_else_is(command: 
 
 OTHERS = re.compile(
     r"(?:\b(?:curl|termux|systemctl|journalctl|firewall-cmd|sha256sum|debootstrap|dpkg|docker|podman)"
-    r"|du\b|scripts/)[^`]*"
-    r"|`--(?:network host|platform [^`]*|build-arg [^`]*|format docker)`"
+    r"|du\b|pip\b|pipx\b|install -|scripts/)[^`]*"
+    r"|`--(?:network host|platform [^`]*|build-arg [^`]*|format docker|read-only|cap-drop all"
+    r"|stop-timeout 60|no-cache --pull|user 1000|health-on-failure restart)`"
 )
 """Commands of others, to the end of the line or of the code, and flags of theirs by themselves."""
 
