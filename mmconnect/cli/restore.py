@@ -8,8 +8,9 @@ from pathlib import Path
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.domain.clock import SystemClock
-from mmconnect.domain.errors import DataDirError
+from mmconnect.domain.errors import AlreadyRunning, DataDirError
 from mmconnect.service.backup import Restored, restore
+from mmconnect.service.lock import running
 
 
 def add_parser(
@@ -34,7 +35,16 @@ def run(args: argparse.Namespace) -> int:
         )
     file = Path(args.file).expanduser().absolute()
     directory = opening.prepare(chosen, create=chosen.explicit)
-    done = restore(directory, file, SystemClock())
+    try:
+        done = restore(directory, file, SystemClock())
+    except AlreadyRunning as error:
+        service = running(directory)
+        who = "" if service is None else f" (pid {service.pid})"
+        raise AlreadyRunning(
+            f"mmconnect is running on {directory}{who}, and a restore needs it stopped: sudo"
+            " systemctl stop mmconnect. Or let it restore the backup itself, in the browser:"
+            " Settings, Backup"
+        ) from error
     if args.json:
         output.document(
             {

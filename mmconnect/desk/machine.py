@@ -88,3 +88,8 @@ class Machine(Protocol):
         `file` is removed afterwards. What was there is kept beside it (backups/before-restore-…).
         """
         ...
+
+    def unrestored(self) -> str | None:
+        """Why the last restore that was asked for came to nothing, so that all is as it was; None:
+        it did not, or the service was started anew since."""
+        ...

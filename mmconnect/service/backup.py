@@ -17,7 +17,7 @@ from pathlib import Path
 from mmconnect.desk import kept_backups
 from mmconnect.desk.kept_backups import BEFORE_RESTORE
 from mmconnect.domain.clock import Clock, iso
-from mmconnect.domain.errors import NotFound, Refused, StoreError
+from mmconnect.domain.errors import MmconnectError, NotFound, Refused, StoreError
 from mmconnect.service.lock import FILE as LOCK
 from mmconnect.service.lock import Lock
 from mmconnect.service.tls import files
@@ -92,13 +92,25 @@ def restore(directory: Path, file: Path, clock: Clock) -> Restored:
         lock.release()
 
 
-def restore_held(directory: Path, file: Path, clock: Clock) -> Restored:
-    """restore() for whoever holds the directory's lock, with the database closed."""
+def restore_held(
+    directory: Path, file: Path, clock: Clock, then: Callable[[Path], None] = lambda database: None
+) -> Restored:
+    """restore() for whoever holds the directory's lock, with the database closed.
+
+    `then` is handed the restored database; when it raises an MmconnectError, what was there before
+    is put back.
+    """
     try:
         if not file.is_file():
             raise NotFound(f"There is no file {file}")
         _keep_off(directory, file)
-        return _restore(directory, file, clock)
+        done = _restore(directory, file, clock)
+        try:
+            then(directory / FILE)
+        except MmconnectError:
+            _put_back(directory, done)
+            raise
+        return done
     except OSError as error:
         raise StoreError(
             f"{file} could not be restored: {error.strerror or error} ({error.filename})"
@@ -144,6 +156,31 @@ def _put_authority(directory: Path, found: dict[str, bytes], before: Path | None
         else:
             (directory / name).unlink(missing_ok=True)
     return True
+
+
+def _put_back(directory: Path, done: Restored) -> None:
+    """What a restore has replaced takes its place again, and is no copy any more."""
+    if done.before is None:
+        return
+    before = done.before
+    beside = _beside(before.parent, f"{before.name}-")
+    for companion in _COMPANIONS:
+        (directory / f"{FILE}{companion}").unlink(missing_ok=True)
+    _to_disk(directory)
+    for companion in ("", *_COMPANIONS):  # a log only when its own database is there
+        kept = before.with_name(f"{before.name}{companion}")
+        if kept.exists():
+            staged = directory / f"{FILE}.restoring{companion}"
+            _second_name(kept, staged)
+            staged.replace(directory / f"{FILE}{companion}")
+            _to_disk(directory)
+    if done.authority:
+        for name in _BESIDE:
+            if name in beside:
+                files.write(directory / name, beside[name])
+            else:
+                (directory / name).unlink(missing_ok=True)
+    kept_backups.remove(before)
 
 
 def _set_aside(directory: Path, clock: Clock) -> Path:

@@ -7,6 +7,7 @@ while it still holds the directory's lock.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,9 +26,10 @@ from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls import files, names
 from mmconnect.service.tls.keeper import Keeper
 from mmconnect.service.tls.reading import Certificate, read
-from mmconnect.store import backups
+from mmconnect.store import backups, migrate
 from mmconnect.store.backups import Contents
 from mmconnect.store.configuration import Look
+from mmconnect.store.connection import connect
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class Ending:
     """Whether there is no next run."""
     restore: Path | None = None
     """The backup that takes the database's place before the next run."""
+    unrestored: str | None = None
+    """Why the last one did not."""
 
     def stop_for_good(self) -> None:
         """End this run; there is none after it."""
@@ -55,17 +59,20 @@ class Ending:
     def settle(self, directory: Path) -> None:
         """Between two runs, with the database closed: put a backup in its place.
 
-        When that fails, the service goes on with what was there.
+        When that fails, or the backup is of an older mmconnect and cannot be brought up to date
+        (on a full disk, say), the service goes on with what was there.
         """
         file, self.restore = self.restore, None
         if file is None:
             self.over = True
             return
         try:
-            restored = restore_held(directory, file, SystemClock())
+            restored = restore_held(directory, file, SystemClock(), then=_usable)
         except MmconnectError as error:
-            log.error("The backup could not be restored, and nothing has changed: %s", error)
+            self.unrestored = str(error).replace(str(file), "This file")
+            log.error("The backup could not be restored, and all is as it was: %s", error)
         else:
+            self.unrestored = None
             log.warning(
                 "A backup was restored (schema %d, %d waiting); what was there before is in %s",
                 restored.contents.schema,
@@ -147,10 +154,20 @@ class RunningMachine:
         """The last report."""
         return self._examinations.last
 
+    def unrestored(self) -> str | None:
+        """Why the last restore came to nothing."""
+        return self.ending.unrestored
+
     def restore(self, file: Path) -> None:
         """End this run, so that the next begins with this backup."""
         self.ending.restore = file
         self.ending.stop.set()
+
+
+def _usable(database: Path) -> None:
+    """See that the next run can begin with it. Raises StoreError."""
+    with contextlib.closing(connect(database)) as db:
+        migrate.migrate(db, database)
 
 
 def _paper(certificate: Certificate) -> Paper:

@@ -9,8 +9,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from mmconnect.admin import concerns
 from mmconnect.desk import kept_backups
+from mmconnect.service.machine import RunningMachine
 from mmconnect.store import backups
 from mmconnect.webhook.events import SystemWarning
 from tests.admin.test_settings_pages import opened
@@ -49,6 +52,17 @@ async def test_one_is_made_shown_taken_away_and_deleted(tmp_path: Path):
         assert told.status == 303
         assert kept_backups.every(tmp_path, None) == []
         assert _audit(tmp_path)[-3:] == ["backup.made", "backup.downloaded", "backup.deleted"]
+
+
+async def test_why_a_restore_came_to_nothing_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with opened(tmp_path) as pages:
+        assert "could not be restored" not in await pages.get(PATH)
+        monkeypatch.setattr(RunningMachine, "unrestored", lambda self: "There was <no> room")
+        page = await pages.get(PATH)
+        assert "could not be restored" in page
+        assert "There was &lt;no&gt; room" in page
 
 
 async def test_one_is_looked_into_before_it_is_restored(tmp_path: Path):

@@ -92,6 +92,7 @@ def test_there_and_back(service: Service, tmp_path: Path):
     running = service.run("restore", str(file))
     assert running.returncode == 1
     assert f"pid {service.process.pid}" in running.stderr
+    assert "needs it stopped: sudo systemctl stop mmconnect. Or" in running.stderr
     assert service.stop() == 0
     database = service.directory / "mmconnect.db"
     assert texts(database) == ["before", "after"]

@@ -65,6 +65,7 @@ async def shown(
         tabs=TABS,
         tab="backup",
         lead="One file with everything: take it somewhere else from time to time.",
+        unrestored=made.machine.unrestored(),
         last=await made.database.read(backups.last_made),
         group=BACKUP,
         form=form or await made.database.read(lambda db: read(db, BACKUP)),
