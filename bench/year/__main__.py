@@ -1,6 +1,6 @@
 """A year of an appliance's life in minutes: nothing lost, nothing grows, everything at its hour.
 
-    make year              (YEAR_DAYS=365 YEAR_TEXTS=200 YEAR_SEED=1 YEAR_STRIDE=600; root)
+    make year              (YEAR_DAYS=365 YEAR_TEXTS=200 YEAR_SEED=1 YEAR_STRIDE=900; root)
 
 One real mmconnect, wired, started and stopped as `serve` does it, in a network namespace of its
 own; everybody else at the other end of a cable. Its clock flows as fast as the work lets it
@@ -29,7 +29,7 @@ import ifaddr
 from bench.support import RESULTS
 from bench.year import life
 from bench.year.book import DAY, HOUR, Book, months
-from bench.year.house import ADDRESSES, NAME, NAMED, Year
+from bench.year.house import ADDRESSES, NAME, NAMED, SHARE, Year
 from bench.year.people import Place
 from bench.year.verdict import judge
 from mmconnect.service import clock_sync
@@ -39,7 +39,7 @@ from tests.support.lan import ROUTER, Elsewhere, Names, ask_for_names_at, machin
 DAYS = int(os.environ.get("YEAR_DAYS", "365"))
 TEXTS = int(os.environ.get("YEAR_TEXTS", "200"))
 SEED = os.environ.get("YEAR_SEED", "1")
-STRIDE = float(os.environ.get("YEAR_STRIDE", "600"))
+STRIDE = float(os.environ.get("YEAR_STRIDE", "900"))
 ZONE = "Europe/Berlin"
 """Where the machine stands: one day has 23 hours, one 25."""
 INSIDE = "MMCONNECT_YEAR_INSIDE"
@@ -119,7 +119,7 @@ def _made(folder: Path) -> Year:
     flows(loop)
     _at_once(loop)
     _log(loop, folder / "year.log")
-    book = Book(now=lambda: loop.now)
+    book = Book(now=lambda: loop.now, names=tuple(SHARE))
     return Year(
         place=Place(loop=loop, elsewhere=elsewhere, book=book),
         folder=folder,

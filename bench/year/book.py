@@ -36,9 +36,12 @@ class Book:
     """Numbers of texts are their places in the order in which phones got them."""
 
     now: Callable[[], int]
-    phones: list[str] = field(default_factory=list)
-    """Which phone got each text."""
-    pushed: Counter[int] = field(default_factory=Counter)
+    names: tuple[str, ...]
+    """Of the phones."""
+    phones: bytearray = field(default_factory=bytearray)
+    """Which phone got each text, by its place in `names`: the memory of a year is the service's."""
+    pushed: bytearray = field(default_factory=bytearray)
+    """How often mmconnect took each text."""
     faults: Counter[str] = field(default_factory=Counter)
     certificates: dict[str, int] = field(default_factory=dict)
     """Serial numbers, and when each was first seen (UTC ms)."""
@@ -52,11 +55,12 @@ class Book:
 
     def new(self, phone: str) -> int:
         """A text is about to reach that phone: its number."""
-        self.phones.append(phone)
+        self.phones.append(self.names.index(phone))
+        self.pushed.append(0)
         return len(self.phones) - 1
 
     def phone_of(self, number: int) -> str:
-        return self.phones[number]
+        return self.names[self.phones[number]]
 
     def taken(self, number: int) -> None:
         """mmconnect said that it has it."""

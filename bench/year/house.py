@@ -39,7 +39,7 @@ from tests.support.tls import authority
 ADDRESSES = ("192.168.7.2", "192.168.7.77", "192.168.7.150")
 """Of the machine, one after the other."""
 PUSHED, SECURE, FETCHED = "Reception", "Workshop", "Warehouse"
-SHARE = {PUSHED: 0.5, SECURE: 0.25, FETCHED: 0.25}
+SHARE = {PUSHED: 0.7, SECURE: 0.15, FETCHED: 0.15}
 """The phones, and how much of all texts each gets."""
 NAME, NAMED = "hooks.example.test", "192.168.7.12"
 """The receiver that is known by its name."""

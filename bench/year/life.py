@@ -76,21 +76,21 @@ async def restarts(year: Year) -> None:
 
 async def moves(year: Year, fetched: SmsgatePhone) -> None:
     """The machine's address changes twice, the fetched phone's once."""
-    for day, old, new in ((40, *ADDRESSES[:2]), (75, *ADDRESSES[1:])):
+    for day, old, new in ((20, *ADDRESSES[:2]), (45, *ADDRESSES[1:])):
         if day >= year.days:
             return
         await asyncio.sleep(day * DAY + 9 * HOUR - year.loop.time())
-        machine_has(new)
         machine_loses(old)
+        machine_has(new)
         year.machine = new
         year.moved.append(day)
         await asyncio.sleep(3 * HOUR)  # somebody notices, and walks to the phones
         for name, phone in year.phones.items():
             phone.machine = new
             await year.cli("device", "set", year.devices[name], "--told")
-    if year.days <= 120:
+    if year.days <= 60:
         return
-    await asyncio.sleep(120 * DAY + 15 * HOUR - year.loop.time())
+    await asyncio.sleep(60 * DAY + 15 * HOUR - year.loop.time())
     await fetched._close_server()
     await asyncio.sleep(10 * MINUTE)
     fetched.host = "192.168.7.51"

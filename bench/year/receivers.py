@@ -34,7 +34,7 @@ class Receiver:
     tls: ssl.SSLContext | None = None
     trouble: str = ""
     """How it fails at the moment: down, hang, or a status."""
-    got: Counter[int] = field(default_factory=Counter)
+    got: bytearray = field(default_factory=bytearray)
     """How often each text was accepted."""
     accepted: Counter[int] = field(default_factory=Counter)
     """What was accepted, by hour (UTC ms)."""
@@ -132,6 +132,7 @@ class Receiver:
         phone = book.phone_of(number)
         if phone not in self.wants or told["deviceName"] != phone:
             book.fault(f"{self.name}: a text that it does not want")
+        self.got.extend(bytes(max(0, number + 1 - len(self.got))))
         self.got[number] += 1
         if self.got[number] == 1:
             if number < self.last.get(told["from"], -1):

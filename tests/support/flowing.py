@@ -14,8 +14,9 @@ import contextlib
 import selectors
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import thread as pool
+from contextvars import Context
 from typing import Any
 
 from mmconnect.domain.clock import SystemClock
@@ -26,6 +27,9 @@ A_MOMENT = 0.002
 """Real seconds that an answer of this very machine may take to be heard."""
 PATIENCE = 0.05
 """Real seconds between two looks at whether the threads are through."""
+AT_ONCE = ("writer", "reader")
+"""The database's threads, whose work is done at once where it is asked for: time would wait for
+them anyway, and to wake them costs more than what they do."""
 
 
 class FlowingLoop(asyncio.SelectorEventLoop):
@@ -38,10 +42,18 @@ class FlowingLoop(asyncio.SelectorEventLoop):
         """How many wait for an answer: time goes from one thing to the next, and no further."""
         self.held = 0
         """How many have something to do outside of this loop: time stands still."""
+        self.thread = threading.get_ident()
         super().__init__(_Selector(self))
 
     def time(self) -> float:
         return self.flown
+
+    def call_soon_threadsafe(  # type: ignore[override]  # mypy: no *Ts here
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        if threading.get_ident() == self.thread:
+            return self.call_soon(callback, *args, context=context)
+        return super().call_soon_threadsafe(callback, *args, context=context)
 
     @property
     def now(self) -> int:
@@ -130,6 +142,10 @@ def flows(loop: FlowingLoop) -> None:
     submit, run, start = ThreadPoolExecutor.submit, pool._WorkItem.run, threading.Thread.start
 
     def submitted(self: ThreadPoolExecutor, *work: Any, **how: Any) -> Any:
+        if self._thread_name_prefix in AT_ONCE and threading.get_ident() == loop.thread:
+            future: Future[Any] = Future()
+            run(pool._WorkItem(future, work[0], work[1:], how))
+            return future
         _work.begins()
         try:
             return submit(self, *work, **how)
