@@ -3,7 +3,7 @@
 # Makes or completes the virtual environment DIR with what LOCK pins; --package adds mmconnect itself,
 # editable. Needs only PYTHON (3.11 or newer) and its pip or ensurepip.
 set -eu
-dir=$1 python=$2 lock=$3 package=${4:-}
+dir=$1 python=$2 lock=$3 package=${4:-} bits=64
 
 say() { printf '%s\n' "$*" >&2; }
 tries() { sh "$(dirname "$0")/tries.sh" "$@"; }
@@ -18,6 +18,12 @@ command -v "$python" >/dev/null || {
     say "Name another one: make PYTHON=python3.12 …"
     exit 1
 }
+
+if "$python" -c 'import struct, sys; sys.exit(struct.calcsize("P") == 8)'; then
+    bits=32
+    say "This is a 32-bit system, for which nobody tests mmconnect: every Pi since the 3 can run a 64-bit one."
+    say "Trying it all the same, without patterns in an endpoint's routing."
+fi
 
 version() { "$1" -c 'import sys; print(sys.version)' 2>/dev/null || true; }
 
@@ -42,7 +48,17 @@ export PIP_CONSTRAINT=requirements/test.txt PIP_BUILD_CONSTRAINT=requirements/te
 pip() { tries "$dir/bin/python" -m pip "$@"; }
 
 say "$dir: installing $lock"
-(unset PIP_CONSTRAINT && pip install -q --no-deps -r "$lock")
+if [ $bits = 32 ]; then
+    # The lock's own condition does not do: below a 32-bit system may be a 64-bit kernel, and that is what pip
+    # hears of. Nothing is compiled: where there is nothing ready-made, a sentence says more than a compiler.
+    grep -v '^google-re2==' "$lock" >"$dir/lock.txt"
+    (unset PIP_CONSTRAINT && "$dir/bin/python" -m pip install -q --no-deps --only-binary=:all: -r "$dir/lock.txt") || {
+        say "What mmconnect is made of is not there ready-made for this 32-bit system: it needs a 64-bit one."
+        exit 1
+    }
+else
+    (unset PIP_CONSTRAINT && pip install -q --no-deps -r "$lock")
+fi
 if [ "$package" = --package ]; then
     pip install -q --no-deps -e .
 fi
