@@ -22,6 +22,7 @@ done
 # What a killed one-file build has unpacked nobody removes: all of it goes here, and away in the end.
 TMPDIR=$(mktemp -d /tmp/mmfrozen-XXXXXX)
 export TMPDIR
+chmod 755 "$TMPDIR" # some tests are somebody else for a while
 trap 'rm -rf "$TMPDIR"' EXIT
 trap 'exit 130' INT TERM
 failed=

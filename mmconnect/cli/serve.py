@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import faulthandler
+import gc
 import logging
 import os
 import sys
@@ -38,9 +39,14 @@ def run(args: argparse.Namespace) -> int:
     """Serve until stopped."""
     file = config.read_file(opening.config_file(args))
     settings = config.settle(vars(args), os.environ, file)
-    from mmconnect.service import daemon, logs
-    from mmconnect.service.systemd import Systemd
+    gc.disable()  # code is loaded to stay: looking for garbage in it takes a fifteenth of the start
+    try:
+        from mmconnect.service import daemon, logs
+        from mmconnect.service.systemd import Systemd
 
+        gc.freeze()
+    finally:
+        gc.enable()
     journal = logs.set_up(settings.log_format, settings.log_level, os.environ.get("JOURNAL_STREAM"))
     systemd = Systemd.of(os.environ)
     if systemd.listens:

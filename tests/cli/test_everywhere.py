@@ -17,7 +17,7 @@ import pytest
 from mmconnect.cli import main, parser
 from tests.cli.conftest import Desk, Said, said
 from tests.docs.test_docs import COMMANDS
-from tests.support.program import PROGRAM
+from tests.support import program
 
 ELSEWHERE = {"serve", "receive", "message simulate", "endpoint check", "doctor"}
 """These need somebody at the other end, or tell of the machine; test_running, test_receive,
@@ -185,7 +185,7 @@ def test_a_real_process_says_the_same(line: list[str], desk: Desk) -> None:
 def process(*line: str, given: bytes = b"", **environment: str) -> Said:
     """A command in a process of its own."""
     done = subprocess.run(
-        [*PROGRAM, *line],
+        [*program.PROGRAM, *line],
         input=given,
         capture_output=True,
         timeout=60,
@@ -288,7 +288,7 @@ def test_a_secret_that_is_no_text_is_one_sentence(desk: Desk, tmp_path: Path) ->
     assert f"{tmp_path}/secret cannot be read" in told.err
 
 
-@pytest.mark.program
+@program.source_only  # a build asks the language, and no variable of Python's
 def test_a_narrow_terminal_gets_what_it_can_show(desk: Desk) -> None:
     name = "Дом 🏠"
     assert desk("device", "add", "--name", name).code == 0
@@ -304,7 +304,7 @@ def test_a_narrow_terminal_gets_what_it_can_show(desk: Desk) -> None:
 def test_whoever_reads_may_leave(desk: Desk) -> None:
     for n in range(30):
         desk("device", "add", "--name", f"{n} {'x' * 190}")
-    line = [*PROGRAM, "device", "list", "--data-dir", str(desk.directory)]
+    line = [*program.PROGRAM, "device", "list", "--data-dir", str(desk.directory)]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
         assert running.stdout is not None
         assert running.stderr is not None

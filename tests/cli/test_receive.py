@@ -171,6 +171,7 @@ def test_a_signal_ends_it_quickly_even_with_a_connection_open(by: signal.Signals
     assert time.monotonic() - began < 25  # and not the minute that aiohttp gives connections
 
 
+@program.starts_none
 def test_a_port_in_use_is_one_sentence(capsys: pytest.CaptureFixture[str]):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -222,6 +223,7 @@ def test_whoever_reads_the_output_may_leave():
         assert running.process.wait(timeout=60) == 0
 
 
+@program.starts_none
 @pytest.mark.parametrize(
     "option", ["--port=70000", "--port=x", "--status=99", "--status=600", "--delay=-1", "--count=0"]
 )

@@ -24,6 +24,7 @@ from standardwebhooks import Webhook
 from mmconnect.cli import main
 from tests.support import phones
 from tests.support.phones import JSON, OWN_NUMBER, SENDER, TEXT, Wire
+from tests.support.program import starts_none
 from tests.support.receiver import Arrival, Receiver, receiving
 from tests.support.service import Service, until
 from tests.support.wire import Told, ask, request
@@ -442,6 +443,7 @@ def test_what_is_simulated_arrives_like_a_phones(house: House):
     assert house.arrival(told["id"]).text == "try me 😀"
 
 
+@starts_none
 def test_the_wire_is_what_the_samples_say():
     """The vectors that the references give, so that the builders cannot drift with the code."""
     headers, body = phones.incoming_sms(key="topsecret")

@@ -16,6 +16,7 @@ from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.service.lock import Lock, Running
 from mmconnect.store import before, migrate
 from mmconnect.store.connection import connect
+from tests.support.program import starts_none
 from tests.support.released import unpack
 from tests.support.service import DB, Service, until
 
@@ -69,6 +70,7 @@ def test_a_service_waits_for_a_command_that_has_the_data_to_itself(old: Service)
     assert old.stop() == 0
 
 
+@starts_none
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a small disk")
 def test_a_disk_that_becomes_full_while_it_migrates(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ import pytest
 from mmconnect.service.addresses import own_addresses
 from tests.e2e.conftest import Gateway
 from tests.support.burst import SECRET
+from tests.support.program import starts_none
 from tests.support.service import until
 
 HELD = "SELECT count(*) FROM endpoints WHERE held_class = 'blocked'"
@@ -31,6 +32,7 @@ def test_no_text_is_sent_to_mmconnect_itself(gateway: Gateway, listener: str) ->
     until(lambda: len(gateway.receiver.times) == 1, "the other endpoint gets it all the same")
 
 
+@starts_none
 def test_this_machines_addresses_are_known() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("192.0.2.1", 9))  # routed, never reached

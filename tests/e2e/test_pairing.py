@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.browser import AGENT
 from tests.support.phones import generic_json
+from tests.support.program import starts_none
 from tests.support.service import ROOT, Service, ask, until
 
 
@@ -111,6 +112,7 @@ def test_a_code_made_while_the_service_was_off(tmp_path: Path):
         service.kill()
 
 
+@starts_none
 def test_nothing_of_it_is_loaded_before_the_first_page():
     look = (
         "import sys; import mmconnect.service.daemon;"

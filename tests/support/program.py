@@ -24,6 +24,9 @@ ONE_FILE = BUILD is not None and not (Path(BUILD).resolve().parent / "_internal"
 """Whether it is the build that unpacks itself, and is two processes."""
 WHY = "changes the program or looks into it, so it needs the source, and TEST_PROGRAM is a build"
 source_only = pytest.mark.skipif(BUILD is not None, reason=WHY)
+starts_none = pytest.mark.skipif(
+    BUILD is not None, reason="starts no mmconnect, so no build either"
+)
 writes_nothing = pytest.mark.skipif(ONE_FILE, reason="may write no file, and unpacking itself does")
 
 
