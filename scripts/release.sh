@@ -38,8 +38,8 @@ Type \`getconf LONG_BIT; uname -m\` on the machine that mmconnect is for.
 | \`32\` | none: mmconnect needs a 64-bit system, and every Pi since the 3 can run one | none |
 
 The first with \`sudo apt install ./FILE\`; the second with \`chmod +x FILE\`, then \`./FILE\`, and \`sudo ./FILE service install\`
-once it has shown that it is what you want. Everything else (Alpine and other systems with musl, older ones): the container, or
-\`pipx install ./mmconnect-$version-py3-none-any.whl\` where there is Python 3.11 or newer.
+once it has shown that it is what you want. On everything else that has 64 bits (Alpine, an older system) the container, or, on one
+with glibc and Python 3.11 or newer, \`pipx install "./mmconnect-$version-py3-none-any.whl[tls]"\`.
 
 \`sha256sum --check --ignore-missing SHA256SUMS\`, beside your file and SHA256SUMS, says whether it came whole. What is inside is
 listed in \`….cdx.json\` (CycloneDX), the same for both forms.
