@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from mmconnect.cli import handed, output
 from mmconnect.cli import open as opening
-from mmconnect.cli import output
 from mmconnect.domain.clock import SystemClock
-from mmconnect.domain.errors import AlreadyRunning, DataDirError
+from mmconnect.domain.errors import AlreadyRunning, DataDirError, StoreError
 from mmconnect.service.backup import Restored, restore
 from mmconnect.service.lock import running
 
@@ -34,9 +34,13 @@ def run(args: argparse.Namespace) -> int:
             " restore into with --data-dir"
         )
     file = Path(args.file).expanduser().absolute()
-    directory = opening.prepare(chosen, create=chosen.explicit)
     try:
-        done = restore(directory, file, SystemClock())
+        with handed.opened_as_root(file, chosen.path) as fd:
+            directory = opening.prepare(chosen, create=chosen.explicit)
+            with handed.readable(file, fd, directory) as given:
+                done = restore(directory, given, SystemClock())
+    except OSError as error:
+        raise StoreError(f"{file} cannot be copied into {directory}: {error.strerror}") from error
     except AlreadyRunning as error:
         service = running(directory)
         who = "" if service is None else f" (pid {service.pid})"

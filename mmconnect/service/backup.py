@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pwd
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 from mmconnect.desk import kept_backups
 from mmconnect.desk.kept_backups import BEFORE_RESTORE
@@ -67,8 +69,10 @@ def back_up(
             part.replace(file)
             _to_disk(file.parent)
     except OSError as error:
-        whose = " (as the owner of the data)" if isinstance(error, PermissionError) else ""
-        raise StoreError(f"{file} cannot be written{whose}: {error.strerror or error}") from error
+        told = f"{file} cannot be written: {error.strerror or error}"
+        if isinstance(error, PermissionError):
+            told += f". It is {_us()} who writes it: name a file where that user may write"
+        raise StoreError(told) from error
     return contents
 
 
@@ -101,8 +105,7 @@ def restore_held(
     is put back.
     """
     try:
-        if not file.is_file():
-            raise NotFound(f"There is no file {file}")
+        _look_for(file, directory)
         _keep_off(directory, file)
         done = _restore(directory, file, clock)
         try:
@@ -115,6 +118,29 @@ def restore_held(
         raise StoreError(
             f"{file} could not be restored: {error.strerror or error} ({error.filename})"
         ) from error
+
+
+def _look_for(file: Path, directory: Path) -> None:
+    """Raises NotFound, and Refused when it is there, but not for us to read."""
+    try:
+        if not file.is_file():
+            raise NotFound(f"There is no file {file}")
+        readable = os.access(file, os.R_OK)
+    except PermissionError:
+        readable = False
+    if not readable:
+        user = _us()
+        raise Refused(
+            f"{file} may not be read by {user}, whose the data is. Hand over a copy, and restore"
+            f" that: sudo install -o {user} -m 600 {quote(str(file))} {quote(str(directory))}"
+        )
+
+
+def _us() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # in a container, say
+        return str(os.geteuid())
 
 
 def _restore(directory: Path, file: Path, clock: Clock) -> Restored:

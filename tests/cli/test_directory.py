@@ -11,6 +11,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -198,8 +199,10 @@ def code_of(desk: Desk, line: list[str]) -> int:
 @root_only
 def test_what_root_does_stays_the_owners(desk: Desk, hook: str) -> None:
     """Every kind of command as root, then the owner goes on with it."""
-    desk.directory.mkdir(mode=0o700)
-    os.chown(desk.directory, NOBODY, NOBODY)
+    for line in (["endpoint", "add", hook], ["device", "add", "--name", "y"], ["message", "list"]):
+        assert desk(*line).code == 0  # what is imported late may lie where nobody can read
+    for one in (desk.directory, *desk.directory.iterdir()):
+        os.chown(one, NOBODY, NOBODY)
     let_others_pass(desk.directory)
     key = desk.directory.parent / "key"
     key.write_text("a key that only root can read")
@@ -219,7 +222,46 @@ def test_what_root_does_stays_the_owners(desk: Desk, hook: str) -> None:
         os.setuid(NOBODY)
         return len(desk("endpoint", "list", "--json").json)
 
-    assert forked(owner) == 1
+    assert forked(owner) == 2
+
+
+@root_only
+def test_root_restores_what_the_owner_may_not_read_and_is_led_nowhere(desk: Desk) -> None:
+    home = desk.directory.parent / "home"
+    home.mkdir(mode=0o700)
+    file, other = home / "backup.db", home / "other.db"
+    desk("device", "add", "--name", "in the backup")
+    desk("backup", str(file))
+    desk("device", "add", "--name", "in the other")
+    desk("backup", str(other))
+    desk("device", "add", "--name", "not in it")
+    for one in (desk.directory, *desk.directory.iterdir()):
+        os.chown(one, NOBODY, NOBODY)
+    let_others_pass(desk.directory)
+
+    def held() -> list[str]:
+        where = f"file:{desk.directory / 'mmconnect.db'}?immutable=1"
+        with closing(sqlite3.connect(where, uri=True)) as db:
+            return [name for (name,) in db.execute("SELECT name FROM devices")]
+
+    def restored(from_: Path) -> int:
+        def told() -> int:
+            done = desk("restore", str(from_))
+            return 7 if "may not be read by nobody" in done.err else done.code
+
+        return forked(told)
+
+    assert restored(file) == 0
+    assert {f.stat().st_uid for f in desk.directory.rglob("*")} == {NOBODY}
+    assert held() == ["in the backup"]
+    assert not list(desk.directory.glob("download-*"))
+
+    theirs = desk.directory / "backups"
+    (theirs / "link.db").symlink_to(other)
+    (theirs / "folder").symlink_to(home)
+    for led in (theirs / "link.db", theirs / "folder" / "other.db"):
+        assert restored(led) == 7
+    assert held() == ["in the backup"]
 
 
 @root_only
