@@ -106,7 +106,7 @@ class Installed:
         """Where its process options stand."""
         if self.of_system:
             return "/etc/mmconnect/mmconnect.toml"
-        return "environment variables MMCONNECT_…, or words after `serve`"
+        return "environment variables MMCONNECT_…, or words after mmconnect serve"
 
     @property
     def restore(self) -> str:
@@ -195,14 +195,16 @@ def installed(
         Form.CHECKOUT: Way.CHECKOUT,
     }
     way = ways[found.form]
-    if engine:
+    if way is not Way.FOLDER:
+        engine = None  # somebody's own container, which is entered like a machine
+    elif engine is not None:
         way = Way.CONTAINER
-    elif way is Way.FOLDER and found.parts[0].is_relative_to(PACKAGED):
+    elif found.parts[0].is_relative_to(PACKAGED):
         way = Way.PACKAGE
     return Installed(
         way=way,
-        of_system=account == ACCOUNT and managed and not engine,
-        managed=managed and not engine,
+        of_system=account == ACCOUNT and managed and engine is None,
+        managed=managed and engine is None,
         program=shlex.join(found.words),
         data=data,
         engine=engine,

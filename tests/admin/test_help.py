@@ -247,6 +247,7 @@ def test_it_is_known_how_it_was_installed():
         *(Way.PACKAGE, Way.ONE_FILE, Way.ONE_FILE, Way.ONE_FILE, Way.FOLDER, Way.PIP),
         *(Way.CHECKOUT, Way.CONTAINER),
     ]
+    assert placed(Form.CHECKOUT, "/src/.venv/bin/python", engine="docker").way is Way.CHECKOUT
     assert EVERYWHERE["package"].restart == "sudo systemctl restart mmconnect"
     assert EVERYWHERE["pipx"].restart == "systemctl --user restart mmconnect"
     assert EVERYWHERE["one file"].update == "sudo ./mmconnect service install"

@@ -27,7 +27,7 @@ def _shows(chapter: Chapter) -> Callable[[web.Request], Awaitable[web.StreamResp
             here=here,
             parts=[(one, upkeep.filled(one.code, here)) for one in chapter.parts],
             facts=[
-                ("Version", f"{__version__} ({revision.commit()[:12]})"),
+                ("Version", f"{__version__}{_of(revision.commit())}"),
                 ("Installed as", here.way.value),
                 ("Data", str(here.data)),
                 ("Options", here.options),
@@ -40,6 +40,10 @@ def _shows(chapter: Chapter) -> Callable[[web.Request], Awaitable[web.StreamResp
         )
 
     return show
+
+
+def _of(commit: str) -> str:
+    return "" if commit == revision.UNKNOWN else f" ({commit[:12]})"
 
 
 ROUTES = tuple(web.get(f"/help/{one.name}", _shows(one)) for one in CHAPTERS)
