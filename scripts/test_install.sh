@@ -33,7 +33,7 @@ linked() { grep -q 'http://192.168.1.20:8480/setup#' "$work/said"; }
 
 # The block of a page that has this title.
 block() { # page, title
-    awk -v head="\`\`\`sh title=\"$2\"" '$0 == head { on = 1; found = 1; next } /^```/ { on = 0 } on
+    awk -v head="\`\`\`sh title=\"$2\"" '{ sub(/^ +/, "") } $0 == head { on = 1; found = 1; next } /^```/ { on = 0 } on
         END { exit !found }' "$here/$1" || fail "$1 has no block \"$2\""
 }
 # Each line of it as the owner of the machine types it, in the home; what it says is in $work/said.
@@ -117,6 +117,14 @@ inside pkill -INT -u pi -x mmconnect
 wait $! || true
 inside test -e /home/pi/.local/share/mmconnect/mmconnect.db || fail "its data are not where the page says"
 step "one file: looked at"
+
+type_in $page "one file, with its texts"
+is ActiveState active || fail "it is not active"
+[ "$(inside ps -o user= -p "$(inside systemctl show mmconnect -p MainPID --value)")" = pi ] || fail "it does not run as pi"
+grep -q " /home/pi/.local/share/mmconnect$" "$work/said" || fail "not with these data: $(cat "$work/said")"
+as_pi sudo mmconnect service uninstall >/dev/null || fail "uninstall"
+inside rm -r /etc/mmconnect
+step "one file: kept, with its texts, as its owner"
 
 type_in $page "one file, to keep it"
 linked || fail "no link: $(cat "$work/said")"

@@ -55,7 +55,7 @@ CHAPTERS = (
                 says="Beside the data they help against a mistake, not against a card that fails."
                 " Choose a folder on a stick or another disk, or download one now and then. The"
                 " folder has to be there, and mmconnect has to be allowed to write in it: for the"
-                " service of the system that takes `ReadWritePaths=` with the folder, under"
+                " service of the system that takes `ReadWritePaths=-` and the folder, under"
                 " `[Service]` in its unit.",
                 code="{edit}",
                 links=(("Choose a folder", "/settings/backup#schedule"),),

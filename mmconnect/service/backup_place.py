@@ -39,7 +39,7 @@ def failed(error: OSError, place: Path) -> Failed:
             return Failed(
                 f"mmconnect may not write in {place}",
                 "Let the user that it runs as write there, and its systemd unit"
-                f" (ReadWritePaths={place}), or choose another folder (backup_folder).",
+                f" (ReadWritePaths=-{place}), or choose another folder (backup_folder).",
             )
     return Failed(
         f"{place} cannot be written ({error.strerror or error})",

@@ -11,7 +11,7 @@ from tests.docs.test_docs import ROOT, rows, section, text
 
 PAGE = text("docs/install.md")
 TYPED = (ROOT / "scripts" / "test_install.sh").read_text(encoding="utf-8")
-TITLES = set(re.findall(r'^```sh title="([^"]+)"$', PAGE, re.MULTILINE))
+TITLES = set(re.findall(r'^ *```sh title="([^"]+)"$', PAGE, re.MULTILINE))
 ELSEWHERE = {"pipx", "source"}
 """They fetch from the internet, which the container of that script does not have."""
 
