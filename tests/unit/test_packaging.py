@@ -154,9 +154,15 @@ def test_the_packages_licence_is_that_of_the_repository() -> None:
     assert words == licence[licence.index("Permission") :].split()
 
 
-@pytest.mark.parametrize("script", ["postinst", "prerm", "postrm"])
-def test_a_maintainer_script_can_be_read_by_sh(script: str) -> None:
-    file = ROOT / "packaging" / "deb" / script
+SCRIPTS = [
+    *(f"packaging/deb/{name}" for name in ("postinst", "prerm", "postrm")),
+    *sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("scripts/*.sh")),
+]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_script_can_be_read_by_sh(script: str) -> None:
+    file = ROOT / script
     done = subprocess.run(["sh", "-n", str(file)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
