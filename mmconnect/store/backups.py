@@ -93,7 +93,7 @@ def check(path: Path, pace: Pace | None = None) -> Contents:
                 )
             (first,) = db.execute("PRAGMA quick_check(1)").fetchone()
             if first != "ok":
-                raise Refused(f"{path} is damaged ({first})")
+                raise Refused(f"{path} is damaged ({str(first).splitlines()[-1]})")
             (waiting,) = db.execute(
                 "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'in_flight')"
             ).fetchone()

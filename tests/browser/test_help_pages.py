@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mmconnect.desk import guiding, recipes
+from mmconnect.desk.doctor import Check, Once, Report
 from tests.support.admin_browser import AXE, Watched, both, browser_marks, browsing
-from tests.support.desk import admin_of, desk_of
+from tests.support.desk import admin_of, desk_of, machine_of
 from tests.support.inprocess import appliance
 from tests.support.service import ROOT
 
@@ -92,3 +94,30 @@ async def test_axe_finds_nothing(tmp_path: Path, scheme: str):
         for path in KINDS:
             await watched.go(path)
             await watched.axe()
+
+
+@both
+async def test_what_the_doctor_has_found(tmp_path: Path, javascript: bool):
+    """Every mark and a command that is long: on a phone and on a desk, in both themes."""
+    once, check = Once(), Check("disk", "Disk")
+    long = "`sudo mmconnect --data-dir /media/a-stick-with-a-long-name/mmconnect/data doctor`"
+    others = (check.skipped("Not seen.", long), check.note("Odd.", long), check.ok("Fine."))
+    once.last = Report(at=1_781_274_720_000, findings=(*others, check.problem("Full.", long)))
+    once._ended = float("inf")  # so it is not made anew
+    async with (
+        appliance(tmp_path, tokens=("the-phone",)) as box,
+        admin_of(desk_of(box, machine=replace(machine_of(box), _examinations=once))) as port,
+        browsing(port, javascript=javascript, width=390) as watched,
+    ):
+        await watched.go("/help/doctor#disk")
+        await watched.press("Look again")
+        await watched.says("What was found")
+        first = watched.page.locator("#disk")
+        assert "Full." in await first.inner_text(), "what is worst is what a link leads to"
+        for width in (390, 1440):
+            await watched.page.set_viewport_size({"width": width, "height": 900})
+            await watched.fits()
+            for scheme in ("light", "dark"):
+                await watched.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+                if javascript and AXE.exists():
+                    await watched.axe(colours_only=scheme == "dark")
