@@ -66,7 +66,7 @@ CHAPTERS = (
                 " what was there. When the pages do not open any more, a shell on the machine does"
                 " the same:",
                 code="{restore}",
-                links=(("Restore one", "/settings/backup#restore"),),
+                links=(("Restore a backup", "/settings/backup#restore"),),
             ),
             Part(
                 title="Onto another machine",

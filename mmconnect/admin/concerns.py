@@ -102,8 +102,8 @@ def _machine(found: Overview) -> Iterator[Concern]:
         yield Concern(
             kind="warn",
             title=f"The doctor has found {many(count, 'problem', 'problems')}",
-            sentence=f"{', '.join(named)}, {ago(report.at, found.now)}. It says what to do: when"
-            f" that is done, let it look again.",
+            sentence=f"About: {', '.join(named)}. It looked {ago(report.at, found.now)}; when that"
+            " is mended, let it look again.",
             do=("What to do", _DOCTOR[1]),
         )
 

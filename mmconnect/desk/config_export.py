@@ -13,7 +13,7 @@ from mmconnect import __version__
 from mmconnect.desk import settings, shown
 from mmconnect.domain.clock import iso
 from mmconnect.domain.models import Device, Endpoint, EndpointState, Routing
-from mmconnect.store import devices, endpoints, links
+from mmconnect.store import alerts, devices, endpoints, links
 from mmconnect.store import settings as kept
 
 FORMAT = 1
@@ -45,6 +45,11 @@ def document(db: sqlite3.Connection, now: int, *, secrets: bool) -> Document:
             for n, one in enumerate(one for one in endpoints.known(db) if not one.alert)
         ],
     }
+    if (alert := alerts.find(db)) is not None:
+        if secrets:
+            made["alertSecret"] = alert.secrets[0].value
+        else:
+            withheld.append("alertSecret")
     webhook = kept.value(db, kept.WEBHOOK)
     if webhook is not None and endpoints.get(db, webhook) is not None:
         made["webhook"] = webhook

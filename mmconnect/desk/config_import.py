@@ -18,12 +18,13 @@ from mmconnect.desk.config_steps import Place, Step
 from mmconnect.desk.settings import Sort
 from mmconnect.domain.errors import Issue, MmconnectError, Refused
 from mmconnect.domain.ids import ENDPOINT
-from mmconnect.store import configuration
+from mmconnect.store import alerts, configuration, secrets
 from mmconnect.store import settings as kept
+from mmconnect.webhook import signing
 
 _TOP = (
     *("mmconnect", "format", "version", "madeAt", "secrets", "withheld", "tenantId", "settings"),
-    *("devices", "endpoints", "webhook"),
+    *("devices", "endpoints", "webhook", "alertSecret"),
 )
 
 
@@ -125,17 +126,39 @@ def _settings(top: Part, at: Place, withheld: set[str], issues: list[Issue]) -> 
     if issues:
         return
     secret = settings.change(at.db, texts, ids=at.ids, now=at.now, by=at.by)
+    brought = _alert_secret(top, at, fresh=secret is not None)
     for name in texts:
         yield Step(
             what="changed",
             subject=None,
             name=name,
-            secret=secret if name == settings.ALERT_URL else None,
+            secret=secret if name == settings.ALERT_URL and not brought else None,
         )
+    if brought and settings.ALERT_URL not in texts:
+        yield Step(what="changed", subject=None, name=settings.ALERT_URL, detail="its secret")
     if "settings.alertUrl" in withheld and settings.value(at.db, settings.ALERT_URL) is None:
         yield Step(
             what="note", subject=None, name=settings.ALERT_URL, detail="was left out: set it again"
         )
+
+
+def _alert_secret(top: Part, at: Place, *, fresh: bool) -> bool:
+    """Let the secret that the document brings sign the alerts; whether that is another than before.
+
+    `fresh`: the one that is there was made just now, and nobody knows it.
+    """
+    brought, alert = top.get("alertSecret", str), alerts.find(at.db)
+    if brought is None or alert is None or brought == alert.secrets[0].value:
+        return False
+    try:
+        signing.check_brought(brought)
+    except ValueError as error:
+        top.wrong("alertSecret", str(error))
+        return False
+    secrets.rotate(at.db, alert.id, brought, now=at.now)
+    if fresh:
+        secrets.end_previous(at.db, alert.id)
+    return True
 
 
 def _is_of(sort: Sort, value: object) -> bool:

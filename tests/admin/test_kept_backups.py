@@ -37,7 +37,7 @@ async def test_one_is_made_shown_taken_away_and_deleted(tmp_path: Path):
         (kept,) = kept_backups.every(tmp_path, None)
         page = await pages.get(PATH)
         assert kept.name in page
-        assert "by the schedule" in page
+        assert "scheduled, or by hand" in page
 
         taken = await pages.post(f"{PATH}/kept/{kept.name}")
         assert taken.headers["content-disposition"] == f'attachment; filename="{kept.name}"'

@@ -338,7 +338,9 @@ async def test_what_the_doctor_has_found_is_a_concern_for_a_day(tmp_path: Path):
         found(here, DISK.problem("Full.", "Tidy up."), DNS.ok("Fine."), DNS.problem("No.", "Do."))
         words = await here.words()
         assert "The doctor has found 2 problems" in words
-        assert "Disk, Names of the receivers, 2 h ago. It says what to do" in words
+        assert (
+            "About: Disk, Names of the receivers. It looked 2 h ago; when that is mended" in words
+        )
         assert "All is well" not in words
         assert links(await here.page()) == ["/help/doctor"]
         found(here, DISK.problem("Full.", "Tidy up."), ago=DAY)

@@ -65,8 +65,7 @@ def test_there_and_back_with_secrets_and_a_second_time_nothing(desk: Desk, tmp_p
     told = new("import-config", file, "--json").json
     assert told["applied"] is True
     assert {one["what"] for one in told["steps"]} == {"added", "changed"}
-    made = [one["name"] for one in told["steps"] if one["secret"]]
-    assert made == ["alertUrl"], "only the alert URL has a secret of its own"
+    assert [one["name"] for one in told["steps"] if one["secret"]] == [], "none was made anew"
     assert without_times(exported(new, "--with-secrets")) == without_times(whole)
     again = new("import-config", file, "--json").json
     assert again["steps"] == []
@@ -83,6 +82,7 @@ def test_without_secrets_there_is_none_in_it_and_they_are_made_and_told(desk: De
         for (token,) in db.execute("SELECT token FROM device_tokens"):
             assert token not in told.out
     assert "endpoints.0.headers.X-Api-Key" in document["withheld"]
+    assert "alertSecret" in document["withheld"]
 
     file = written(tmp_path / "it.json", document)
     assert desk("import-config", file, "--json").json["steps"] == [], "what is here stays"
@@ -104,6 +104,22 @@ def test_without_secrets_there_is_none_in_it_and_they_are_made_and_told(desk: De
     assert set(found) == {ids["crm"], ids["log"]}
     assert found[ids["log"]]["state"] == "paused"
     assert found[ids["crm"]]["routing"]["devices"] == [ids["phone"]]
+
+
+def test_the_secret_of_the_alerts_comes_along_and_can_be_changed(desk: Desk):
+    furnish(desk)
+    document = exported(desk, "--with-secrets")
+    document["alertSecret"] = SECRET
+    file = written(desk.directory.parent / "it.json", document)
+    (step,) = desk("import-config", file, "--json").json["steps"]
+    assert (step["name"], step["detail"], step["secret"]) == ("alertUrl", "its secret", None)
+    assert exported(desk, "--with-secrets")["alertSecret"] == SECRET
+    assert desk("import-config", file, "--json").json["steps"] == []
+    file = written(desk.directory.parent / "it.json", document | {"alertSecret": "short"})
+    told = desk("import-config", file)
+    assert told.code == 1
+    assert "alertSecret: The secret has 5 bytes" in told.err
+    assert exported(desk, "--with-secrets")["alertSecret"] == SECRET
 
 
 def test_a_look_changes_nothing_and_says_what_would(desk: Desk, tmp_path: Path):

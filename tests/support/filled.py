@@ -7,11 +7,12 @@ figures only. At the end the endpoints get addresses as people have them.
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,9 @@ from typing import Any
 from aiohttp import web
 
 from mmconnect.admin.site import make_site
+from mmconnect.desk import kept_backups
 from mmconnect.desk.around import Around
+from mmconnect.desk.doctor import Once
 from mmconnect.desk.entry import Entry
 from mmconnect.domain.clock import SystemClock, iso
 from mmconnect.domain.days import DAY, HOUR
@@ -33,7 +36,7 @@ from mmconnect.store.api_keys import ApiKey
 from mmconnect.store.endpoints import ask_probe
 from mmconnect.store.tallies import Tally
 from tests.support.browser import AGENT
-from tests.support.desk import desk_of, scraped
+from tests.support.desk import backups_of, desk_of, machine_of, scraped
 from tests.support.inprocess import Appliance, appliance, eventually
 from tests.support.loops import on_loopback
 from tests.support.phones import generic_json, incoming_sms, smsgate_sms
@@ -90,6 +93,8 @@ class Filled:
     phones: dict[str, str]
     endpoints: dict[str, str]
     """Ids by name."""
+    doctor: Once
+    """What it has found: nothing yet."""
 
 
 @asynccontextmanager
@@ -124,9 +129,11 @@ async def filled(
             await _texts(box, clock, phones, endpoints["Booking system"])
             code = _history(box, phones, endpoints)
         door: dict[str, Any] = {"entry": Entry(box.database, box.clock, box.ids)} if locked else {}
+        doctor = Once()
         desk = desk_of(
             box,
             **door,
+            machine=replace(machine_of(box), _examinations=doctor),
             where=lambda: BASES,
             around=lambda: Around(
                 bases=BASES,
@@ -140,7 +147,11 @@ async def filled(
         runner = web.AppRunner(site, access_log=None, shutdown_timeout=0.5)
         port = await stack.enter_async_context(on_loopback(runner))
         await box.watch.refresh()
-        yield Filled(box=box, port=port, code=code, phones=phones, endpoints=endpoints)
+        if not bare:
+            await _nights(box)
+        yield Filled(
+            box=box, port=port, code=code, phones=phones, endpoints=endpoints, doctor=doctor
+        )
 
 
 async def _texts(box: Appliance, clock: LateClock, phones: dict[str, str], held: str) -> None:
@@ -218,6 +229,17 @@ def _history(box: Appliance, phones: dict[str, str], endpoints: dict[str, str]) 
         box.presences.heard(phones[name], address, None)
     box.presences.told(phones["Reception"], {"battery": 82, "charging": True, "network": "Wi-Fi"})
     return codes.shown(code)
+
+
+async def _nights(box: Appliance) -> None:
+    """A backup of each of the last nights, and one from before an upgrade."""
+    made = await backups_of(box).make()
+    night = made.made_at - made.made_at % DAY - 5 * HOUR
+    for n in range(4):
+        name = kept_backups.name_at(night - n * DAY + n * 1000)
+        made.path.with_name(name).hardlink_to(made.path)
+    before = made.path.rename(made.path.with_name("before-schema-6.db"))
+    os.utime(before, (0, (night - 20 * DAY) / 1000))
 
 
 def _kept(db: sqlite3.Connection, box: Appliance, now: int, endpoints: dict[str, str]) -> None:

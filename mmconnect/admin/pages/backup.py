@@ -36,7 +36,7 @@ PATH = "/settings/backup"
 SOON = 0.7
 """Seconds after which the service ends for a restore: the answer has gone out by then."""
 REASONS = {
-    Sort.SCHEDULED: "by the schedule, or by hand",
+    Sort.SCHEDULED: "scheduled, or by hand",
     Sort.BEFORE_RESTORE: "before a restore",
     Sort.BEFORE_UPGRADE: "before an upgrade",
 }

@@ -24,6 +24,7 @@ _FIELDS = {
     "settings": schema.table({}, "Those that are set, as `/v1/settings` names them."),
     "devices": schema.array(schema.table({})),
     "endpoints": schema.array(schema.table({})),
+    "alertSecret": schema.text("What signs the alerts."),
     "webhook": schema.text("The endpoint that `/v1/webhooks` is."),
 }
 _MAY_LACK = tuple(name for name in _FIELDS if name not in ("mmconnect", "format"))
