@@ -37,8 +37,8 @@ KEPT = {
     "settings-wide-light": 1000,
     "keys-wide-dark": 800,
     "help-wide-light": 760,
-    "doctor-wide-light": 1000,
-    "backup-wide-light": 1240,
+    "doctor-wide-light": 680,
+    "backup-wide-light": 1180,
     "recipe-phone-light": 1000,
     "api-wide-light": 900,
 }
