@@ -142,10 +142,9 @@ def test_a_phone_that_falls_silent_is_told_of_and_its_return_too(
             print(f"told after {took:.1f} s")
             assert 59 < took < 75
             assert told["device"] == {"id": phone["id"], "name": "Phone"}
-            page = ask(service.admin, "GET", "/")[2].decode()
-            assert "silent" in page
+            assert "silent" in service.page("/phones")
             assert ask(at, "POST", f"/beat/{phone['token']}")[0] == 200
             there.wait("device.recovered", within=20)
-            until(lambda: b"silent" not in ask(service.admin, "GET", "/")[2], "it is over", 10)
+            until(lambda: "silent" not in service.page("/phones"), "it is over")
             time.sleep(8)  # a look at it and some
             assert [e["event"] for e in there.came] == ["device.silent", "device.recovered"]
