@@ -163,7 +163,7 @@ inside dpkg --purge mmconnect >/dev/null 2>&1 || fail "purge"
 type_in $page package
 linked || fail "no link: $(cat "$work/said")"
 is ActiveState active || fail "it is not active"
-inside chown pi /var/tmp/mmconnect.db # as scp makes it
+inside install -o pi -g pi -m 600 /var/tmp/mmconnect.db /home/pi/mmconnect.db # as scp leaves it there
 type_in $page "moving, on the new machine"
 until_true "it is active" 60 is ActiveState active
 [ "$(texts)" = 1 ] || fail "the text did not come along"
