@@ -22,7 +22,7 @@ _ENGINES = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 """What puts which file into each of its containers."""
 _RUN = (
     "run -d --name mmconnect --network host --read-only --cap-drop all"
-    " --security-opt no-new-privileges --stop-timeout 60 --restart unless-stopped"
+    " --security-opt no-new-privileges --stop-timeout 60 --restart always"
     " -v mmconnect:/data mmconnect"
 )
 """What starts a container of it (docs/container.md)."""

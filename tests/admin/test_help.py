@@ -254,6 +254,9 @@ def test_it_is_known_how_it_was_installed():
     assert EVERYWHERE["one file of a user"].update == "./mmconnect service install --user"
     assert "Ctrl-C" in EVERYWHERE["one file by hand"].stop
     assert EVERYWHERE["container"].restart == "docker restart mmconnect"
+    run = EVERYWHERE["container"].update.splitlines()[-1].removeprefix("docker ")
+    told = (ROOT / "docs" / "container.md").read_text(encoding="utf-8").replace("\\\n", "")
+    assert run in " ".join(told.split())
     assert "docker stop -t 60 mmconnect\ndocker rm mmconnect\n" in EVERYWHERE["container"].update
     assert EVERYWHERE["pipx"].update.startswith("pipx install --force "), "no index has it"
 
