@@ -56,7 +56,7 @@ def keep_copy(
                 part.unlink()  # an end in mid-work has left it
             if _version(db) != have:
                 return
-            kept = target.is_file() and same(path, target, gets_on)
+            kept = target if target.is_file() and same(path, target, gets_on) else None
             needed = bytes_copied(db) * (growth if kept else growth + 1)
             _find_room(folder, needed, kept=kept)
             if kept:
@@ -139,14 +139,21 @@ def _copied(db: sqlite3.Connection, part: Path, have: int) -> bool:
         return _version(copy) == have
 
 
-def _find_room(folder: Path, needed: int, *, kept: bool) -> None:
+def _find_room(folder: Path, needed: int, *, kept: Path | None) -> None:
+    """Raises StoreError when there is none; `kept` is the copy, where one is there already."""
     free = shutil.disk_usage(folder).free
     if free < needed + ROOM:
         raise StoreError(
             f"Bringing the data up to date{'' if kept else ', with a copy of it before,'} takes"
             f" {-(-(needed + ROOM) // 2**20)} MB, and {free // 2**20} MB are free. Free some space"
-            f" where {folder} is, and start again; nothing has been changed"
+            f" where {folder} is{_old(folder, kept)}, and start again; nothing has been changed"
         )
+
+
+def _old(folder: Path, kept: Path | None) -> str:
+    """Which copies from before earlier upgrades may go."""
+    names = sorted(one.name for _, one in _every(folder.parent / FOLDER) if one != kept)
+    return f" (what is there from earlier upgrades may go: {', '.join(names)})" if names else ""
 
 
 @contextlib.contextmanager

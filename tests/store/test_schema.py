@@ -130,7 +130,7 @@ async def test_what_another_process_has_migrated_is_no_copy_of_before(
     newest = _with_one_more(monkeypatch, "CREATE TABLE more (x);")
     room = before._find_room
 
-    def between(folder: Path, needed: int, *, kept: bool) -> None:
+    def between(folder: Path, needed: int, *, kept: Path | None) -> None:
         room(folder, needed, kept=kept)
         (tmp_path / "backups" / f"before-schema-{newest}.db").write_bytes(b"the other's")
         other.executescript(f"CREATE TABLE more (x); PRAGMA user_version = {newest};")
@@ -155,6 +155,12 @@ async def test_no_room_for_the_copy_and_the_migration_is_told_before(
     assert migrate.version(db) == NEWEST
     db.close()
     assert list((tmp_path / "backups").iterdir()) == []
+
+    earlier = tmp_path / "backups" / "before-schema-3.db"
+    earlier.touch()
+    with pytest.raises(StoreError, match=r"may go: before-schema-3\.db\), and start again"):
+        Database.open(tmp_path)
+    assert earlier.exists()
 
 
 async def test_a_copy_that_holds_the_same_is_not_written_again(
