@@ -169,6 +169,12 @@ def test_others_of_a_user_and_in_the_path_are_told_of(image: Image) -> None:
     assert "sudo rm /usr/local/bin/mmconnect" in image.run("postinst", "configure", "")
 
 
+def test_a_purge_says_what_it_has_deleted(image: Image) -> None:
+    image.run("postinst", "configure", "")
+    assert image.run("postrm", "remove") == ""
+    assert "texts and settings of mmconnect are deleted" in image.run("postrm", "purge")
+
+
 def test_a_removal_keeps_and_a_purge_deletes(image: Image) -> None:
     image.service_install(Plan(program=PROGRAM, data=DISK))
     image.run("postinst", "configure", "")
@@ -179,7 +185,9 @@ def test_a_removal_keeps_and_a_purge_deletes(image: Image) -> None:
     assert (image.root / DROP_IN).exists(), "installed again it is as it was"
     image.write(DROP_IN.with_name("override.conf"), "[Service]\nNice=5\n")
     (image.root / str(DISK)[1:]).mkdir(parents=True)
-    assert f"sudo rm -r '{DISK}'" in image.run("postrm", "purge")
+    told = image.run("postrm", "purge")
+    assert f"sudo rm -r '{DISK}'" in told
+    assert "are deleted" not in told
     assert not (image.root / "var/lib/mmconnect").exists()
     assert not (image.root / OPTIONS.parent).exists()
     assert not (image.root / DROP_IN).exists()
