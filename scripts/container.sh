@@ -1,6 +1,7 @@
 # A Debian or one of its kin, booted in a container on the spot, for scripts that try the package under a
 # systemd that really runs. They set $work (a folder) and $begun first. Root, debootstrap, systemd-container.
 #   SUITE, MIRROR, DEBOOTSTRAP: another system than Debian 12, by debootstrap's words and options.
+#   UNIFIED=yes: its systemd knows control groups of the second kind alone, as those from 256 on do.
 root=$work/root
 data=/var/lib/mmconnect
 leader= container= receiver= pusher=
@@ -127,7 +128,6 @@ clear_system() {
 boot() {
     (
         own_groups
-        # a newer systemd knows control groups of the second kind alone
         export UNIFIED_CGROUP_HIERARCHY="${UNIFIED:-no}"
         exec systemd-nspawn -q -D "$root" --boot --register=no --keep-unit --private-network --console=pipe \
             --system-call-filter=@clock --machine="mmconnect-$$" </dev/null >>"$work/console.log" 2>&1
