@@ -72,5 +72,5 @@ def test_a_32_bit_system_is_told_so_and_compiles_nothing(tmp_path: Path, pip: in
 
 def test_a_64_bit_system_gets_the_lock_as_it_is(tmp_path: Path) -> None:
     found = made(tmp_path, bits=64)
-    assert (found.code, "32" in found.said) == (0, False)
+    assert (found.code, "32-bit" in found.said) == (0, False)
     assert found.lock == (ROOT / "requirements" / "runtime.txt").read_text(encoding="utf-8")
