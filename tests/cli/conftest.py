@@ -23,12 +23,9 @@ STARTED = {"service", "running", "shapes"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Most of these tests run commands in their own process; `make test-frozen` wants others."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and STARTED & set(_fixtures(item)):
+        names = set(getattr(item, "fixturenames", ()))
+        if Path(__file__).parent in item.path.parents and names & STARTED:
             item.add_marker(pytest.mark.program)
-
-
-def _fixtures(item: pytest.Item) -> list[str]:
-    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @dataclass(frozen=True)

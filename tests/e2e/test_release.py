@@ -14,7 +14,9 @@ import pytest
 
 from mmconnect import __version__
 from scripts import sbom
+from tests.support.program import starts_none
 
+pytestmark = starts_none
 ROOT = Path(__file__).parents[2]
 FILES = ("scripts/release.sh", "mmconnect/__init__.py")
 NOTES = f"# Changelog\n\n## [{__version__}] - 2026-06-12\n\nNew.\n\n## [0.0.1] - 2026-01-01\n"

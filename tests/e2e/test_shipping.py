@@ -19,6 +19,7 @@ import pytest
 from mmconnect import config
 from mmconnect.webhook import signing
 from scripts import smoke
+from tests.support.program import starts_none
 from tests.support.service import Service
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def tried(*program: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@starts_none
 @pytest.mark.timeout(300)
 def test_the_smoke_test_calls_a_program_good_that_is(tmp_path: Path):
     program = tmp_path / "mmconnect"
@@ -47,6 +49,7 @@ def test_the_smoke_test_calls_a_program_good_that_is(tmp_path: Path):
     assert "both signatures are right" in done.stdout
 
 
+@starts_none
 def test_the_smoke_test_says_what_ended_and_why(tmp_path: Path):
     program = tmp_path / "mmconnect"
     program.write_text("#!/bin/sh\necho 'GLIBC_2.35 not found' >&2\nexit 1\n")
@@ -73,16 +76,19 @@ def arrival(secret: str = SECRET, plain_secret: str = SECRET) -> smoke.Arrived:
     return headers, BODY
 
 
+@starts_none
 def test_right_signatures_are_right():
     smoke.check_signatures(arrival(), SECRET)
 
 
+@starts_none
 @pytest.mark.parametrize("which", ["secret", "plain_secret"])
 def test_a_signature_by_another_secret_is_wrong(which: str):
     with pytest.raises(smoke.Broken, match="is wrong"):
         smoke.check_signatures(arrival(**{which: signing.new_secret()}), SECRET)
 
 
+@starts_none
 def test_a_body_that_was_changed_has_a_wrong_signature():
     headers, body = arrival()
     with pytest.raises(smoke.Broken, match="webhook-signature is wrong"):
@@ -112,12 +118,14 @@ def test_a_container_is_healthy_while_phones_can_push(tmp_path: Path):
     assert healthcheck(port) != 0
 
 
+@starts_none
 def test_the_ports_of_the_container_are_those_of_the_service():
     shown = re.findall(r"^EXPOSE (.*)$", CONTAINERFILE, re.MULTILINE)
     listens = [value for name, value in DEFAULTS.items() if name.endswith("_listen")]
     assert sorted(shown[0].split()) == sorted(v.rpartition(":")[2] for v in listens)
 
 
+@starts_none
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_a_32_bit_system_is_told_so_before_anything_is_fetched(tmp_path: Path):
     getconf = tmp_path / "getconf"
