@@ -21,6 +21,7 @@ import pytest
 from mmconnect.store import migrate
 from mmconnect.store.connection import connect
 from tests.support.burst import Receiver, Text, receiving
+from tests.support.program import starts_none
 from tests.support.released import SCHEMAS, sent_to, service_of_then, unpack
 from tests.support.service import DB, ROOT, ask, until
 
@@ -36,6 +37,7 @@ def receiver() -> Iterator[Receiver]:
         yield one
 
 
+@starts_none
 def test_there_is_one_of_each_schema() -> None:
     """A schema that is released gets its file here, made by tests/released/make.py."""
     assert [*SCHEMAS] == [number for number, *_ in migrate.migrations()]
@@ -92,6 +94,7 @@ def test_all_is_there_and_deliveries_go_on(schema: int, tmp_path: Path, receiver
     _look_at_copy(directory, schema, story)
 
 
+@starts_none
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     "schema", [1, *(pytest.param(one, marks=pytest.mark.long) for one in SCHEMAS[1:-1])]

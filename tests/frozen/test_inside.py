@@ -20,7 +20,7 @@ LIMIT = 18_000_000 if ONE_FILE else 45_000_000
 """Bytes. The one file's is issue 6's; the directory is to be no surprise on a small card."""
 PLACES = ("templates", "static", "recipes")
 STRANGERS = """
-    pytest _pytest pluggy iniconfig execnet xdist hypothesis playwright tests bench scripts conftest
+    pytest _pytest pluggy iniconfig execnet xdist hypothesis playwright tests bench conftest
     pip ensurepip setuptools pkg_resources wheel hatchling PyInstaller _pyinstaller_hooks_contrib
     mypy ruff unittest doctest pdb pydoc tkinter lib2to3 test
 """.split()
@@ -115,6 +115,8 @@ def test_nothing_is_inside_that_belongs_to_making_and_testing(inside: Inside) ->
     first = {name.partition(".")[0] for name in inside.modules}
     first |= {Path(name).parts[0].partition("-")[0] for name in inside.files}
     assert first & set(STRANGERS) == set()
+    ours = {name for name in inside.modules if name.startswith("scripts")}
+    assert ours == {"scripts", "scripts.held"}, "with which the program begins"
     tests = {name for name in inside.modules if re.search(r"\btests?\b|pytest", name)}
     assert tests == {"jinja2.tests"}, "which are of its language: `is defined`"
 

@@ -7,31 +7,33 @@ build: it would have passed on the source, and said nothing about what people do
 from __future__ import annotations
 
 import os
-import sys
+import shutil
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.program import BUILD, PROGRAM
+from tests.support.program import BUILD, STARTS
 
 NEVER = f"it never started {BUILD}, so what it says of it is nothing"
 
 
 class Starts:
-    """How often the build was started in this process of pytest's, and by what."""
+    """How often the build was started by this process of pytest's and its children."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self._file = Path(tempfile.mkdtemp(prefix="starts-")) / "starts"
+        self._file.touch()
+        os.environ[STARTS] = str(self._file)
         self.everywhere = 0
         self.fixtures: set[object] = set()
         self.before = 0
 
-    def heard(self, event: str, args: tuple[Any, ...]) -> None:
-        """An audit hook. The build may also be what another program is to start."""
-        if event == "subprocess.Popen":
-            words = args[1] if isinstance(args[1], str) else " ".join(map(os.fsdecode, args[1]))
-            self.count += PROGRAM[0] in words
+    @property
+    def count(self) -> int:
+        return self._file.stat().st_size
 
     def by(self, item: pytest.Item) -> bool:
         """Whether it was started for this test."""
@@ -39,9 +41,12 @@ class Starts:
         made = [one for many in info.name2fixturedefs.values() for one in many] if info else []
         return self.count > self.before or not self.fixtures.isdisjoint(made)
 
+    def forget(self) -> None:
+        """Remove the file."""
+        shutil.rmtree(self._file.parent)
+
 
 starts = Starts()
-sys.addaudithook(starts.heard)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -78,6 +83,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         starts.everywhere += starts.count
     else:
         output["starts"] = starts.count
+    starts.forget()
 
 
 @pytest.hookimpl(optionalhook=True)

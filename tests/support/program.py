@@ -29,6 +29,28 @@ starts_none = pytest.mark.skipif(
 )
 writes_nothing = pytest.mark.skipif(ONE_FILE, reason="may write no file, and unpacking itself does")
 
+STARTS = "TEST_STARTS"
+"""The variable that names a file, which grows by a byte with each start of the build."""
+
+
+def _heard(event: str, args: tuple[Any, ...]) -> None:
+    """An audit hook. The build may also be what another program is to start."""
+    if event == "subprocess.Popen" and (file := os.environ.get(STARTS)):
+        words = args[1] if isinstance(args[1], str) else " ".join(map(os.fsdecode, args[1]))
+        if PROGRAM[0] in words:
+            with Path(file).open("ab") as counter:
+                counter.write(b".")
+
+
+if BUILD is not None:
+    sys.addaudithook(_heard)
+
+
+def is_part_of_build(file: str) -> bool:
+    """Whether it is the build, or lies in the folder of its one-directory form."""
+    place = Path(PROGRAM[0])
+    return Path(file) == place or (not ONE_FILE and Path(file).is_relative_to(place.parent))
+
 
 def start(words: Sequence[str], **how: Any) -> subprocess.Popen[Any]:
     """Start a process of mmconnect's. What is signalled, and whose pid it has, is Python's own.
