@@ -82,7 +82,10 @@ def test_a_package_is_inside_when_something_of_it_is(tmp_path: Path):
 
 
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not installed")
-def test_a_library_is_told_with_the_package_that_it_came_from(tmp_path: Path):
+def test_a_library_is_told_with_the_package_that_it_came_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(sbom.LICENCES, "libthing1", "MIT")
     tree = tmp_path / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
     (tree / "DEBIAN").chmod(0o755)  # dpkg-deb wants it, whatever umask a test before this one left
