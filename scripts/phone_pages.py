@@ -38,7 +38,8 @@ def _overview() -> str:
         "",
         "The phone that receives the texts has an app that pushes each of them to mmconnect. Which"
         " one is up to you; the last column says what becomes of a text that comes while mmconnect"
-        " (or the Wi-Fi) is away.",
+        " (or the Wi-Fi) is away. In doubt, on an Android phone: the first is set up in minutes,"
+        " and with the second nothing is lost, as mmconnect also fetches what it has.",
         "",
         "| phone | app | effort | HTTPS | when mmconnect is away |",
         "|---|---|---|---|---|",
@@ -97,7 +98,9 @@ def _lines(guide: Guide) -> Iterator[str]:
     yield f"| effort | {guide.effort} |"
     yield f"| HTTPS | {_https(guide)} |"
     yield f"| when mmconnect is away | **{_label(guide)}** |"
-    yield from ("", "## 0. Add the device", "", "On the computer with mmconnect:", "")
+    yield from ("", "## 0. Add the device", "")
+    yield "On the computer with mmconnect (with the package it is `sudo mmconnect …`; in the"
+    yield from ("browser *Phones, Connect a phone*):", "")
     yield from ("```sh", f"mmconnect device add --name Reception --app {guide.name} --country SG")
     yield from ("```", "")
     yield f"It prints {_printed(guide)}a link to the [pairing"
