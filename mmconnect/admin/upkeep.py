@@ -132,7 +132,7 @@ class Installed:
                 steps = (f"{how} -t mmconnect .", *ended, _RUN)
                 return "\n".join(f"{self.engine} {step}" for step in steps)
             case Way.PIP:
-                wheel = '"$(ls -t mmconnect-*.whl | head -n 1)[tls]"'
+                wheel = '"$(ls -t ./mmconnect-*.whl | head -n 1)[tls]"'
                 return f"pipx install --force {wheel}\n{self.restart}"
             case Way.CHECKOUT:
                 return f"git pull && make tls\n{self.restart}"

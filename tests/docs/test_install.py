@@ -31,7 +31,7 @@ def test_the_files_are_called_as_a_release_calls_them():
     for pattern, name in {
         "mmconnect-*-linux-amd64": "mmconnect-0.1.0-linux-amd64",
         "mmconnect_*_arm64.deb": "mmconnect_0.1.0_arm64.deb",
-        "mmconnect-*-py3-none-any.whl": "mmconnect-0.1.0-py3-none-any.whl",
+        "./mmconnect-*-py3-none-any.whl": "./mmconnect-0.1.0-py3-none-any.whl",
     }.items():
         assert pattern in PAGE
         assert fnmatch(name, pattern)
