@@ -2,8 +2,9 @@
 # Both forms of the build, made in a Debian 12 of their own, for this machine or for another: an unpacked Debian,
 # wheels that pip fetches for it, and PyInstaller in there, under QEMU where it is for another kind of machine.
 # Then the smoke test on what came out. docs/building.md tells it at length.
-#   usage: debian_build.sh arm64|amd64 [FOLDER for the Debian, which is kept for a week, or with FRESH=1 is not]
+#   usage: debian_build.sh arm64|amd64 [FOLDER for the Debian, which is kept for a week]
 #   PYTHON=…  an interpreter with pip (3.11 or newer) for fetching the wheels     OUT=…  instead of dist/ARCH
+#   FRESH=1  fetches a new Debian all the same
 #   MIRROR=… SECURITY=…  other mirrors of Debian and of its security updates, also of a day that has gone by
 # Beside both forms, OUT has the folder texts: manual page, completions, notices, for the package (scripts/deb.sh).
 # Root. Prints each step with its time, and ends at the first that fails.
