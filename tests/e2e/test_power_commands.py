@@ -27,7 +27,7 @@ from tests.support import power, recorded
 from tests.support.phones import generic_json
 from tests.support.program import source_only
 from tests.support.released import unpack
-from tests.support.service import DB, PATIENCE, Service, ask
+from tests.support.service import DB, Service, ask
 
 INSTANTS = int(os.environ.get("POWER_INSTANTS", "64")) // 8
 NEWEST = migrate.migrations()[-1][0]
@@ -72,7 +72,7 @@ class Cut:
             ],
             capture_output=True,
             check=False,
-            timeout=PATIENCE,
+            timeout=300,
         )
         assert done.returncode == 0, done.stderr
         assert says in done.stdout

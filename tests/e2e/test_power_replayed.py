@@ -120,8 +120,11 @@ def test_a_snapshot_at_any_moment_of_a_busy_run_is_whole(
 
 def _stands(service: Service) -> bool:
     assert service.process is not None
-    tasks = Path(f"/proc/{service.process.pid}/task").iterdir()
-    return all((one / "stat").read_text().rpartition(") ")[2][0] == "T" for one in tasks)
+    try:
+        tasks = Path(f"/proc/{service.process.pid}/task").iterdir()
+        return all((one / "stat").read_text().rpartition(") ")[2][0] == "T" for one in tasks)
+    except OSError:
+        return False  # one has just ended
 
 
 def _traced(pid: int) -> bool:
