@@ -152,6 +152,7 @@ class Year:
                 port=port,
                 secret=SECRET,
                 wants=wants,
+                strict=name == "archive",
                 tls=context,
             )
             await one.open()

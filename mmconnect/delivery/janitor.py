@@ -38,7 +38,9 @@ SWEEP = 60.0
 """Seconds between two looks at what may not wait, and at what has become old."""
 ROWS = 500
 """Rows of one look; and of dedupe keys per sweep KEYS, so that a round of 3 million takes hours."""
-KEYS = 20_000
+KEYS, KEYS_EVERY = 20_000, 3600.0
+"""Seconds from the beginning of one round to the next: keys live for 90 days, and who has few of
+them is not to look at every one each minute."""
 ROUND = 86_400.0
 """Seconds after which a walk begins anew, for what it had to leave."""
 CARRY, CARRY_SHARE = 0.5, 0.05
@@ -80,6 +82,7 @@ class Janitor:
         self._notices = _Walk(find=retention.old_notices, remove=retention.prune_notices)
         self._texts = _Walk(find=erasure.to_wipe, remove=self._wipe)
         self._key, self._keys = b"", Pace(size=100)
+        self._keys_at: float | None = None
         self._pages = Pace(size=4, most=64)
         self._oddments_at: float | None = None
         self._wiper = Wiper(database, clock, self.step)
@@ -190,6 +193,11 @@ class Janitor:
 
     async def _forget_keys(self, now: int) -> None:
         """A part of a round through all dedupe keys."""
+        if not self._key and self._may_prune():
+            monotonic = self._clock.monotonic()
+            if self._keys_at is not None and monotonic - self._keys_at < KEYS_EVERY:
+                return
+            self._keys_at = monotonic
         for _ in range(0, KEYS, ROWS):
             if not self._may_prune():
                 return

@@ -22,7 +22,15 @@ from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.days import HOUR
 from mmconnect.domain.errors import StoreUnavailable
 from mmconnect.domain.ids import DELIVERY, MESSAGE, first_at
-from mmconnect.store import configuration, endpoints, preferences, settings, tallies, upkeep
+from mmconnect.store import (
+    configuration,
+    endpoints,
+    preferences,
+    retention,
+    settings,
+    tallies,
+    upkeep,
+)
 from mmconnect.store import devices as device_store
 from mmconnect.store.configuration import Configuration
 from mmconnect.store.connection import CHECKPOINT, FILE, WAL_LIMIT, connect
@@ -173,6 +181,33 @@ async def test_figures_go_after_400_days_and_by_a_clock_that_is_right(house: Hou
     house.synchronised = True
     await house.janitor.sweep()
     assert await house.count(count) == 2, "those of the present hour"
+
+
+async def test_keys_are_looked_through_once_an_hour_and_not_each_minute(
+    house: House, monkeypatch: pytest.MonkeyPatch
+):
+    """Found by a year in fast motion: who had few keys looked at every one each minute."""
+    looks, look = [0], retention.old_keys
+
+    def looked(*given: Any) -> Any:
+        looks[0] += 1
+        return look(*given)
+
+    monkeypatch.setattr(retention, "old_keys", looked)
+    monkeypatch.setattr(module, "ROWS", 50)
+    monkeypatch.setattr(module, "KEYS", 100)
+    key = "INSERT INTO dedupe_keys (key, message_id, seen_at) VALUES (?, ?, ?)"
+    rows = [(n.to_bytes(4, "big"), f"gone{n}", NOW - 91 * DAY) for n in range(230)]
+    await house.database.write(lambda db: db.executemany(key, rows))
+    for _ in range(10):
+        await house.janitor.sweep()
+        house.clock.advance(module.SWEEP)
+    assert looks[0] == 5, "two a sweep, until the round is over"
+    assert await house.count("SELECT count(*) FROM dedupe_keys") == 0
+    await house.database.write(lambda db: db.execute(key, rows[0]))
+    house.clock.advance(module.KEYS_EVERY)
+    await house.janitor.sweep()
+    assert await house.count("SELECT count(*) FROM dedupe_keys") == 0
 
 
 async def test_a_clock_that_is_doubted_in_the_middle_stops_it_there(house: House):
