@@ -51,6 +51,8 @@ async def outages(year: Year) -> None:
     """One a week, of hours, each time another receiver and another trouble."""
     chance = year.chance("outages")
     for week in range(-(-year.days // 7)):
+        if week and week * 7 > year.days - 4:
+            return  # the last texts are to arrive within the year
         begin = week * 7 * DAY + chance.uniform(8, 14) * HOUR
         await asyncio.sleep(begin - year.loop.time())
         name = ("crm", "archive", "by-name")[week % 3]
