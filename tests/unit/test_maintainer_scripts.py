@@ -32,11 +32,15 @@ class Image:
         self.root, self._commands, self._calls = folder / "root", folder / "bin", folder / "calls"
         self._commands.mkdir()
         for name in NOTED:
-            command = self._commands / name
-            command.write_text(f'#!/bin/sh\necho "{name} $*" >>{self._calls}\n')
-            command.chmod(0o755)
+            self.command(name, f'echo "{name} $*" >>{self._calls}')
         self.write("usr/share/mmconnect/mmconnect.toml", 'data_dir = "/var/lib/mmconnect"\n')
         (self.root / "var/lib/mmconnect").mkdir(parents=True)
+
+    def command(self, name: str, script: str) -> None:
+        """What stands in for one of others' commands."""
+        file = self._commands / name
+        file.write_text(f"#!/bin/sh\n{script}\n")
+        file.chmod(0o755)
 
     def write(self, name: Path | str, text: str) -> None:
         """A file, as text."""
@@ -167,6 +171,20 @@ def test_others_of_a_user_and_in_the_path_are_told_of(image: Image) -> None:
     assert "service uninstall --user" in image.run("postinst", "configure", "")
     image.write("usr/local/bin/mmconnect", "")
     assert "sudo rm /usr/local/bin/mmconnect" in image.run("postinst", "configure", "")
+
+
+def test_what_keeps_it_from_running_is_told(image: Image) -> None:
+    (image.root / "run/systemd/system").mkdir(parents=True)
+    image.command("systemctl", 'case "$*" in *is-active*) exit 3 ;; esac')
+    told = image.run("postinst", "configure", "")
+    assert "does not run yet. What keeps it from that:\n    sudo systemctl status" in told
+    words = "printf 'Stopping\\nmmconnect: Something else has the port\\nFailed with 1\\n'"
+    image.command("journalctl", words)
+    told = image.run("postinst", "configure", "")
+    assert "keeps it from that:\n    Something else has the port\n    sudo systemctl" in told
+    assert "deb-systemd-invoke start mmconnect.service" in image.calls
+    image.run("postinst", "configure", "0.1.0")
+    assert "deb-systemd-invoke restart mmconnect.service" in image.calls
 
 
 def test_a_purge_says_what_it_has_deleted(image: Image) -> None:
