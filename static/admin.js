@@ -199,6 +199,20 @@ document.addEventListener("submit", (event) => {
 });
 addEventListener("pageshow", () => { for (const form of document.forms) delete form.dataset.sent; });
 
+// -- a service that starts anew: `<p data-returns=URL>` goes on there when the next run answers ---------------------------
+const waitFor = async (url) => {
+  let away = false;
+  for (let tries = 1; tries < 600; tries++) {
+    await new Promise((done) => { setTimeout(done, 1000); });
+    const told = await fetch(url, { redirect: "manual", cache: "no-store" }).catch(() => null);
+    // who was logged in is led to the door by the next run; where nothing was restored, nobody is
+    if (told && (told.type === "opaqueredirect" || (told.ok && (away || tries > 30)))) break;
+    away ||= !told;
+  }
+  location = url;
+};
+for (const part of document.querySelectorAll("[data-returns]")) waitFor(part.dataset.returns);
+
 // -- a code that came in the link's fragment, which no server sees: into its field, and out of the address ---------------
 const takeFromHash = () => {
   const field = document.querySelector("[data-from-hash]");

@@ -155,7 +155,9 @@ def restored_words(contents: Contents) -> list[str]:
         f" longer here; what is here now is kept in the data directory, below `backups/`."
         f"{authority}",
         f"In the backup, {many(contents.waiting, 'delivery waits', 'deliveries wait')}."
-        " What waits goes out at once.",
+        " What waits goes out at once."
+        if contents.waiting
+        else "In the backup, no delivery waits.",
         "mmconnect starts anew, which takes a few seconds; phones send again what they could"
         " not hand over meanwhile.",
     ]
