@@ -77,7 +77,7 @@ smoke: ## one text through both forms of `make build`, with its signatures check
 	$(PYTHON) -m scripts.smoke dist/mmconnect
 	$(PYTHON) -m scripts.smoke dist/mmconnect-onedir/mmconnect
 
-test-frozen: $(BUILD_READY) $(TEST_READY) ## both forms of `make build` through every test that starts a program (20 minutes)
+test-frozen: $(BUILD_READY) $(TEST_READY) ## both forms of `make build` through every test that starts a program (half an hour)
 	@sh scripts/test_frozen.sh $(PY) $(CURDIR)/$(BUILD_VENV)/bin/python $(ARGS)
 
 arm64: $(BUILD_READY) ## dist/arm64: the same for arm64 on a machine that is none, and tried (root; docs/building.md)
