@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -77,9 +78,11 @@ def prepare(chosen: paths.DataDir, *, create: bool) -> Path:
 
 
 def _unusable(chosen: paths.DataDir, error: OSError) -> DataDirError:
+    may = os.geteuid() and shutil.which("sudo") is not None  # in a container there is none
+    remedy = ". Try it with `sudo`" if may and isinstance(error, PermissionError) else ""
     return DataDirError(
         f"The data directory {chosen.path} (from {chosen.source}) cannot be used:"
-        f" {error.strerror or error}"
+        f" {error.strerror or error}{remedy}"
     )
 
 
