@@ -160,3 +160,10 @@ def test_it_says_what_it_is() -> None:
         revision.checked_out(ROOT) == revision.UNKNOWN
     )
     assert told["openssl"].startswith("OpenSSL 3.")
+
+
+def test_what_pip_wrote_on_the_machine_that_built_it_is_not_inside(inside: Inside) -> None:
+    """RECORD has the hash of a script that names an interpreter: another one, another build."""
+    parts = [Path(name) for name in inside.files if ".dist-info/" in name]
+    assert any(part.name == "METADATA" for part in parts)
+    assert {part.name for part in parts}.isdisjoint({"RECORD", "INSTALLER", "REQUESTED"})
