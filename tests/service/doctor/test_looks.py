@@ -438,8 +438,8 @@ table inet filter {
         ("ip saddr 192.168.0.0/16 jump lan", "tcp dport 8481 accept", False),
         ("jump lan", "tcp dport 8480 accept", True),
         ("tcp dport vmap { 8481 : accept }", "", False),
-        ("iif != lo tcp dport 8481 drop", "", True),
-        ("ip saddr 192.168.1.7 tcp dport 8481 drop", "", True),
+        ("iif != lo tcp dport 8481 drop; accept", "", True),
+        ("ip saddr 192.168.1.7 tcp dport 8481 drop; accept", "", False),
         ("tcp dport 8481 reject; tcp dport 8481 accept", "", True),
     ],
 )
