@@ -310,7 +310,7 @@ def test_a_new_machine(service: Service, tmp_path: Path):
 
 
 LONG = [pytest.mark.long, pytest.mark.timeout(1800)]
-every_few_steps = pytest.mark.parametrize("stride", [12, pytest.param(1, marks=LONG)])
+every_few_steps = pytest.mark.parametrize("stride", [5, pytest.param(1, marks=LONG)])
 KILLED = [sys.executable, "-m", "tests.support.killed"]
 
 
