@@ -32,6 +32,7 @@ from bench.year.book import DAY, HOUR, Book, months
 from bench.year.house import ADDRESSES, NAME, NAMED, SHARE, Year
 from bench.year.people import Place
 from bench.year.verdict import judge
+from mmconnect.delivery import wiper
 from mmconnect.service import clock_sync
 from tests.support.flowing import FlowingLoop, flows
 from tests.support.lan import ROUTER, Elsewhere, Names, ask_for_names_at, machine_has
@@ -107,6 +108,12 @@ def _at_once(loop: FlowingLoop) -> None:
     ifaddr.get_adapters = told
 
 
+def _seldom() -> None:
+    """What was pruned is looked for in the file's pages every six hours, not every ten minutes: the
+    whole file is read each time, which is little of a day, but much of one in fast motion."""
+    wiper.PRUNED_APART = 6 * HOUR
+
+
 def _made(folder: Path) -> Year:
     """The year, about to begin: from here on this process lives by its time."""
     begun = round(datetime(2027, 1, 1).astimezone().timestamp() * 1000)
@@ -118,6 +125,7 @@ def _made(folder: Path) -> Year:
     asyncio.set_event_loop(loop)
     flows(loop)
     _at_once(loop)
+    _seldom()
     _log(loop, folder / "year.log")
     book = Book(now=lambda: loop.now, names=tuple(SHARE))
     return Year(
