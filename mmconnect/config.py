@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mmconnect.domain.errors import ConfigError
+from mmconnect.paths import expanded
 
 INSTALLED_FILE = Path("/etc/mmconnect/mmconnect.toml")
 PREFIX = "MMCONNECT_"
@@ -45,7 +46,7 @@ def _listen_or_off(text: str) -> Listen | None:
 def _file_or_off(text: str) -> Path | None:
     if text.lower() == "off":
         return None
-    path = Path(text).expanduser()
+    path = expanded(text)
     if not path.is_absolute():
         raise ValueError("write the file's whole path, beginning with /, or off")
     return path

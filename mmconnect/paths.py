@@ -119,6 +119,11 @@ def let_others_read() -> None:
             path.chmod(0o755 if path.is_dir() else 0o644)
 
 
+def expanded(name: str) -> Path:
+    """A path as a person gives it, `~` resolved as a shell does: of nobody known, it stays."""
+    return Path(os.path.expanduser(name))  # noqa: PTH111 (Path.expanduser() raises there)
+
+
 def data_dir(
     flag: str | None,
     environ: Mapping[str, str],
@@ -130,16 +135,16 @@ def data_dir(
     `installed` is the `data_dir` of the TOML file; `named_by` says in words whose file that is.
     """
     if flag:
-        return DataDir(path=Path(flag).expanduser(), source="--data-dir", explicit=True)
+        return DataDir(path=expanded(flag), source="--data-dir", explicit=True)
     if value := environ.get("MMCONNECT_DATA_DIR"):
-        path = Path(value).expanduser()
+        path = expanded(value)
         return DataDir(path=path, source="MMCONNECT_DATA_DIR", explicit=True)
     if value := environ.get("STATE_DIRECTORY"):
         first = value.split(":")[0]
         return DataDir(path=Path(first), source="STATE_DIRECTORY", explicit=False)
     if installed:
-        return DataDir(path=Path(installed).expanduser(), source=named_by, explicit=False)
+        return DataDir(path=expanded(installed), source=named_by, explicit=False)
     if value := environ.get("XDG_DATA_HOME"):
         return DataDir(path=Path(value) / "mmconnect", source="XDG_DATA_HOME", explicit=False)
-    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (Path.home() raises without a home)
+    home = expanded("~")
     return DataDir(path=home / ".local/share/mmconnect", source="the default place", explicit=False)

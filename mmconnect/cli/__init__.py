@@ -7,6 +7,7 @@ with one clear sentence, 2 usage.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import io
 import json
@@ -86,9 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             word.encode("utf-8", "surrogateescape").decode("utf-8", "replace") for word in words
         ]
     args = argparse.Namespace(data_dir=None, config=None, json=False)
-    parser(only).parse_args(words, args)
     try:
-        return int(args.run(args) or 0)
+        parser(only).parse_args(words, args)
+        code = int(args.run(args) or 0)
+        sys.stdout.flush()  # here, where a failure can still be told
+        return code
+    except SystemExit:  # argparse, behind its help or a mistake
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _let_go()
+        raise
     except MmconnectError as error:
         told = _told(error)
         if args.json:
@@ -96,10 +105,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"mmconnect: {told}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()
+        _let_go()
+        return 1
+    except OSError as error:
+        if only == "serve" or error.filename is not None:
+            raise
+        _let_go()
+        print(f"mmconnect: This failed: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _let_go() -> None:
+    """What standard output has not taken is lost: Python is not to try once more at its end."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 def _told(error: MmconnectError) -> str:
@@ -115,7 +138,9 @@ def _code(error: MmconnectError) -> str:
 
 
 def _with_command(words: list[str]) -> list[str]:
-    """`mmconnect --data-dir D` is `mmconnect serve --data-dir D`."""
+    """`mmconnect --data-dir D` is `mmconnect serve --data-dir D`; --version is `version`."""
+    if "--version" in words and _command(words) is None:
+        return ["version" if word == "--version" else word for word in words]
     help_asked = "-h" in words or "--help" in words
     return words if help_asked or _command(words) is not None else ["serve", *words]
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sqlite3
-from pathlib import Path
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.desk import kept_backups
 from mmconnect.domain.clock import iso
+from mmconnect.domain.errors import UsageError
+from mmconnect.paths import expanded
 from mmconnect.service.backup import back_up
 from mmconnect.store import backups, preferences
 from mmconnect.store.connection import transaction
@@ -36,7 +37,9 @@ def run(args: argparse.Namespace) -> int:
     """Make it; nothing is there under that name unless it is whole."""
     if args.file == "list":
         return _list(args)
-    file = Path(args.file).expanduser()
+    if args.file == "-":
+        raise UsageError("A backup is checked as a file: name one (./- if it is to be called so)")
+    file = expanded(args.file)
     with opening.opened(args, create=False) as store:
         contents = back_up(store.directory, file, force=args.force)
         with contextlib.suppress(sqlite3.Error), transaction(store.db):

@@ -12,7 +12,9 @@ from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.desk.actor import CLI
 from mmconnect.desk.config_export import document
-from mmconnect.domain.errors import Refused, StoreError
+from mmconnect.domain.errors import StoreError
+from mmconnect.paths import expanded
+from mmconnect.service.backup import may_become, unwritten
 from mmconnect.store.connection import transaction
 
 
@@ -27,7 +29,7 @@ def add_parser(
         help="settings, phones and endpoints as a readable document",
     )
     parser.add_argument(
-        "file", metavar="FILE", nargs="?", help="where to; standard output when left out"
+        "file", metavar="FILE", nargs="?", help="where to; standard output when left out, or -"
     )
     parser.add_argument(
         "--with-secrets",
@@ -41,17 +43,17 @@ def add_parser(
 def run(args: argparse.Namespace) -> int:
     """Write it."""
     with opening.opened(args, create=False) as store:
-        now = store.clock.now()
+        directory, now = store.directory, store.clock.now()
         made = document(store.db, now, secrets=args.with_secrets)
         if args.with_secrets:
             with transaction(store.db):
                 CLI.note(store.db, now, "config.exported", None, "with secrets")
     text = json.dumps(made, ensure_ascii=False, indent=2) + "\n"
-    if args.file is None:
+    if args.file in (None, "-"):
         sys.stdout.write(text)
         return 0
-    file = Path(args.file).expanduser()
-    _write(file, text, force=args.force)
+    file = expanded(args.file)
+    _write(directory, file, text, force=args.force)
     if args.json:
         output.document(
             {
@@ -72,19 +74,21 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _write(file: Path, text: str, *, force: bool) -> None:
+def _write(directory: Path, file: Path, text: str, *, force: bool) -> None:
     """For its owner alone, and whole or not at all."""
-    if file.exists() and not force:
-        raise Refused(f"{file} is there already. Choose another name, or replace it with --force")
-    part = file.with_name(f"{file.name}.part")
     try:
+        may_become(directory, file, force=force)
+        part = file.with_name(f"{file.name}.part")
         part.unlink(missing_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as handle:
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        part.replace(file)
+        try:
+            with os.fdopen(os.open(part, flags, 0o600), "w", encoding="utf-8") as handle:
+                handle.write(text)
+                handle.flush()
+                os.fsync(handle.fileno())
+            part.replace(file)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
     except OSError as error:
-        part.unlink(missing_ok=True)
-        raise StoreError(f"{file} cannot be written: {error.strerror or error}") from error
+        raise StoreError(unwritten(file, error)) from error

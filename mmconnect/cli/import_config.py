@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output, reached
@@ -13,6 +12,7 @@ from mmconnect.desk import config_import
 from mmconnect.desk.actor import CLI
 from mmconnect.desk.config_steps import Place, Step
 from mmconnect.domain.errors import UsageError
+from mmconnect.paths import expanded
 
 
 def add_parser(
@@ -53,7 +53,7 @@ def _content(name: str) -> bytes:
     if name == "-":
         return sys.stdin.buffer.read()
     try:
-        return Path(name).expanduser().read_bytes()
+        return expanded(name).read_bytes()
     except OSError as error:
         raise UsageError(f"{name} cannot be read: {error.strerror or error}") from error
 

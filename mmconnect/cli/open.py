@@ -57,7 +57,7 @@ def data_dir(args: argparse.Namespace) -> paths.DataDir:
 def config_file(args: argparse.Namespace) -> Path | None:
     """The TOML file named by `--config` or its variable; None for the installed service's."""
     name = args.config or os.environ.get(config.PREFIX + "CONFIG")
-    return Path(name).expanduser() if name else None
+    return paths.expanded(name) if name else None
 
 
 def prepare(chosen: paths.DataDir, *, create: bool) -> Path:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from mmconnect.cli import handed, output
 from mmconnect.cli import open as opening
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import AlreadyRunning, DataDirError, StoreError
+from mmconnect.paths import expanded
 from mmconnect.service.backup import Restored, restore
 from mmconnect.service.lock import running
 
@@ -28,12 +28,12 @@ def add_parser(
 def run(args: argparse.Namespace) -> int:
     """Restore; the database that was there is kept."""
     chosen = opening.data_dir(args)
-    if not chosen.path.is_dir() and not chosen.explicit:
+    if not chosen.explicit and not chosen.path.is_dir():
         raise DataDirError(
             f"There is no data directory {chosen.path} (from {chosen.source}). Name the one to"
             " restore into with --data-dir"
         )
-    file = Path(args.file).expanduser().absolute()
+    file = expanded(args.file).absolute()
     try:
         with handed.opened_as_root(file, chosen.path) as fd:
             directory = opening.prepare(chosen, create=chosen.explicit)

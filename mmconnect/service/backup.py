@@ -55,13 +55,9 @@ def back_up(
     `manner`: gently, beside other work. Raises Refused when that is there already and not to be
     replaced, StoreError when it cannot be written; then nothing new is there.
     """
-    _keep_off(directory, file)
-    if file.is_dir():
-        raise Refused(f"{file} is a directory: name a file in it")
-    if file.exists() and not force:
-        raise Refused(f"{file} is there already. Choose another name, or replace it with --force")
-    part = file.with_name(f"{file.name}.part")
     try:
+        may_become(directory, file, force=force)
+        part = file.with_name(f"{file.name}.part")
         with _fresh(part) as fd:
             pace = None if manner is None else manner(fd)
             contents = backups.copy(directory / FILE, part, _beside(directory), pace)
@@ -69,11 +65,30 @@ def back_up(
             part.replace(file)
             _to_disk(file.parent)
     except OSError as error:
-        told = f"{file} cannot be written: {error.strerror or error}"
-        if isinstance(error, PermissionError):
-            told += f". It is {_us()} who writes it: name a file where that user may write"
-        raise StoreError(told) from error
+        raise StoreError(unwritten(file, error)) from error
     return contents
+
+
+def may_become(directory: Path, file: Path, *, force: bool) -> None:
+    """Raises Refused when `file` is not to be written anew, OSError when it is no name at all.
+
+    A device or a pipe is never replaced: for root, /dev/null would be a file from then on.
+    """
+    _keep_off(directory, file)
+    if file.is_dir():
+        raise Refused(f"{file} is a directory: name a file in it")
+    if file.exists() and not file.is_file():
+        raise Refused(f"{file} is a device or a pipe, which no file can replace. Name a file")
+    if file.exists() and not force:
+        raise Refused(f"{file} is there already. Choose another name, or replace it with --force")
+
+
+def unwritten(file: Path, error: OSError) -> str:
+    """Why a file that was named could not be written."""
+    told = f"{file} cannot be written: {error.strerror or error}"
+    if isinstance(error, PermissionError):
+        told += f". It is {_us()} who writes it: name a file where that user may write"
+    return told
 
 
 def _beside(directory: Path, prefix: str = "") -> dict[str, bytes]:

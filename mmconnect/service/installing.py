@@ -100,7 +100,7 @@ def settle(
     program = paths.program()
     if data is None:
         data = paths.data_dir(None, _session()).path if user else _named(root) or STATE
-    data = data.expanduser().absolute()
+    data = paths.expanded(str(data)).absolute()
     target = home / ".local/bin/mmconnect" if user else BINARY
     copied = program.form is Form.ONE_FILE and program.parts[0] != target and _passes(program)
     if copied:
@@ -110,7 +110,7 @@ def settle(
         data=data,
         user=user,
         account=account or (_owner(root, data) if not user else None) or ACCOUNT,
-        config=None if options is None else options.expanduser().absolute(),
+        config=None if options is None else paths.expanded(str(options)).absolute(),
         unpack_in=CACHE if program.form is Form.ONE_FILE and not user and _is_noexec() else None,
     )
     source = paths.program().parts[0] if copied else None

@@ -1,0 +1,133 @@
+"""Files that backup, export-config and their like are given, and outputs that take nothing."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Desk, said
+from tests.cli.test_directory import AS_NOBODY, NOBODY, root_only
+from tests.support import program
+
+WRITERS = ("backup", "export-config")
+LOADED = "import importlib.readers, importlib.resources.readers"
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_what_is_no_file_is_never_replaced_by_one(
+    command: str, desk: Desk, hook: str, tmp_path: Path
+) -> None:
+    desk("endpoint", "add", hook)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for force in ((), ("--force",)):
+        told = desk(command, str(pipe), *force)
+        assert told.code == 1
+        assert "device or a pipe" in told.err
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+@pytest.mark.parametrize("command", WRITERS)
+def test_the_database_is_never_replaced_by_what_is_written(
+    command: str, desk: Desk, hook: str
+) -> None:
+    desk("endpoint", "add", hook)
+    told = desk(command, str(desk.directory / "mmconnect.db"), "--force")
+    assert told.code == 1
+    assert "works with" in told.err
+    assert len(desk("endpoint", "list", "--json").json) == 1
+
+
+@pytest.mark.parametrize("command", [*WRITERS, "restore", "import-config"])
+@pytest.mark.parametrize("name", ["~nobody-of-that-name/x", "a" * 300, "{}/file/x", "{}"])
+def test_a_name_that_cannot_be_is_one_sentence(
+    command: str, name: str, desk: Desk, hook: str, tmp_path: Path
+) -> None:
+    desk("endpoint", "add", hook)
+    (tmp_path / "file").touch()
+    told = desk(command, name.format(tmp_path))
+    assert told.code in (1, 2)
+    assert told.err.startswith("mmconnect: ")
+    assert told.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["~nobody-of-that-name", "a" * 300])
+def test_a_directory_that_cannot_be_is_one_sentence(name: str, tmp_path: Path) -> None:
+    backup = tmp_path / "b"
+    backup.touch()
+    for command in ("backup", "export-config", "import-config"):
+        told = said(command, str(tmp_path / "none"), "--data-dir", name)
+        assert told.code in (1, 2)
+        assert told.err.startswith("mmconnect: ")
+    assert said("restore", str(backup), "--data-dir", "a" * 300).code == 1
+
+
+def test_a_configuration_goes_through_a_pipe_and_a_backup_does_not(
+    desk: Desk, hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    desk("endpoint", "add", hook)
+    told = desk("export-config", "-", "--with-secrets")
+    line = [*program.PROGRAM, "import-config", "-", "--data-dir", str(desk.directory)]
+    put = subprocess.run(line, input=told.out.encode(), capture_output=True, check=True)
+    assert b"nothing changes" in put.stdout
+    assert desk("backup", "-").code == 2
+    assert not (tmp_path / "-").exists()
+
+
+@pytest.mark.program
+@pytest.mark.parametrize("command", ["version", "completion bash", "export-config", "--help"])
+def test_an_output_that_takes_nothing_is_one_sentence(command: str, desk: Desk, hook: str) -> None:
+    desk("endpoint", "add", hook)
+    words = [*program.PROGRAM, *command.split(), "--data-dir", str(desk.directory)]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, env=buffered, text=True)
+    reading, writing = os.pipe()
+    os.close(reading)
+    left = subprocess.run(words, stdout=writing, stderr=subprocess.PIPE, env=buffered, text=True)
+    os.close(writing)
+    if command != "--help":
+        assert (told.returncode, left.returncode) == (1, 1)
+        assert told.stderr.count("\n") == 1
+        assert "No space left" in told.stderr
+    assert "Exception" not in told.stderr
+    assert "Traceback" not in told.stderr
+    assert left.stderr == ""
+
+
+def test_the_version_is_an_option_too() -> None:
+    assert said("--version").out == said("version").out
+    assert said("--version", "--json").json == said("version", "--json").json
+
+
+@root_only
+@pytest.mark.parametrize("command", WRITERS)
+def test_it_says_who_cannot_write_into_a_closed_folder(command: str) -> None:
+    with tempfile.TemporaryDirectory() as made:
+        there = Path(made)
+        there.chmod(0o755)
+        data, closed = there / "data", there / "closed"
+        closed.mkdir(mode=0o700)
+        assert said("device", "list", "--data-dir", str(data)).code == 0
+        for path in (data, *data.rglob("*")):
+            os.chown(path, NOBODY, NOBODY)
+        line = [
+            sys.executable,
+            "-c",
+            LOADED + AS_NOBODY,
+            command,
+            f"{closed}/x",
+            "--data-dir",
+            f"{data}",
+        ]
+        told = subprocess.run(line, capture_output=True, text=True)
+        assert told.returncode == 1
+        assert told.stderr.startswith(f"mmconnect: {closed}/x cannot be written: Permission")
+        assert "name a file where that user may write" in told.stderr
