@@ -90,11 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         parser(only).parse_args(words, args)
         code = int(args.run(args) or 0)
-        sys.stdout.flush()  # here, where a failure can still be told
+        _flush()
         return code
     except SystemExit:  # argparse, behind its help or a mistake
         try:
-            sys.stdout.flush()
+            _flush()
         except OSError:
             _let_go()
         raise
@@ -115,6 +115,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _flush() -> None:
+    """Here, where a failure can still be told; `receive` has no output once its reader has left."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
 
 
 def _let_go() -> None:
