@@ -96,10 +96,9 @@ class _Selector(selectors.DefaultSelector):
                 return list(found)
             if idle:
                 break
-        if flow.talking:
-            found = super().select(A_MOMENT)
-            if found:
-                return list(found)
+        # An answer may be on its way to whoever still waits for it, though its sender is through.
+        if found := super().select(A_MOMENT):
+            return list(found)
         assert timeout is not None
         flow.flown += max(timeout, 0.0 if flow.talking else flow.stride)
         return []
