@@ -24,7 +24,7 @@ def page() -> str:
         " Every command takes the options named under OPTIONS, before or after its words."
     )
     whole._positionals.title = "COMMANDS"
-    _hide_what_is_everywhere(whole)
+    _say_once(whole)
     facts = {
         "project_name": "mmconnect",
         "version": __version__,
@@ -35,16 +35,19 @@ def page() -> str:
     return str(Manpage(whole, facts, format="single-commands-section"))
 
 
-def _hide_what_is_everywhere(parser: argparse.ArgumentParser) -> None:
-    """Say once, at the top, what each command takes."""
+def _say_once(parser: argparse.ArgumentParser) -> None:
+    """Say once what is said at the top, or twice of a command."""
     for action in parser._actions:
         if not isinstance(action, argparse._SubParsersAction):
             continue
-        for command in action.choices.values():
+        said = {listed.dest: listed.help for listed in action._choices_actions}
+        for name, command in action.choices.items():
+            if (command.description or "").rstrip(".").lower() == (said[name] or "").lower():
+                command.description = None  # it stands above already
             for option in [one for one in command._actions if one.dest in _EVERYWHERE]:
                 command._actions.remove(option)
                 command._optionals._group_actions.remove(option)
-            _hide_what_is_everywhere(command)
+            _say_once(command)
 
 
 if __name__ == "__main__":

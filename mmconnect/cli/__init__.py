@@ -53,13 +53,29 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     top = _Parser(
         prog="mmconnect",
         description="Calls your own software the moment a text arrives. Without a command: serve.",
+        epilog="`mmconnect COMMAND --help` says more. With a service of the system it is"
+        " `sudo mmconnect …`, as the data belong to an account of their own. When something does"
+        " not work, begin with `mmconnect doctor`.",
         parents=[everywhere],
     )
     commands = top.add_subparsers(metavar="COMMAND", dest="command", required=True)
     for family in _FAMILIES if only is None else (only,):
         module = importlib.import_module(f"mmconnect.cli.{family.replace('-', '_')}")
         module.add_parser(commands, [everywhere])
+    _describe(top)
     return top
+
+
+def _describe(within: argparse.ArgumentParser) -> None:
+    """Let each command's own help say what it does, at least as the list of commands has it."""
+    for action in within._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        for listed in action._choices_actions:
+            command, told = action.choices[listed.dest], listed.help or ""
+            if command.description is None:
+                command.description = f"{told[:1].upper()}{told[1:]}."
+            _describe(command)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

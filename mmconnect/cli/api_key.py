@@ -38,7 +38,9 @@ def add_parser(
         choices=[str(scope) for scope in Scope],
         help="what it may do; repeat it for several (default: read and write)",
     )
-    create.add_argument("--expires", metavar="D", help="how long it is good: 30d, … (default: on)")
+    create.add_argument(
+        "--expires", metavar="D", help="how long it is good: 30d, … (default: until it is revoked)"
+    )
     create.set_defaults(run=_create)
 
     listed = verbs.add_parser("list", parents=parents, help="every key that is not revoked")

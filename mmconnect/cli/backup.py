@@ -25,7 +25,13 @@ def add_parser(
     parents: list[argparse.ArgumentParser],
 ) -> None:
     """Add the command."""
-    parser = commands.add_parser("backup", parents=parents, help="copy everything into one file")
+    parser = commands.add_parser(
+        "backup",
+        parents=parents,
+        help="copy everything into one file",
+        description="Copies everything (texts, secrets, settings, the local CA) into one file,"
+        " while the service goes on, and checks it. `mmconnect restore` puts it back.",
+    )
     parser.add_argument(
         "file", metavar="FILE|list", help="where to; `list` tells of those that are kept here"
     )

@@ -64,7 +64,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--phone-password",
         metavar="P",
-        help="its password, or SmsForwarder's sign secret (or @FILE, or -); used once, not kept",
+        help="its password, used once and not kept; or SmsForwarder's sign secret, which is kept"
+        " (@FILE or -, too)",
     )
     parser.add_argument(
         "--poll", metavar="D", help="how often to look, 1s to 1h (default 3s; SmsForwarder 60s)"

@@ -27,7 +27,12 @@ def add_parser(
 ) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "doctor", parents=parents, help="find out what is wrong, and what to do about it"
+        "doctor",
+        parents=parents,
+        help="find out what is wrong, and what to do about it",
+        description="Looks at everything that keeps texts from getting through, and says what to"
+        " do, whether or not the service runs. Nothing is sent and nothing is changed. Only root"
+        " may see the rules of a firewall, and who has a port. Exit code 1: there is a problem.",
     )
     parser.add_argument(
         "--full", action="store_true", help="look at all of the database, however long that takes"

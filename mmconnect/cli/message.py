@@ -53,7 +53,11 @@ def add_parser(
     erase.add_verbs(verbs, parents)
 
     simulate = verbs.add_parser(
-        "simulate", parents=parents, help="push a text through the phone listener, as a phone would"
+        "simulate",
+        parents=parents,
+        help="push a text through the phone listener, as a phone would",
+        description="Pushes a text through the phone listener, in the shape of a phone's app. The"
+        " service has to run, and the text goes to your endpoints as any other.",
     )
     simulate.add_argument("--from", dest="sender", required=True, metavar="N", help="the sender")
     simulate.add_argument("--text", required=True, metavar="T", help="the text")

@@ -19,9 +19,14 @@ def add_parser(
 ) -> None:
     """Add the command."""
     parser = commands.add_parser(
-        "restore", parents=parents, help="put a backup in the database's place"
+        "restore",
+        parents=parents,
+        help="put a backup in the database's place",
+        description="Puts a backup in the place of the database. The service has to be stopped"
+        " before, and started afterwards. The file is checked first, and the database that was"
+        " there is kept, under backups/ in the data directory.",
     )
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE", help="the backup; `mmconnect backup list` has some")
     parser.set_defaults(run=run)
 
 

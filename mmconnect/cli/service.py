@@ -24,10 +24,12 @@ def add_parser(
     parents: list[argparse.ArgumentParser],
 ) -> None:
     """Add the family."""
-    family = commands.add_parser("service", parents=parents, help="run by systemd, at every start")
+    family = commands.add_parser(
+        "service", parents=parents, help="let systemd run it, at every start of the machine"
+    )
     verbs = family.add_subparsers(metavar="VERB", required=True)
     for name, run, told in (
-        ("install", _install, "let systemd run it, now and from the next start on"),
+        ("install", _install, "let systemd run it, now and whenever the machine starts"),
         ("uninstall", _uninstall, "stop it and remove the service; the data stays"),
         ("print", _print, "the unit that `install` would write"),
     ):

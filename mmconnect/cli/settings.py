@@ -32,7 +32,7 @@ def add_parser(
     get.add_argument("name", metavar="NAME")
     get.set_defaults(run=_get)
 
-    put = verbs.add_parser("set", parents=parents, help="set one")
+    put = verbs.add_parser("set", parents=parents, help="set one; `settings list` has all names")
     put.add_argument("name", metavar="NAME")
     put.add_argument("value", metavar="VALUE")
     put.set_defaults(run=_set)

@@ -151,6 +151,9 @@ def test_every_command_takes_the_options_of_all_and_explains_itself(
     assert left.value.code == 0
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: mmconnect {command}")
+    says = COMMANDS[command].description
+    assert says, f"{command} does not say what it does"
+    assert " ".join(says.split()) in " ".join(shown.split())
     for action in COMMANDS[command]._actions:
         if action.option_strings:
             assert action.help, f"{command} {action.option_strings} is not explained"

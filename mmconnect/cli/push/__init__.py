@@ -32,7 +32,12 @@ def add_parser(
 ) -> None:
     """Add the command."""
     push = commands.add_parser(
-        "push", parents=parents, help="hand a text to mmconnect, or keep it until that works"
+        "push",
+        parents=parents,
+        help="hand a text to mmconnect, or keep it until that works",
+        description="For modems and scripts, on this machine or another: hands a text to"
+        " mmconnect's phone port. It is written to the disk first, and tried again in the"
+        " background until mmconnect has it. Exit code 0: it was delivered, or is kept.",
     )
     for flag, metavar, text in (
         ("--url", "U", "mmconnect's phone listener, http://192.168.1.20:8481, or a push URL"),
