@@ -1,6 +1,7 @@
 """What may be wrong, by what somebody notices: what to look at first, and where.
 
-Data alone, in the order in which it is usually found out. A path is one of our own pages.
+Data alone, in the order in which it is usually found out. A path is one of our own pages, and `{…}`
+in a command a property of Installed (admin/upkeep.py).
 """
 
 from __future__ import annotations
@@ -198,10 +199,10 @@ SYMPTOMS = (
             Look(
                 asks="What does the doctor find?",
                 says="It looks at the disk and its speed, the network, names, receivers, power and"
-                " all the rest, and says what to do. On the machine itself, best as root, it works"
-                " also when mmconnect does not run:",
+                " all the rest, and says what to do. On the machine itself it works also when"
+                " mmconnect does not run:",
                 links=(("The doctor", "/help/doctor"),),
-                code="mmconnect doctor",
+                code="{doctor}",
             ),
             Look(
                 asks="Does it start again and again, or was it just updated?",
@@ -219,8 +220,9 @@ SYMPTOMS = (
             ),
             Look(
                 asks="Is the password forgotten?",
-                says="On the machine itself, as root or as the user of the service:",
-                code="mmconnect admin set-password",
+                says="Whoever can use the machine sets another, on the machine itself. Every"
+                " browser has to log in again:",
+                code="{mm} admin set-password",
             ),
             Look(
                 asks="Is the page refused under another name?",

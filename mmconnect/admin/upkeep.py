@@ -18,6 +18,8 @@ from mmconnect.paths import Form, Program, program
 
 PACKAGED = Path("/usr/lib/mmconnect")
 """Where the Debian package has its program."""
+INSTALLED = "/usr/local/bin/mmconnect"
+"""Where `sudo mmconnect service install` puts a one-file build, for shells to find."""
 _ENGINES = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 """What puts which file into each of its containers."""
 _RUN = (
@@ -58,13 +60,23 @@ class Installed:
     @property
     def mm(self) -> str:
         """What stands for `mmconnect` in a shell."""
-        if self.way is Way.CONTAINER:
-            return f"{self.engine} exec mmconnect mmconnect"
+        if self.way is Way.CONTAINER:  # -it: a password is asked for in a terminal alone
+            return f"{self.engine} exec -it mmconnect mmconnect"
         if self.of_system:
-            return "sudo mmconnect"
+            found = self.way is Way.PACKAGE or self.program == INSTALLED
+            return f"sudo {'mmconnect' if found else self.program}"
         if self.way in (Way.CHECKOUT, Way.FOLDER):
             return self.program
-        return "mmconnect" if self.managed else "./mmconnect"
+        if self.managed:
+            return "mmconnect"
+        return "./mmconnect" if self.way is Way.ONE_FILE else self.program
+
+    @property
+    def doctor(self) -> str:
+        """Lets the doctor look as root, who sees more than a service does."""
+        if self.of_system or self.way is Way.CONTAINER:
+            return f"{self.mm} doctor"
+        return f"sudo {self.program} doctor --data-dir {shlex.quote(str(self.data))}"
 
     @property
     def stop(self) -> str:

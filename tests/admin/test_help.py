@@ -202,12 +202,12 @@ async def test_a_question_without_an_answer_says_what_to_do(here: Site):
 
 def test_every_symptom_leads_somewhere_and_its_commands_exist():
     assert len({symptom.name for symptom in SYMPTOMS}) == len(SYMPTOMS)
-    for symptom in SYMPTOMS:
-        for look in symptom.looks:
-            if look.code:
-                words = re.findall(r"'[^']*'|\S+", look.code)
-                assert words[0] == "mmconnect"
-                assert parser().parse_args([word.strip("'") for word in words[1:]]).run
+    codes = [look.code for symptom in SYMPTOMS for look in symptom.looks if look.code]
+    for how in EVERYWHERE.values():
+        for code in codes:
+            words = OURS.fullmatch(upkeep.filled(code, how))
+            assert words is not None, code
+            assert parser().parse_args(shlex.split(words[1])).run
 
 
 def placed(
@@ -230,6 +230,9 @@ EVERYWHERE = {
     "one file by hand": placed(Form.ONE_FILE, "/home/pi/mmconnect", "pi", managed=False),
     "folder": placed(Form.ONE_DIRECTORY, "/opt/mmconnect/mmconnect"),
     "pipx": placed(Form.INSTALLED, "/home/pi/.local/bin/mmconnect", "pi"),
+    "pipx by hand": placed(
+        Form.INSTALLED, "/home/pi/.venv/bin/python -m mmconnect", "pi", managed=False
+    ),
     "checkout": placed(Form.CHECKOUT, "/srv/mm/.venv/bin/python -m mmconnect", None),
     "container": placed(Form.ONE_DIRECTORY, "/usr/lib/mmconnect/mmconnect", engine="docker"),
 }
@@ -237,7 +240,7 @@ EVERYWHERE = {
 
 OURS = re.compile(
     r"(?:(?:sudo )?(?:\S*/)?(?:python -m )?mmconnect"
-    r"|docker (?:exec mmconnect|run --rm -v mmconnect:/data) mmconnect) (.+)"
+    r"|docker (?:exec -it mmconnect|run --rm -v mmconnect:/data) mmconnect) (.+)"
 )
 """A command of ours, with whatever stands before it."""
 
@@ -245,10 +248,16 @@ OURS = re.compile(
 def test_it_is_known_how_it_was_installed():
     assert [one.way for one in EVERYWHERE.values()] == [
         *(Way.PACKAGE, Way.ONE_FILE, Way.ONE_FILE, Way.ONE_FILE, Way.FOLDER, Way.PIP),
-        *(Way.CHECKOUT, Way.CONTAINER),
+        *(Way.PIP, Way.CHECKOUT, Way.CONTAINER),
     ]
     assert placed(Form.CHECKOUT, "/src/.venv/bin/python", engine="docker").way is Way.CHECKOUT
     assert EVERYWHERE["package"].restart == "sudo systemctl restart mmconnect"
+    assert EVERYWHERE["package"].mm == EVERYWHERE["one file"].mm == "sudo mmconnect"
+    assert EVERYWHERE["folder"].mm == "sudo /opt/mmconnect/mmconnect", "no shell finds it"
+    assert EVERYWHERE["pipx by hand"].mm == "/home/pi/.venv/bin/python -m mmconnect"
+    assert EVERYWHERE["pipx"].doctor == (
+        "sudo /home/pi/.local/bin/mmconnect doctor --data-dir '/var/lib/mm data'"
+    ), "root's own data are elsewhere"
     assert EVERYWHERE["pipx"].restart == "systemctl --user restart mmconnect"
     assert EVERYWHERE["one file"].update == "sudo ./mmconnect service install"
     assert EVERYWHERE["one file of a user"].update == "./mmconnect service install --user"

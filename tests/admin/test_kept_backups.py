@@ -13,6 +13,7 @@ import pytest
 
 from mmconnect.admin import concerns
 from mmconnect.desk import kept_backups
+from mmconnect.domain.days import DAY
 from mmconnect.service.machine import RunningMachine
 from mmconnect.store import backups
 from mmconnect.webhook.events import SystemWarning
@@ -52,6 +53,14 @@ async def test_one_is_made_shown_taken_away_and_deleted(tmp_path: Path):
         assert told.status == 303
         assert kept_backups.every(tmp_path, None) == []
         assert _audit(tmp_path)[-3:] == ["backup.made", "backup.downloaded", "backup.deleted"]
+
+
+@pytest.mark.parametrize(("days", "asks"), [(29, False), (31, True)])
+async def test_one_that_left_long_ago_is_no_good_news(tmp_path: Path, days: int, asks: bool):
+    async with opened(tmp_path) as pages:
+        at = pages.box.clock.now() - days * DAY
+        await pages.box.database.write(lambda db: backups.note_made(db, at))
+        assert ("Take one away now" in await pages.get(PATH)) is asks
 
 
 async def test_why_a_restore_came_to_nothing_is_said(

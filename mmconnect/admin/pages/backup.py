@@ -18,7 +18,8 @@ from pathlib import Path
 
 from aiohttp import BodyPartReader, web
 
-from mmconnect.admin import confirm, entrance, forms
+from mmconnect.admin import confirm, entrance, forms, upkeep
+from mmconnect.admin.concerns import BACKUP_OLD
 from mmconnect.admin.context import desk
 from mmconnect.admin.forms import Form
 from mmconnect.admin.pages.settings import read
@@ -57,6 +58,7 @@ async def shown(
 ) -> web.Response:
     """The page; `form` is the schedule's as it was sent, `wrong` what is wrong by field."""
     made = desk(request)
+    last = await made.database.read(backups.last_made)
     return page(
         request,
         "settings/backup.html",
@@ -66,7 +68,9 @@ async def shown(
         tab="backup",
         lead="One file with everything: take it somewhere else from time to time.",
         unrestored=made.machine.unrestored(),
-        last=await made.database.read(backups.last_made),
+        last=last,
+        old=last is not None and made.clock.now() - last > BACKUP_OLD,
+        mm=upkeep.here(made.directory).mm,
         group=BACKUP,
         form=form or await made.database.read(lambda db: read(db, BACKUP)),
         wrong=wrong or {},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from mmconnect.admin import marks
+from mmconnect.admin import marks, upkeep
 from mmconnect.admin.context import desk, see
 from mmconnect.admin.render import page
 from mmconnect.desk.doctor import worst_first
@@ -21,6 +21,7 @@ async def _doctor(request: web.Request) -> web.Response:
         report=report,
         findings=[] if report is None else worst_first(report.findings),
         marks=marks.FINDINGS,
+        here=upkeep.here(desk(request).directory),
     )
 
 
