@@ -109,16 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _flush()
         return code
     except SystemExit:  # argparse, behind its help or a mistake
-        try:
-            _flush()
-        except OSError:
-            _let_go()
+        _last_words()
         raise
     except MmconnectError as error:
         told = _told(error)
-        if args.json:
-            print(json.dumps({"error": _code(error), "message": told}))
         print(f"mmconnect: {told}", file=sys.stderr)
+        _last_words(json.dumps({"error": _code(error), "message": told}) if args.json else None)
         return error.exit_code
     except BrokenPipeError:
         _let_go()
@@ -137,6 +133,16 @@ def _flush() -> None:
     """Here, where a failure can still be told; `receive` has no output once its reader has left."""
     if sys.stdout is not None:
         sys.stdout.flush()
+
+
+def _last_words(line: str | None = None) -> None:
+    """What becomes of them does not change how it ends."""
+    try:
+        if line is not None:
+            print(line)
+        _flush()
+    except OSError:
+        _let_go()
 
 
 def _let_go() -> None:

@@ -102,6 +102,20 @@ def test_an_output_that_takes_nothing_is_one_sentence(command: str, desk: Desk, 
     assert left.stderr == ""
 
 
+@pytest.mark.program
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_error_is_told_also_when_the_output_takes_nothing(desk: Desk, unbuffered: str) -> None:
+    line = ["message", "show", "msg_none", "--json", "--data-dir", str(desk.directory)]
+    how = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        told = subprocess.run(
+            [*program.PROGRAM, *line], stdout=full, stderr=subprocess.PIPE, env=how, text=True
+        )
+    assert told.returncode == 1
+    assert told.stderr.startswith("mmconnect: There is no message msg_none")
+    assert told.stderr.count("\n") == 1
+
+
 def test_the_version_is_an_option_too() -> None:
     assert said("--version").out == said("version").out
     assert said("--version", "--json").json == said("version", "--json").json
