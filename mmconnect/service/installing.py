@@ -7,15 +7,17 @@ removed, and data never at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mmconnect import config, paths
 from mmconnect.domain.errors import DataDirError, Refused
-from mmconnect.paths import Form, Program
+from mmconnect.paths import Form
 from mmconnect.service import unit
 from mmconnect.service.unit import ACCOUNT, NAME, STATE, Plan
 
@@ -69,15 +71,12 @@ class Changes:
 
     files: list[Path] = field(default_factory=list)
 
-    def write(self, file: Path, content: str, mode: int = 0o644) -> None:
+    def write(self, file: Path, content: str) -> None:
         """Put a file in its place whole; one that is so already is left alone."""
         if _has(file) == content:
             return
-        _make_folder(file.parent)
-        fresh = file.with_name(f".{file.name}.new")
-        fresh.write_text(content, encoding="utf-8")
-        fresh.chmod(mode)
-        fresh.replace(file)
+        with _taking_its_place(file, 0o644) as fresh:
+            fresh.write_text(content, encoding="utf-8")
         self.files.append(file)
 
     def remove(self, file: Path) -> None:
@@ -98,11 +97,13 @@ def settle(
 ) -> Setting:
     """What is to be installed. `data` and `options` as asked for; `account`, too."""
     program = paths.program()
+    here = program.parts[0]
     if data is None:
         data = paths.data_dir(None, _session()).path if user else _named(root) or STATE
     data = paths.expanded(str(data)).absolute()
     target = home / ".local/bin/mmconnect" if user else BINARY
-    copied = program.form is Form.ONE_FILE and program.parts[0] != target and _passes(program)
+    passes = any(map(here.is_relative_to, _PASSING))
+    copied = program.form is Form.ONE_FILE and here != target and passes
     if copied:
         program = replace(program, words=(str(target),), parts=(target,))
     plan = Plan(
@@ -113,8 +114,7 @@ def settle(
         config=None if options is None else paths.expanded(str(options)).absolute(),
         unpack_in=CACHE if program.form is Form.ONE_FILE and not user and _is_noexec() else None,
     )
-    source = paths.program().parts[0] if copied else None
-    return Setting(plan=plan, home=home, root=root, copy=source)
+    return Setting(plan=plan, home=home, root=root, copy=here if copied else None)
 
 
 def text(setting: Setting) -> str:
@@ -129,13 +129,14 @@ def write(setting: Setting) -> Changes:
     """Write all files; raises Refused before the first when another's is in the way."""
     content, done = text(setting), Changes()
     _keep_off(setting)
+    options = None if setting.plan.user else _with_data(setting.options, setting.plan.data)
     try:
         if setting.copy is not None:
             _copy(setting.copy, setting.root / setting.plan.program.parts[0].relative_to("/"), done)
-        if setting.plan.user:
+        if options is None:
             _make_folder(setting.plan.data, 0o700)
         else:
-            done.write(setting.options, _with_data(setting.options, setting.plan.data))
+            done.write(setting.options, options)
             done.remove(setting.root / TAKEN_OVER.relative_to("/"))
             _declare(setting, done)
         done.write(setting.unit, content)
@@ -213,12 +214,12 @@ def _with_data(file: Path, data: Path) -> str:
         if tomllib.loads(found).get("data_dir") == str(data):
             return found
     except tomllib.TOMLDecodeError as error:
-        raise DataDirError(
-            f"{file} cannot be understood, so nothing was changed: {error}"
-        ) from error
+        told = f"{file} cannot be understood, so nothing was changed: {error}"
+        raise DataDirError(told) from error
     lines = found.splitlines()
-    at = [n for n, one in enumerate(lines) if one.partition("=")[0].strip() == "data_dir"]
-    return "\n".join([*lines[: at[0]], line, *lines[at[0] + 1 :]] if at else [*lines, line]) + "\n"
+    names = [one.partition("=")[0].strip() for one in lines]
+    at = names.index("data_dir") if "data_dir" in names else len(lines)
+    return "\n".join([*lines[:at], line, *lines[at + 1 :]]) + "\n"
 
 
 def _link(setting: Setting, done: Changes) -> None:
@@ -233,12 +234,24 @@ def _copy(source: Path, target: Path, done: Changes) -> None:
     """The program, put in its place whole: an older one may be running from there."""
     if target.exists() and target.read_bytes() == source.read_bytes():
         return
-    _make_folder(target.parent)
-    fresh = target.with_name(f".{target.name}.new")
-    shutil.copyfile(source, fresh)
-    fresh.chmod(0o755)
-    fresh.replace(target)
+    with _taking_its_place(target, 0o755) as fresh:
+        shutil.copyfile(source, fresh)
     done.files.append(target)
+
+
+@contextlib.contextmanager
+def _taking_its_place(file: Path, mode: int) -> Iterator[Path]:
+    """A file beside it, which goes when it did not become whole. Raises Refused."""
+    _make_folder(file.parent)
+    fresh = file.with_name(f".{file.name}.new")
+    try:
+        yield fresh
+        fresh.chmod(mode)
+        fresh.replace(file)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        raise Refused(f"{file} cannot be written: {error.strerror}") from error
 
 
 def _make_folder(folder: Path, mode: int = 0o755) -> None:
@@ -247,10 +260,6 @@ def _make_folder(folder: Path, mode: int = 0o755) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for one in missing:
         one.chmod(mode)
-
-
-def _passes(program: Program) -> bool:
-    return any(program.parts[0].is_relative_to(place) for place in _PASSING)
 
 
 def _is_noexec() -> bool:
@@ -277,9 +286,8 @@ def _named(root: Path) -> Path | None:
 
 def _session() -> dict[str, str]:
     """The environment as the user's own programs have it."""
-    return {
-        k: v for k, v in os.environ.items() if k not in ("STATE_DIRECTORY", "MMCONNECT_DATA_DIR")
-    }
+    others = ("STATE_DIRECTORY", "MMCONNECT_DATA_DIR")
+    return {name: value for name, value in os.environ.items() if name not in others}
 
 
 def _has(file: Path) -> str | None:
@@ -287,5 +295,6 @@ def _has(file: Path) -> str | None:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise Refused(f"{file} cannot be read: {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise Refused(f"{file} cannot be read: {why}") from error

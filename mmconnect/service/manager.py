@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
-import stat
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from mmconnect.store.connection import FILE
 
 BOOTED = Path("/run/systemd/system")
 """There where systemd is process 1 (sd_booted(3))."""
+_EMPTIED = tuple(map(Path, ("/tmp", "/var/tmp")))  # noqa: S108
 LINGER = Path("/var/lib/systemd/linger")
 PATIENCE = 660.0
 """Seconds that a start may take here; systemd itself gives up earlier, or is asked for more."""
@@ -71,8 +71,14 @@ class Manager:
                     f"The account {plan.account} cannot read {closed}, which mmconnect needs: add"
                     " --run-as with an account that can, or --user for a service of your own"
                 )
-        if any(plan.data.is_relative_to(place) for place in map(Path, ("/tmp", "/var/tmp"))):  # noqa: S108
+        if any(map(plan.data.is_relative_to, _EMPTIED)):
             raise Refused(f"{plan.data} is emptied now and then: keep texts in another directory")
+        if (closed := _barred(plan.account, _above(plan.data))) is not None:
+            raise Refused(
+                f"The account {plan.account} may not enter {closed}, so its data cannot be in"
+                f" {plan.data}: name another directory with --data-dir (what is in this one can be"
+                " moved there before), or add --run-as with an account that may"
+            )
         _adopt(plan.data, plan.account)
 
     def start(self, setting: Setting, *, anew: bool) -> None:
@@ -131,17 +137,25 @@ def closed_to(account: str, path: Path) -> Path | None:
 
     Looks at owners and modes, as somebody does who is not there yet.
     """
+    needs = [(place, 0o1) for place in reversed(path.parents)]
+    return _barred(account, [*needs, (path, 0o5 if path.is_dir() else 0o4)])
+
+
+def _above(data: Path) -> list[tuple[Path, int]]:
+    """The directories that lead there; those that are missing are made, for everybody."""
+    return [(place, 0o1) for place in reversed(data.parents) if place.exists()]
+
+
+def _barred(account: str, needs: Iterable[tuple[Path, int]]) -> Path | None:
+    """The first place where that account lacks a permission (of one octal digit) that it needs."""
     entry = _account(account)
     uid = -1 if entry is None else entry.pw_uid
     groups = set() if entry is None else set(os.getgrouplist(account, entry.pw_gid))
-    for place in (*reversed(path.parents), path):
+    for place, need in needs:
         try:
             found = place.stat()
         except OSError:
             return place
-        need = 0o5 if stat.S_ISDIR(found.st_mode) and place == path else 0o4
-        if stat.S_ISDIR(found.st_mode) and place != path:
-            need = 0o1
         shift = 6 if found.st_uid == uid else 3 if found.st_gid in groups else 0
         if uid != 0 and (found.st_mode >> shift) & need != need:
             return place
@@ -190,7 +204,7 @@ def _name(uid: int) -> str:
 
 
 def _run(*words: str) -> str:
-    """What a command says. Raises Refused with its last line when it fails."""
+    """What a command says. Raises Refused with its first line when it fails."""
     found = shutil.which(words[0])
     if found is None:
         raise Refused(f"There is no {words[0]} on this machine")

@@ -142,8 +142,9 @@ def _where(lines: list[Line], plan: Plan) -> list[Line]:
         why = "But for the data."
         lines = _after(lines, "ProtectSystem", "ReadWritePaths", _word(plan.data), why)
         lines = _replaced(lines, "ProtectSystem", "strict", "All files are read-only …")
-    if any(map(is_at_home, (plan.data, *plan.program.parts))):
-        why = "Program or data are in somebody's home: homes are read-only, not invisible."
+    named = (plan.data, *plan.program.parts, *([plan.config] if plan.config else []))
+    if any(map(is_at_home, named)):
+        why = "Program, data or options are in somebody's home: homes are read-only, not invisible."
         lines = _replaced(lines, "ProtectHome", "read-only", why)
     return lines
 

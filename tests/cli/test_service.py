@@ -5,6 +5,7 @@ With a systemd that runs, install and uninstall are tried by `make test-service`
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pwd
@@ -14,6 +15,7 @@ import stat
 import subprocess
 import sys
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +135,12 @@ def test_data_and_program_elsewhere() -> None:
     assert made("checkout")["WorkingDirectory"] == ["/opt/mmconnect"]
 
 
+@pytest.mark.parametrize("home", ["/home/pi", "/root", "/run/user/1000"])
+def test_options_at_home_are_seen(home: str) -> None:
+    plan = Plan(program=ONE_FILE, data=STATE, config=Path(home) / "my.toml")
+    assert values(unit.render(plan))["ProtectHome"] == ["read-only"]
+
+
 def test_a_users_own_asks_for_nothing_that_only_root_can_give() -> None:
     said = made("user")
     for name in ("User", "Group", "StateDirectory", "CapabilityBoundingSet", "After"):
@@ -188,6 +196,17 @@ def test_systemd_understands_it(name: str, tmp_path: Path) -> None:
 @pytest.fixture
 def image(tmp_path: Path) -> Path:
     return tmp_path / "image"
+
+
+@pytest.fixture
+def download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The program is the one-file build, and lies where it does not stay."""
+    file = tmp_path / "Downloads" / "mmconnect"
+    file.parent.mkdir()
+    file.write_bytes(b"one")
+    here = Program(form=Form.ONE_FILE, words=(str(file),), parts=(file,))
+    monkeypatch.setattr(paths, "program", lambda: here)
+    return file
 
 
 def inside(image: Path) -> dict[str, str]:
@@ -256,6 +275,46 @@ def test_options_that_cannot_be_read_are_left_alone(image: Path) -> None:
         installing._with_data(image / TOML, STATE)
 
 
+@pytest.mark.parametrize(("name", "text"), [(TOML, b"# caf\xe9\n"), (UNIT, b"[Unit] # caf\xe9\n")])
+def test_a_file_in_another_encoding_is_told_and_left_alone(
+    image: Path, name: str, text: bytes
+) -> None:
+    (image / name).parent.mkdir(parents=True)
+    (image / name).write_bytes(text)
+    told = said("service", "install", "--root", str(image), "--data-dir", "/srv/mm")
+    assert told.code == 1
+    assert f"{image / name} cannot be read: it is no text in UTF-8" in told.err
+    assert [one for one in image.rglob("*") if one.is_file()] == [image / name]
+
+
+def test_a_program_is_not_copied_when_the_options_cannot_be_understood(
+    image: Path, download: Path
+) -> None:
+    (image / "etc/mmconnect").mkdir(parents=True)
+    (image / TOML).write_text("data_dir = nowhere")
+    told = said("service", "install", "--root", str(image), "--data-dir", "/srv/mm")
+    assert "so nothing was changed" in told.err
+    assert inside(image) == {TOML: "data_dir = nowhere"}
+
+
+@pytest.mark.parametrize("full", ["write_text", "copyfile"])
+def test_what_cannot_be_written_is_named_and_leaves_nothing_behind(
+    image: Path, download: Path, full: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a full disk, the kernel does not say which file it was; a copy names the wrong one."""
+
+    def fails(file: Path | str, other: Path | str = "", **_: object) -> None:
+        Path(other if full == "copyfile" else file).touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), *([str(file)] if other else []))
+
+    monkeypatch.setattr(Path if full == "write_text" else shutil, full, fails)
+    told = said("service", "install", "--root", str(image))
+    file = "usr/local/bin/mmconnect" if full == "copyfile" else TOML
+    assert told.code == 1
+    assert f"{image / file} cannot be written: No space left on device" in told.err
+    assert not list(image.rglob("*.new"))
+
+
 def test_removed_again_data_and_options_stay(image: Path) -> None:
     said("service", "install", "--root", str(image), "--data-dir", "/srv/mm")
     told = said("service", "uninstall", "--root", str(image))
@@ -310,14 +369,7 @@ def test_a_path_that_cannot_be_said_is_told_before_anything_is_written(image: Pa
     assert not image.exists()
 
 
-def test_the_one_file_build_is_copied_to_where_it_stays(
-    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    download = tmp_path / "Downloads" / "mmconnect"
-    download.parent.mkdir()
-    download.write_bytes(b"one")
-    here = Program(form=Form.ONE_FILE, words=(str(download),), parts=(download,))
-    monkeypatch.setattr(paths, "program", lambda: here)
+def test_the_one_file_build_is_copied_to_where_it_stays(image: Path, download: Path) -> None:
     told = said("service", "install", "--root", str(image), "--json").json
     assert told["program"] == ["/usr/local/bin/mmconnect"]
     binary = image / "usr/local/bin/mmconnect"
@@ -468,6 +520,34 @@ def test_other_peoples_directories_are_not_taken(tmp_path: Path) -> None:
     os.chown(theirs, 12345, 12345)
     with pytest.raises(Refused, match="12345"):
         manager._adopt(theirs, "nobody")
+
+
+@root
+def test_data_where_the_account_may_not_go_is_told_and_stays_as_it_is(
+    booted: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in /root, whose texts of a first try somebody wants to take along."""
+    for one in (tmp_path, *tmp_path.parents):
+        if one == Path("/tmp"):
+            break
+        one.chmod(0o755)
+    monkeypatch.setattr(manager, "_EMPTIED", ())
+    data = tmp_path / "closed" / "share" / "mmconnect"
+    data.mkdir(parents=True)
+    (data / "mmconnect.db").touch()
+    closed = tmp_path / "closed"
+    (closed / "share").chmod(0o755)
+    closed.chmod(0o700)
+    plan = Plan(program=ONE_FILE, data=data, account="nobody")
+    setting = Setting(plan=plan, home=tmp_path, copy=Path("/x"))
+    with pytest.raises(Refused, match=f"nobody may not enter {closed}, so its data cannot be"):
+        Manager(user=False).fits(setting)
+    assert data.stat().st_uid == 0, "nothing was changed"
+    closed.chmod(0o711)
+    Manager(user=False).fits(setting)
+    assert data.stat().st_uid == pwd.getpwnam("nobody").pw_uid
+    missing = replace(plan, data=closed / "to" / "be" / "made")
+    Manager(user=False).fits(replace(setting, plan=missing))
 
 
 def test_data_that_would_be_emptied_is_no_place(booted: None, tmp_path: Path) -> None:
