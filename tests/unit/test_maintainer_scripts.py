@@ -1,4 +1,4 @@
-"""packaging/deb/postinst and postrm in an image of a system, without dpkg, systemd, or root.
+"""packaging/deb/postinst, prerm and postrm in an image of a system, without dpkg, systemd, or root.
 
 What belongs to others (adduser, systemd's helpers) is replaced by commands that only note that they
 were called. The whole package, under a systemd that runs, is tried by `make test-takeover`.
@@ -148,6 +148,30 @@ def test_account_and_options_of_its_own_go_on(image: Image) -> None:
         f"ReadWritePaths={data}",
         "ProtectHome=read-only",
     ]
+
+
+@pytest.mark.parametrize("name", ["/home/pi/mm.toml", "/root/my own.toml"])
+def test_options_at_home_are_seen_by_the_packages_service_too(image: Image, name: str) -> None:
+    image.service_install(Plan(program=PROGRAM, data=STATE, config=Path(name)))
+    image.run("postinst", "configure", "")
+    assert image.read(DROP_IN).splitlines()[-1] == "ProtectHome=read-only"
+
+
+def test_a_removal_says_where_the_texts_stay(image: Image) -> None:
+    image.run("postinst", "configure", "")
+    told = image.run("prerm", "remove")
+    assert f"stay in {STATE}:" in told
+    assert "sudo apt-get purge mmconnect" in told
+    image.write(OPTIONS, f"data_dir = '{DISK}'  # an SSD\n")
+    told = image.run("prerm", "remove")
+    assert f"stay in {DISK}:" in told
+    assert "A purge leaves them there, too" in told
+    assert image.calls == [], "nothing runs there that could be ended"
+    (image.root / "run/systemd/system").mkdir(parents=True)
+    image.run("prerm", "upgrade", "0.2.0")
+    assert image.calls == [], "texts come in while the new one is being unpacked"
+    image.run("prerm", "remove")
+    assert image.calls == ["deb-systemd-invoke stop mmconnect.service"]
 
 
 def test_it_is_the_data_that_the_service_had_whatever_the_options_say_by_now(image: Image) -> None:
