@@ -62,7 +62,7 @@ class LateRunner(web.BaseRunner):
         except web.HTTPException:
             raise
         except Exception:
-            if not paths.replaced():
+            if not paths.replaced() or request.writer.output_size:  # half of an answer went out
                 raise
             log.warning("A page failed: another version of mmconnect was installed", exc_info=True)
             return web.Response(status=503, headers={"Retry-After": "10"}, text=f"{UPGRADING}\n")

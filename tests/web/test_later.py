@@ -33,6 +33,7 @@ class Making:
         app = web.Application(client_max_size=LARGEST_FORM)
         app.router.add_get("/seen/{name}", self._seen)
         app.router.add_get("/fails", self._fail)
+        app.router.add_get("/fails-half-way", self._fail_half_way)
         app.router.add_post("/form", self._form)
         app.on_cleanup.append(self._end)
         app.on_response_prepare.append(self._sign)
@@ -45,6 +46,12 @@ class Making:
         return web.Response(text=request.match_info["name"])
 
     async def _fail(self, request: web.Request) -> web.Response:
+        raise KeyError("templates/of/another.html")
+
+    async def _fail_half_way(self, request: web.Request) -> web.StreamResponse:
+        answer = web.StreamResponse(headers={"Content-Length": "4096"})
+        await answer.prepare(request)
+        await answer.write(b"half of it")
         raise KeyError("templates/of/another.html")
 
     async def _form(self, request: web.Request) -> web.Response:
@@ -107,6 +114,9 @@ async def test_after_another_version_was_installed_it_says_so(monkeypatch: pytes
         answer = await asking.get("/fails")
         assert (answer.status, answer.headers["Retry-After"]) == (503, "10")
         assert "Another version of mmconnect was just installed" in await answer.text()
+        answer = await asking.get("/fails-half-way")
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await answer.read()
         monkeypatch.setattr(paths, "replaced", lambda: False)
         assert (await asking.get("/fails")).status == 500
 
