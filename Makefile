@@ -69,7 +69,8 @@ neighbours: $(TEST_READY) ## what three good receivers notice of seventeen bad o
 build: $(BUILD_READY) ## dist/mmconnect (one file) and dist/mmconnect-onedir/mmconnect (one directory)
 	@for tool in objcopy strip; do command -v $$tool >/dev/null || \
 		{ echo "make build needs $$tool: sudo apt-get install binutils"; exit 1; }; done
-	PYTHONHASHSEED=1 PYINSTALLER_CONFIG_DIR=$(CURDIR)/build/cache $(BUILD_VENV)/bin/python -m PyInstaller --noconfirm --clean --log-level WARN \
+	PYTHONHASHSEED=1 PYI_LOG_LEVEL=WARN PYINSTALLER_CONFIG_DIR=$(CURDIR)/build/cache \
+		$(BUILD_VENV)/bin/python -m PyInstaller --noconfirm --clean \
 		--distpath dist --workpath build build.spec
 	@ls -l dist/mmconnect && du -sh dist/mmconnect-onedir
 

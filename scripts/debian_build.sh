@@ -124,11 +124,11 @@ mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
 inside() { # a command in the sources, with Debian's Python and the wheels
     chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LC_ALL=C.UTF-8 \
-        PYTHONPATH="/site-$lock:/site-$lock/man" PYTHONHASHSEED=1 PYTHONDONTWRITEBYTECODE=1 \
+        PYTHONPATH="/site-$lock:/site-$lock/man" PYTHONHASHSEED=1 PYTHONDONTWRITEBYTECODE=1 PYI_LOG_LEVEL=WARN \
         COMMIT="$commit" ${SOURCE_DATE_EPOCH:+SOURCE_DATE_EPOCH=$SOURCE_DATE_EPOCH} \
         sh -c 'cd /src && exec "$@"' sh "$@"
 }
-inside python3 -m PyInstaller --noconfirm --clean --log-level WARN --distpath /out/dist --workpath /out/build build.spec
+inside python3 -m PyInstaller --noconfirm --clean --distpath /out/dist --workpath /out/build build.spec
 # Written by the Python that is inside, whatever this machine has.
 texts=$root/out/dist/texts
 mkdir "$texts"
