@@ -54,10 +54,12 @@ class Schema:
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that cannot write. Raises Damaged, or StoreUnavailable with the reason."""
-    log = path.with_name(f"{path.name}-wal")
     try:
-        # without a log, as after a stop in good order, nothing beside the file is looked at or made
-        alone = "" if log.exists() and log.stat().st_size else "&immutable=1"
+        # after a stop in good order nothing beside the file is looked at, or made; but an empty log
+        # alone says nothing: whoever works with the file may have carried it over just now
+        log, shared = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+        used = shared.exists() or (log.exists() and log.stat().st_size)
+        alone = "" if used else "&immutable=1"
         db = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=ro{alone}",
             uri=True,
@@ -84,7 +86,8 @@ def damage(db: sqlite3.Connection, seconds: float, *, whole: bool = False) -> Da
     """
     kind = "integrity_check" if whole else "quick_check"
     done = threading.Event()
-    threading.Thread(target=_interrupt, args=(db, seconds, done), daemon=True).start()
+    watch = threading.Thread(target=_interrupt, args=(db, seconds, done), daemon=True)
+    watch.start()
     try:
         found = [str(row[0]) for row in db.execute(f"PRAGMA {kind}(5)")]
         if whole and found == ["ok"]:
@@ -99,6 +102,7 @@ def damage(db: sqlite3.Connection, seconds: float, *, whole: bool = False) -> Da
         raise
     finally:
         done.set()
+        watch.join()  # or it would interrupt what comes next
     lines = [line for text in found for line in text.splitlines() if line != "ok"]
     return Damage(first=tuple(line for line in lines if not line.startswith("*** in database"))[:5])
 

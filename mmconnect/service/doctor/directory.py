@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import stat
@@ -96,7 +97,10 @@ def look(directory: Path) -> tuple[Entry, list[Entry]]:
             found = sorted(folder.iterdir())[:_MOST]
         except (FileNotFoundError, PermissionError, NotADirectoryError):
             continue
-        inside += [_entry(path) for path in found if path.is_file() and not path.is_symlink()]
+        for path in found:
+            with contextlib.suppress(FileNotFoundError):  # logs and half-made copies come and go
+                if path.is_file() and not path.is_symlink():
+                    inside.append(_entry(path))
     return _entry(directory), inside
 
 

@@ -43,7 +43,7 @@ class Device:
     card: str | None = None
     """`SD` or `MMC`, where the kernel says that it is one of these."""
     life: int | None = None
-    """eMMC's estimate of the life it has used, in tenths (0x01 to 0x0B)."""
+    """eMMC's estimate of the life it has used, in tenths (0x01 to 0x0B), of its more worn part."""
     errors: int = 0
     """Errors that ext4 has noted in the file system."""
 
@@ -99,8 +99,8 @@ def _kind(device: Device) -> Findings:
     if device.errors:
         yield DISK.problem(
             f"The file system has noted errors ({device.errors} so far).",
-            "Make a backup now. Then check it (`sudo touch /forcefsck`, and restart), and replace"
-            " the card or disk if errors come back.",
+            "Make a backup now, and restart the machine: it mends a file system with errors before"
+            " it uses it. Replace the card or disk if they come back.",
         )
     if device.life is not None and device.life >= _WORN:
         yield DISK.note(
@@ -139,12 +139,12 @@ def device(directory: Path, mounts: str, sys: Path = SYS) -> Device | None:
     real = at.resolve()
     name = real.name
     whole = real.parent if (real / "partition").exists() else real
-    life = re.match(r"0x([0-9a-fA-F]+)", _read(whole / "device" / "life_time"))
+    life = re.findall(r"0x([0-9a-fA-F]+)", _read(whole / "device" / "life_time"))
     return Device(
         kind=kind,
         name=name,
         card=_read(whole / "device" / "type") if name.startswith("mmcblk") else None,
-        life=int(life[1], 16) if life else None,
+        life=max((int(used, 16) for used in life), default=None),
         errors=int(_read(sys / "fs" / "ext4" / name / "errors_count") or 0),
     )
 

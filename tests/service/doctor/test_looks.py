@@ -7,8 +7,10 @@ import os
 import socket
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -83,7 +85,7 @@ def test_what_a_disk_is(tmp_path: Path):
     numbers = f"{os.major(number)}:{os.minor(number)}"
     mounts = f"36 35 {numbers} / / rw,noatime shared:1 - ext4 /dev/mmcblk0p2 rw\n"
     card = tmp_path / "sys/devices/mmc/block/mmcblk0"
-    tree(card, mmcblk0p2__partition="2\n", device__type="SD\n", device__life_time="0x0a 0x01\n")
+    tree(card, mmcblk0p2__partition="2\n", device__type="SD\n", device__life_time="0x01 0x0a\n")
     at = tmp_path / "sys/dev/block" / numbers
     at.parent.mkdir(parents=True)
     at.symlink_to(card / "mmcblk0p2")
@@ -140,6 +142,21 @@ def test_somebody_elses_file(tmp_path: Path):
     assert "backups/b.db in it is somebody else's" in told.found
 
 
+def test_a_file_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    for name in ("mmconnect.db", "mmconnect.db-wal"):
+        (tmp_path / name).touch(0o600)
+    entry = directory._entry
+
+    def gone(path: Path) -> directory.Entry:
+        if path.name.endswith("-wal"):
+            path.unlink()
+        return entry(path)
+
+    monkeypatch.setattr(directory, "_entry", gone)
+    _, found = directory.look(tmp_path)
+    assert [one.path.name for one in found] == ["mmconnect.db"]
+
+
 def test_who_runs_a_process():
     assert directory.owner_of(os.getpid()) == os.geteuid()
     assert directory.owner_of(2**22 + 1) is None
@@ -178,6 +195,39 @@ def test_a_whole_database(database: Path):
             with pytest.raises(sqlite3.OperationalError, match="readonly"):
                 db.execute("DELETE FROM settings")
     assert [one.name for one in database.parent.iterdir()] == ["mmconnect.db"], "nothing beside it"
+
+
+def test_an_empty_log_says_nothing_of_who_works_with_the_database(database: Path):
+    values = "SELECT count(*) FROM settings WHERE name = 'site_name'"
+    with closing(connect(database)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert database.with_name("mmconnect.db-wal").stat().st_size == 0
+        with inspection.opened(database) as seen:
+            assert seen.execute(values).fetchone() == (0,)
+            db.execute("INSERT INTO settings (name, value) VALUES ('site_name', '\"A\"')")
+            db.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            assert seen.execute(values).fetchone() == (1,), "pages change while they are looked at"
+
+
+def test_nothing_that_comes_after_the_look_is_interrupted():
+    class Slow:
+        """A connection whose look ends just when its time does."""
+
+        def __init__(self) -> None:
+            self.begun, self.ended = threading.Event(), threading.Event()
+
+        def execute(self, words: str) -> list[tuple[str]]:
+            assert self.begun.wait(30)
+            return [("ok",)]
+
+        def interrupt(self) -> None:
+            self.begun.set()
+            time.sleep(0.2)  # as a thread that others keep from going on
+            self.ended.set()
+
+    slow = Slow()
+    assert inspection.damage(cast("sqlite3.Connection", slow), 0.0) == inspection.Damage()
+    assert slow.ended.is_set()
 
 
 def test_texts_that_should_be_in_a_backup(database: Path):
