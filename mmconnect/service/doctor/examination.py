@@ -74,6 +74,13 @@ def _raw(text: str) -> str:
 async def _look(scene: Scene, check: Check, look: Look) -> list[Finding]:
     try:
         return list(await look(scene))
+    except TimeoutError:
+        return [
+            check.note(
+                "It could not be looked at: there was no answer in time.",
+                "Look again; if it stays so, see what is found of the disk.",
+            )
+        ]
     except Exception as error:
         log.debug("A look of the doctor failed", exc_info=True)
         told = getattr(error, "strerror", None) or str(error) or type(error).__name__

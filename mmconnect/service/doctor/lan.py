@@ -110,15 +110,16 @@ def heard(known: Heard, now: int, neighbours: int | None, page: str | None) -> F
         return
     if known.last is not None and abs(now - known.last) < LATELY:
         at = f" from {known.address}" if known.address else ""
-        yield LAN.ok(f"A phone was heard {duration((now - known.last) / 1000)} ago{at}.")
+        yield LAN.ok(f"A phone was heard {duration(max(0, now - known.last) / 1000)} ago{at}.")
         return
     if known.pulled == known.phones:
         return  # whether those answer is another finding
-    since = (
-        "No phone was ever heard"
-        if known.last is None
-        else f"No phone was heard for {duration((now - known.last) / 1000)}"
-    )
+    if known.last is None:
+        since = "No phone was ever heard"
+    elif known.last > now:
+        since = "No phone was heard since this machine's clock was set back"
+    else:
+        since = f"No phone was heard for {duration((now - known.last) / 1000)}"
     alone = ", and no other machine is seen on its network" if neighbours == 0 else ""
     tried = f"Open {page} in the phone's browser" if page else "Open the push URL on the phone"
     yield LAN.note(

@@ -20,7 +20,7 @@ async def service(scene: Scene) -> Found:
     """Does it run, and is it well?"""
     ready = None
     if scene.running is not None and scene.running.admin:
-        (side,) = [one for one in scene.sides() if one.flag == "--admin-listen"]
+        (side,) = [one for one in scene.sides if one.flag == "--admin-listen"]
         base = side.urls[0].removesuffix("/healthz")
         ready = await asking.get(scene.dialer, f"{base}/readyz")
     return unit.service(scene.running, starting=scene.starting, ready=ready)
@@ -29,12 +29,12 @@ async def service(scene: Scene) -> Found:
 async def systemd(scene: Scene) -> Found:
     """What systemd makes of it."""
     found = await within(3 * unit.PATIENCE, unit.ask)
-    return unit.unit(found, running=scene.running is not None)
+    return unit.unit(found, running=scene.running is not None or scene.starting)
 
 
 async def listeners(scene: Scene) -> Found:
     """Do they answer; or could they be opened?"""
-    sides = scene.sides()
+    sides = scene.sides
     if scene.running is not None:
         if scene.brought is not None:  # nobody knows who vouches for that, nor for which names
             sides = [one for one in sides if not one.tls]
@@ -64,7 +64,8 @@ async def network(scene: Scene) -> Found:
 
 async def walls(scene: Scene) -> Found:
     """Does this machine turn phones away?"""
-    wanted = [(one.name, at) for one in scene.sides() for at in one.at]
+    # what is only for this machine itself, behind a proxy say, nobody else has to reach
+    wanted = [(one.name, at) for one in scene.sides for at in one.at if not lan.is_alone([at])]
     numbers = {int(at.rpartition(":")[2]): name for name, at in wanted if not at.endswith(":0")}
     last = None if scene.stored is None else scene.stored.heard.last
     return firewall.check(
@@ -82,7 +83,7 @@ async def endpoints(scene: Scene) -> Found:
         return [receivers.RECEIVERS.skipped(scene.unread)]
     configuration = scene.stored.configuration
     egress = Egress(lambda: configuration, own_addresses)
-    egress.listening([at for side in scene.sides() for at in side.at])
+    egress.listening([at for side in scene.sides for at in side.at])
     ends = list(configuration.endpoints.values())
     found = await receivers.reach(ends, egress.rule, scene.dialer)
     return receivers.check(found, left=max(0, len(ends) - receivers.MOST))

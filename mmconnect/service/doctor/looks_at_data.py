@@ -80,7 +80,7 @@ async def whole(scene: Scene) -> Found:
     try:
         return await within(seconds + DISK_PATIENCE, lambda: _inspect(scene, file, seconds))
     except TimeoutError:
-        return [database.broken("It cannot be read: the disk hangs.", ())]
+        return [database.closed("the disk does not answer")]
     except Damaged as error:
         at_hand = copies.at_hand(scene.directory)
         return [database.broken(f"It cannot be used: {error}.", at_hand)]

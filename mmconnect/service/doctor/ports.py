@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mmconnect.config import Listen, Settings
 from mmconnect.desk.doctor import Check, Findings
@@ -23,8 +24,10 @@ class Side:
     """`phones`, `admin side over HTTPS`."""
     flag: str
     at: tuple[str, ...]
-    """`host:port` of each socket, or of what it is to be bound to."""
+    """`address:port` of each socket, or of what it is to be bound to."""
     tls: bool = False
+    unknown: str | None = None
+    """The name that it is to be bound to, and that is known to nobody."""
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -36,39 +39,30 @@ class Side:
 def sides(running: Running | None, options: Settings | None) -> list[Side]:
     """Where the running service listens, or would by its options."""
 
-    def bound(actual: Sequence[str], wanted: Listen | None) -> tuple[str, ...]:
+    def side(name: str, option: str, *, tls: bool = False) -> Side:
+        made = Side(name=name, flag=f"--{option}-listen".replace("_", "-"), at=(), tls=tls)
         if running is not None:
-            return tuple(actual)
-        return () if wanted is None else (str(wanted),)
+            return replace(made, at=tuple(getattr(running, option)))
+        wanted: Listen | None = getattr(options, f"{option}_listen") if options else None
+        return made if wanted is None else _resolved(made, wanted)
 
-    on, want = running, options
-    if on is None and want is None:
-        return []
     made = [
-        Side(
-            name="phones",
-            flag="--phone-listen",
-            at=bound(on.phone if on else (), want.phone_listen if want else None),
-        ),
-        Side(
-            name="admin side",
-            flag="--admin-listen",
-            at=bound(on.admin if on else (), want.admin_listen if want else None),
-        ),
-        Side(
-            name="phones over HTTPS",
-            flag="--phone-tls-listen",
-            at=bound(on.phone_tls if on else (), want.phone_tls_listen if want else None),
-            tls=True,
-        ),
-        Side(
-            name="admin side over HTTPS",
-            flag="--admin-tls-listen",
-            at=bound(on.admin_tls if on else (), want.admin_tls_listen if want else None),
-            tls=True,
-        ),
+        side("phones", "phone"),
+        side("admin side", "admin"),
+        side("phones over HTTPS", "phone_tls", tls=True),
+        side("admin side over HTTPS", "admin_tls", tls=True),
     ]
-    return [one for one in made if one.at]
+    return [one for one in made if one.at or one.unknown]
+
+
+def _resolved(side: Side, wanted: Listen) -> Side:
+    """With the addresses of what it is to be bound to; that may be a name, `localhost` say."""
+    try:
+        found = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)
+    except OSError:
+        return replace(side, unknown=wanted.host)
+    places = [str(replace(wanted, host=str(at[0]))) for *_, at in found]
+    return replace(side, at=tuple(dict.fromkeys(places)))
 
 
 def answered(found: Iterable[Side], answers: Mapping[str, Answer]) -> Findings:
@@ -94,8 +88,15 @@ def free(
     found: Iterable[Side], listening: Sequence[Listening], owners: Mapping[int, str]
 ) -> Findings:
     """Judge whether the service that is down could listen where it is to."""
-    fine = []
+    fine: list[str] = []
     for side in found:
+        if side.unknown is not None:
+            yield PORTS.problem(
+                f"Nobody knows the name {side.unknown}, under which the service is to listen"
+                f" ({side.name}).",
+                f"Write an address with {side.flag}; 0.0.0.0 is all of this machine's.",
+            )
+            continue
         taken = [
             one
             for at in side.at
@@ -109,7 +110,7 @@ def free(
                 f"End that program, or choose another port with {side.flag}.",
             )
         else:
-            fine.append(side.at[0])
+            fine += side.at
     if fine:
         yield PORTS.ok(f"Nobody else has {', '.join(fine)}.")
 

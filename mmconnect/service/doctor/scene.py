@@ -78,6 +78,8 @@ class Scene:
         self.dialer = Dialer(asyncio.get_running_loop())
         self.running: Running | None = lock.running(self.directory)
         self.starting = self.running is None and lock.held(self.directory)
+        self.sides = ports.sides(self.running, subject.options)
+        """Where it listens, or would."""
         self.stored: Stored | None = None
         """What the database says; None while it was not read, or cannot be."""
         self.unread = "The database cannot be read."
@@ -107,10 +109,6 @@ class Scene:
         if self.running is not None:
             return Path(self.running.certificate) if self.running.certificate else None
         return self.subject.options.tls_cert if self.subject.options is not None else None
-
-    def sides(self) -> list[ports.Side]:
-        """Where it listens, or would."""
-        return ports.sides(self.running, self.subject.options)
 
     def around(self) -> Around:
         """Where phones reach this machine."""

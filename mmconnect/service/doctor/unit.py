@@ -64,7 +64,8 @@ def _problems(body: bytes) -> list[str]:
 
 
 def unit(found: Unit | None, *, running: bool) -> Findings:
-    """Judge; None: systemd does not run this machine, or cannot be asked from here."""
+    """Judge; None: systemd does not run this machine, or cannot be asked from here. `running`:
+    whether mmconnect has the data directory, also when it is only just starting."""
     if found is None:
         yield UNIT.skipped("systemd does not run here, or cannot be asked.")
         return
@@ -83,7 +84,7 @@ def unit(found: Unit | None, *, running: bool) -> Findings:
             f"{told}.",
             "`journalctl -u mmconnect -n 50` says why; `sudo systemctl start mmconnect` starts it.",
         )
-    elif state != "active":
+    elif state == "inactive":
         fine = False
         yield UNIT.note(
             f"{told}, and mmconnect was started in another way: it ends with that.",

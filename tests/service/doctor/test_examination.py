@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mmconnect import config
 from mmconnect.desk.doctor import Mark, Report
 from mmconnect.domain.clock import Clock, SystemClock
-from mmconnect.service.doctor import copies, examination, hardware, looks_at_data, speed
+from mmconnect.service.doctor import copies, disk, examination, hardware, looks_at_data, speed
 from mmconnect.service.doctor.examination import examine
 from mmconnect.service.doctor.scene import Before, Subject
 from mmconnect.store import inspection, settings
@@ -21,14 +23,21 @@ from tests.support.receiver import answer, receiver
 NOBODY_LISTENS = Before(me=0, rules=[])
 
 
-async def of(directory: Path, command: str = "mmconnect", clock: Clock | None = None) -> Report:
+async def of(
+    directory: Path,
+    command: str = "mmconnect",
+    clock: Clock | None = None,
+    before: Before = NOBODY_LISTENS,
+    **more: Any,
+) -> Report:
     return await examine(
         Subject(
             directory=directory,
             source="a test",
             clock=clock or SystemClock(),
-            before=NOBODY_LISTENS,
+            before=before,
             command=command,
+            **more,
         )
     )
 
@@ -51,13 +60,34 @@ async def test_a_disk_that_hangs_is_told_and_waited_for_no_longer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     never = threading.Event()
+    (tmp_path / "mmconnect.db").touch()
     monkeypatch.setattr(looks_at_data, "DISK_PATIENCE", 1.0)
     monkeypatch.setattr(speed, "measure", lambda directory, clock: never.wait())
-    report = await of(tmp_path)
+    monkeypatch.setattr(looks_at_data, "_inspect", lambda scene, file, seconds: never.wait())
+    monkeypatch.setattr(disk, "space", lambda directory: never.wait())
+    report = await of(tmp_path, seconds=0.1)
     never.set()
     (fsync,) = [one for one in report.findings if one.check == "fsync"]
     assert fsync.mark is Mark.PROBLEM
     assert "within 1 s: it hangs" in fsync.found
+    (database,) = [one for one in report.findings if one.check == "database"]
+    assert database.found == "It cannot be opened: the disk does not answer."
+    assert "restore" not in (database.remedy or ""), "nothing says that it is damaged"
+    (room,) = [one for one in report.findings if one.check == "disk"]
+    assert room.found == "It could not be looked at: there was no answer in time."
+
+
+async def test_what_only_this_machine_is_to_reach_is_let_through_no_firewall(tmp_path: Path):
+    door = {"name": "input", "hook": "input", "type": "filter", "policy": "drop"}
+    rules = [{"chain": {"family": "inet", "table": "filter", **door}}]
+    for host, away in (("127.0.0.1", False), ("0.0.0.0", True)):
+        where = {"MMCONNECT_ADMIN_LISTEN": f"{host}:8480"}
+        report = await of(
+            tmp_path, options=config.settle({}, where, {}), before=Before(me=0, rules=rules)
+        )
+        (wall,) = [one for one in report.findings if one.check == "firewall"]
+        assert "8481 (phones)" in wall.found
+        assert ("8480" in wall.found) is away
 
 
 async def test_commands_are_as_they_have_to_be_typed(tmp_path: Path):

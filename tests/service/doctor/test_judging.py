@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mmconnect import config
 from mmconnect.desk.doctor import Finding, Mark
 from mmconnect.domain.models import Endpoint, EndpointState, Numbers
 from mmconnect.service.clock_sync import ClockState, KernelClock, Standing
@@ -274,6 +275,17 @@ def test_a_port_that_somebody_else_has():
     only(ports.free([side], [replace(there, port=8482)], {}), Mark.OK, "0.0.0.0:8481")
 
 
+def test_where_it_would_listen_may_be_a_name():
+    where = {"MMCONNECT_PHONE_LISTEN": "localhost:8581", "MMCONNECT_ADMIN_LISTEN": "no.invalid:85"}
+    sides = ports.sides(None, config.settle({}, where, {}))
+    there = Listening(address=parse("127.0.0.1"), port=8581, inode=5)
+    taken, unknown, rest = told(ports.free(sides, [there], {}))
+    assert (taken[0], unknown[0], rest[0]) == (Mark.PROBLEM, Mark.PROBLEM, Mark.OK)
+    assert taken[1].startswith("Port 8581 (phones) is taken")
+    assert unknown[1].startswith("Nobody knows the name no.invalid, ")
+    assert "Write an address with --admin-listen" in unknown[1]
+
+
 @pytest.mark.parametrize(
     ("host", "theirs", "taken"),
     [
@@ -337,6 +349,10 @@ def test_phones_that_are_heard_and_phones_that_are_not():
     never = lan.Heard(phones=1, last=None)
     only(lan.heard(never, NOW, 4, page), Mark.NOTE, "No phone was ever heard.", page, "isolation")
     only(lan.heard(never, NOW, 0, page), Mark.NOTE, "no other machine is seen")
+    soon = replace(heard, last=NOW + MINUTE)
+    only(lan.heard(soon, NOW, 4, page), Mark.OK, "A phone was heard 0 s ago")
+    ahead = replace(heard, last=NOW + 3 * DAY)
+    only(lan.heard(ahead, NOW, 4, page), Mark.NOTE, "since this machine's clock was set back")
     old = replace(heard, last=NOW - 3 * DAY)
     only(lan.heard(old, NOW, None, None), Mark.NOTE, "No phone was heard for 3 days")
     assert told(lan.heard(lan.Heard(phones=0, last=None), NOW, 0, page)) == []
@@ -635,6 +651,12 @@ UNIT = {
         (UNIT | {"ActiveState": "failed", "SubState": "failed"}, False, Mark.PROBLEM, "journalctl"),
         (UNIT | {"ActiveState": "inactive", "SubState": "dead"}, False, Mark.PROBLEM, "inactive"),
         (UNIT | {"ActiveState": "inactive", "SubState": "dead"}, True, Mark.NOTE, "another way"),
+        (UNIT | {"ActiveState": "activating", "SubState": "start"}, True, Mark.OK, "(start)"),
+        (UNIT | {"ActiveState": "reloading", "SubState": "reload"}, True, Mark.OK, "(reload)"),
+        (
+            UNIT | {"ActiveState": "activating", "SubState": "auto-restart"},
+            *(False, Mark.PROBLEM, "journalctl"),
+        ),
         (UNIT | {"UnitFileState": "disabled"}, True, Mark.NOTE, "systemctl enable"),
         (UNIT | {"NRestarts": "12"}, True, Mark.NOTE, "12 times"),
         (UNIT | {"NRestarts": "2"}, True, Mark.OK, "watched"),
