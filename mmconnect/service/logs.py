@@ -47,7 +47,8 @@ class _Journal(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         priority = next((p for level, p in _PRIORITIES if record.levelno >= level), 7)
-        lines = self._inner.format(record).splitlines() or [""]
+        # at nothing else the journal begins a line
+        lines = self._inner.format(record).rstrip("\n").split("\n")
         return "\n".join(f"<{priority}>{line}" for line in lines)
 
 

@@ -179,6 +179,7 @@ try:
     1 / 0
 except ZeroDivisionError:
     log.exception("It failed")
+log.info("A\\u2028B\\x85C\\n")
 """
 
 
@@ -187,12 +188,14 @@ def says(form: str, where: str) -> tuple[str, list[str]]:
     done = subprocess.run(
         [sys.executable, "-c", SAYS, form, where],
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=True,
         cwd=ROOT,
         timeout=60,
     )
-    return done.stdout.strip(), done.stderr.splitlines()
+    *lines, end = done.stderr.split("\n")
+    assert end == ""
+    return done.stdout.strip(), lines
 
 
 def test_in_the_journal_each_line_begins_with_its_priority_and_has_no_time() -> None:
@@ -200,13 +203,15 @@ def test_in_the_journal_each_line_begins_with_its_priority_and_has_no_time() -> 
     assert journal == "True"
     assert lines[:6] == ["<7>d", "<6>i", "<4>w", "<3>e", "<2>c", "<3>It failed"]
     assert len(lines) > 8
-    assert all(line.startswith("<3>") for line in lines[6:]), "each line of it is an entry"
+    assert all(line.startswith("<3>") for line in lines[6:-1]), "each line of it is an entry"
+    assert lines[-1] == "<6>A\u2028B\x85C"
 
 
 def test_json_stays_json_behind_the_priority() -> None:
     _, lines = says("json", "journal")
     assert [json.loads(line[3:])["message"] for line in lines[:2]] == ["d", "i"]
-    assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<3>"]
+    assert [line[:3] for line in lines] == ["<7>", "<6>", "<4>", "<3>", "<2>", "<3>", "<6>"]
+    assert json.loads(lines[-1][3:])["message"] == "A\u2028B\x85C\n"
 
 
 def test_elsewhere_lines_are_as_they_were() -> None:
