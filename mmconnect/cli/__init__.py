@@ -117,12 +117,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _last_words(json.dumps({"error": _code(error), "message": told}) if args.json else None)
         return error.exit_code
     except BrokenPipeError:
-        _let_go()
+        let_go()
         return 1
     except OSError as error:
         if only == "serve" or error.filename is not None:
             raise
-        _let_go()
+        let_go()
         print(f"mmconnect: This failed: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -142,10 +142,10 @@ def _last_words(line: str | None = None) -> None:
             print(line)
         _flush()
     except OSError:
-        _let_go()
+        let_go()
 
 
-def _let_go() -> None:
+def let_go() -> None:
     """What standard output has not taken is lost: Python is not to try once more at its end."""
     with contextlib.suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from mmconnect import __version__, config
+from mmconnect import __version__, cli, config
 from mmconnect.cli import admin, output
 from mmconnect.cli import open as opening
 
@@ -54,17 +54,28 @@ def run(args: argparse.Namespace) -> int:
     for variable in settings.unknown_variables:
         log.warning("The variable %s is not one that mmconnect knows", variable)
     directory = opening.prepare(opening.data_dir(args), create=True)
-    tell: Callable[[Started], None] = partial(_tell, output.command(args))
+    show: Callable[[Started], None] | None = partial(_show, output.command(args))
     if args.json:
-        tell = _tell_programs
+        show = _show_programs
     elif journal:
-        tell = _log
+        show = None
+
+    def tell(started: Started) -> None:
+        if show is not None:
+            try:
+                show(started)
+                sys.stdout.flush()
+            except OSError as error:  # full, or nobody reads it: no reason to turn texts away
+                cli.let_go()
+                log.warning("Standard output takes nothing: %s", error.strerror)
+        _log(started)
+
     asyncio.run(daemon.serve(settings, directory, tell, systemd))
     return 0
 
 
-def _tell(command: str, started: Started) -> None:
-    """Say where everything is, on the terminal and in the log."""
+def _show(command: str, started: Started) -> None:
+    """Where everything is, for a person."""
     phone, page = started.phone[0], started.admin[0]
     print("mmconnect is running.\n")
     print(f"  Phones push to   http://{phone}/in/TOKEN")
@@ -87,11 +98,10 @@ def _tell(command: str, started: Started) -> None:
         print(f"  {command} endpoint add URL               where your texts go")
     if not started.devices:
         print(f'  {command} device add --name "My phone"   where they come from')
-    print(flush=True)
-    _log(started)
+    print()
 
 
-def _tell_programs(started: Started) -> None:
+def _show_programs(started: Started) -> None:
     """The same as one JSON document, as soon as phones can push."""
     output.document(
         {
@@ -108,8 +118,6 @@ def _tell_programs(started: Started) -> None:
             "setupLinks": links(started),
         }
     )
-    sys.stdout.flush()
-    _log(started)
 
 
 def links(started: Started) -> list[str]:

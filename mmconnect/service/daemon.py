@@ -73,6 +73,8 @@ async def serve(
     frugal()
     sys.setswitchinterval(SWITCH_INTERVAL)
     lock = await lock_for_service(directory, ending.stop, systemd.gets_on)
+    if lock is None:
+        return
     try:
         while not ending.over:
             passing.forget_leftovers(directory)

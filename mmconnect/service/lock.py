@@ -75,15 +75,18 @@ class Lock:
 
 async def lock_for_service(
     directory: Path, stop: asyncio.Event, gets_on: Callable[[], None]
-) -> Lock:
+) -> Lock | None:
     """Take the lock; wait a while for whoever has it and says of himself nothing: a command that
-    will soon be through, or a service that is only starting. Raises AlreadyRunning."""
+    will soon be through, or a service that is only starting. None when `stop` is set meanwhile.
+    Raises AlreadyRunning."""
     end, told = time.monotonic() + PATIENCE, False
     while True:
         try:
             return Lock(directory)
         except AlreadyRunning:
-            if stop.is_set() or _note(directory) is not None or time.monotonic() > end:
+            if stop.is_set():
+                return None
+            if _note(directory) is not None or time.monotonic() > end:
                 raise
         if not told:
             told = True

@@ -22,10 +22,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import Gateway, furnish
+from tests.support import program
 from tests.support.burst import Receiver, Text, answer, request
 from tests.support.fire import Fire
 from tests.support.service import Service, ask, until
@@ -337,3 +339,33 @@ def test_only_the_owner_may_look(tmp_path: Path) -> None:
     finally:
         os.umask(before)
         service.kill()
+
+
+@pytest.mark.parametrize("gone", ["full", "unread"])
+@pytest.mark.parametrize("words", [[], ["--json"]])
+def test_it_starts_when_nobody_takes_what_it_prints(
+    tmp_path: Path, gone: str, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a supervisor's log on a full disk, or behind a reader that has ended."""
+    service = Service(tmp_path / "data", tmp_path, *words)
+    if gone == "full":
+        service.out.symlink_to("/dev/full")
+    else:
+        os.mkfifo(service.out)
+        reader, start = os.open(service.out, os.O_RDONLY | os.O_NONBLOCK), program.start
+
+        def unread(*how: Any, **more: Any) -> subprocess.Popen[bytes]:
+            os.close(reader)
+            return start(*how, **more)
+
+        monkeypatch.setattr(program, "start", unread)
+    try:
+        process = service.spawn()
+        until(lambda: process.poll() is not None or service._note(), "it starts")
+        assert ask(service.phone, "GET", "/healthz")[0] == 200
+        until(lambda: "Set it up in a browser" in service.log_text(), "the log has the link")
+        assert "Standard output takes nothing" in service.log_text()
+        assert service.stop() == 0
+    finally:
+        service.kill()
+    assert "Traceback" not in service.log_text()

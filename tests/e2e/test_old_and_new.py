@@ -70,6 +70,18 @@ def test_a_service_waits_for_a_command_that_has_the_data_to_itself(old: Service)
     assert old.stop() == 0
 
 
+def test_one_that_is_stopped_while_it_waits_ends_in_order(old: Service) -> None:
+    lock = Lock(old.directory)
+    try:
+        old.spawn()
+        until(lambda: "Waiting for a command" in old.log_text(), "it waits")
+        assert old.stop() == 0
+        assert "already running" not in old.log_text()
+    finally:
+        lock.release()
+    assert version(old.directory) == 6
+
+
 @starts_none
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for a small disk")
 def test_a_disk_that_becomes_full_while_it_migrates(
