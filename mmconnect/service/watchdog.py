@@ -130,9 +130,9 @@ class Watchdog:
         if verdict.prove:
             self._proof = asyncio.ensure_future(self._database.probe())
             self._proof.add_done_callback(unwatched)
-        self._say(verdict)
         if verdict.feed:
             self._systemd.feed()
+        self._say(verdict)
         return verdict
 
     def _say(self, verdict: Verdict) -> None:

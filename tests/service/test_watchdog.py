@@ -111,7 +111,10 @@ async def test_what_the_disk_has_answered_and_what_not(database: Database) -> No
     await database.maintain(lambda db: None)
     await database.read(lambda db: None)
     assert not lately(before)
-    await database.probe()
+    with contextlib.closing(connect(database.path)) as other:
+        version = other.execute("PRAGMA data_version").fetchone()
+        await database.probe()
+        assert other.execute("PRAGMA data_version").fetchone() != version, "it was on the disk"
     assert lately(before)
     assert database.pulse.at_it == 0.0
 
@@ -152,6 +155,20 @@ async def test_it_is_fed_while_all_is_well(manager: Notified, database: Database
     async with watched(manager, database):
         await told(manager, lambda message: message == {"STATUS": "All is well"})
         await told(manager, is_fed)
+
+
+async def test_what_cannot_be_told_keeps_nobody_from_being_fed(
+    manager: Notified, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def troubles() -> list[str]:
+        raise ValueError("no such thing")
+
+    watching = Watchdog(Systemd(manager.address, 0.04), database, lambda: 0.0, troubles, "")
+    task = asyncio.create_task(watching.run())
+    await told(manager, is_fed)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert "no such thing" in caplog.text
 
 
 async def test_a_loop_that_stands_still_feeds_nothing(
