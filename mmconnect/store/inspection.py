@@ -58,7 +58,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
         # after a stop in good order nothing beside the file is looked at, or made; but an empty log
         # alone says nothing: whoever works with the file may have carried it over just now
         log, shared = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-        used = shared.exists() or (log.exists() and log.stat().st_size)
+        used = log.exists() and (shared.exists() or log.stat().st_size)
         alone = "" if used else "&immutable=1"
         db = sqlite3.connect(
             f"file:{quote(str(path.absolute()))}?mode=ro{alone}",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmconnect.admin import topics
+from mmconnect.admin import topics, upkeep
 from mmconnect.desk.doctor import Mark, Report
 from tests.admin.test_help import Site
 from tests.support.desk import admin_of, desk_of
@@ -58,6 +58,9 @@ async def test_what_was_found_stands_there_with_its_mark_and_remedy(here: Site):
         word = words.get(one.mark, "not looked at")
         assert f'<b>{one.title}</b> <span class="vh">({word})' in shown
     assert "Look again" in shown
+    typed = upkeep.here(here.desk.directory).mm
+    assert typed.endswith("-m mmconnect"), "this is a checkout"
+    assert f"where `mmconnect` is `{typed}`." in shown
     places = re.findall(r'<li class="[a-z]+" id="([a-z]+)"', shown)
     assert set(places) == {one.check for one in report.findings}, "each can be linked to"
     assert len(places) == len(set(places))

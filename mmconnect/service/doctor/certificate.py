@@ -15,6 +15,10 @@ from mmconnect.service.tls.names import Hosts
 from mmconnect.service.tls.reading import Certificate, read
 
 CERTIFICATE = Check("certificate", "Certificate for HTTPS")
+_READ_ANEW = (
+    "`sudo systemctl reload mmconnect` lets the service read it anew, as does SIGHUP where systemd"
+    " does not run it."
+)
 _WALK = (
     "Make a new CA with `mmconnect tls create-ca --replace` while you can go to every phone: each"
     " has to install it before it pushes over HTTPS again."
@@ -40,7 +44,7 @@ def check(papers: Papers, hosts: Hosts, now: int, *, running: bool, can_make: bo
     if papers.fault is not None:
         yield CERTIFICATE.problem(
             f"It cannot be used: {papers.fault}.",
-            "Put the right files there, and send the service SIGHUP."
+            f"Put the right files there. {_READ_ANEW}"
             if papers.brought
             else "`mmconnect tls create-ca --replace` makes new ones; every phone then has to"
             " install the new CA.",
@@ -70,7 +74,7 @@ def _ends(papers: Papers, now: int, *, running: bool, can_make: bool) -> Finding
             )
     if server is not None and (left := server.not_after - now) < SERVER_ENDS_SOON:
         if papers.brought:
-            remedy = "Have it renewed; the service reads it anew on SIGHUP, or at its next start."
+            remedy = f"Have it renewed. {_READ_ANEW}"
         elif can_make:
             remedy = "The service renews it by itself: see that it runs, and what its log says."
         else:

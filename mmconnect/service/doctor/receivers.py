@@ -59,7 +59,8 @@ def check(found: Sequence[Reached], *, left: int = 0) -> Findings:
         more = f" and {len(reached) - 4} more" if len(reached) > 4 else ""
         yield RECEIVERS.ok(f"Somebody listens at {places}{more}. Nothing was sent.")
     if left:
-        yield RECEIVERS.skipped(f"{many(left, 'more endpoint was', 'more endpoints were')} left.")
+        more = many(left, "more endpoint was", "more endpoints were")
+        yield RECEIVERS.skipped(f"{more} not looked at.")
 
 
 def _told(check: Check, one: Reached) -> Finding:
