@@ -7,14 +7,15 @@ about it stands in admin/chapters.py.
 from __future__ import annotations
 
 import os
-import pwd
 import re
 import shlex
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from mmconnect.paths import Form, Program, program
+from mmconnect import config
+from mmconnect.domain.errors import ConfigError
+from mmconnect.paths import Form, Program, data_dir, program
 
 PACKAGED = Path("/usr/lib/mmconnect")
 """Where the Debian package has its program."""
@@ -28,8 +29,6 @@ _RUN = (
     " -v mmconnect:/data mmconnect"
 )
 """What starts a container of it (docs/container.md)."""
-ACCOUNT = "mmconnect"
-"""Whose the data are where mmconnect is a service of the system."""
 
 
 class Way(StrEnum):
@@ -49,17 +48,24 @@ class Installed:
 
     way: Way
     of_system: bool
-    """Whether it is a service of the whole system, with an account of its own."""
+    """Whether it is a service of the whole system, whoever it runs as."""
     managed: bool
     """Whether systemd runs it; else somebody has started it in a terminal."""
     program: str
     data: Path
     engine: str | None = None
     """What runs its container: `docker` or `podman`."""
+    named: bool = False
+    """Whether a command has to be told where the data are."""
 
     @property
     def mm(self) -> str:
         """What stands for `mmconnect` in a shell."""
+        where = f" --data-dir {shlex.quote(str(self.data))}" if self.named else ""
+        return f"{self._program}{where}"
+
+    @property
+    def _program(self) -> str:
         if self.way is Way.CONTAINER:  # -it: a password is asked for in a terminal alone
             return f"{self.engine} exec -it mmconnect mmconnect"
         if self.of_system:
@@ -189,17 +195,24 @@ def here(data: Path) -> Installed:
     return installed(
         program(),
         data,
-        account=_account(),
         engine=next((name for name, file in _ENGINES.items() if file.exists()), None),
         managed="INVOCATION_ID" in os.environ,
+        of_user="MANAGERPID" in os.environ,
+        named=not _is_found(data),
     )
 
 
 def installed(
-    found: Program, data: Path, *, account: str | None, engine: str | None, managed: bool
+    found: Program,
+    data: Path,
+    *,
+    engine: str | None,
+    managed: bool,
+    of_user: bool = False,
+    named: bool = False,
 ) -> Installed:
-    """Judge; `account` is the name of the user as whom the service runs, `managed` whether systemd
-    has started it (INVOCATION_ID, systemd.exec(5))."""
+    """Judge; `managed` is whether systemd has started it (INVOCATION_ID), `of_user` whether that
+    is the systemd of an account (MANAGERPID; both in systemd.exec(5))."""
     ways = {
         Form.ONE_FILE: Way.ONE_FILE,
         Form.ONE_DIRECTORY: Way.FOLDER,
@@ -215,11 +228,12 @@ def installed(
         way = Way.PACKAGE
     return Installed(
         way=way,
-        of_system=account == ACCOUNT and managed and engine is None,
+        of_system=managed and not of_user and engine is None,
         managed=managed and engine is None,
         program=shlex.join(found.words),
         data=data,
         engine=engine,
+        named=named and engine is None,
     )
 
 
@@ -228,8 +242,11 @@ def filled(command: str, here: Installed) -> str:
     return re.sub(r"\{(\w+)\}", lambda found: str(getattr(here, found[1])), command)
 
 
-def _account() -> str | None:
+def _is_found(data: Path) -> bool:
+    """Whether a command looks there by itself, without what this process was told."""
     try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return None
+        installed = config.read_file(None).get("data_dir")
+    except ConfigError:
+        installed = None
+    known = {name: value for name, value in os.environ.items() if name == "XDG_DATA_HOME"}
+    return data_dir(None, known, installed).path.resolve() == data.resolve()

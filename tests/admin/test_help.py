@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -213,31 +214,37 @@ def test_every_symptom_leads_somewhere_and_its_commands_exist():
 def placed(
     form: Form,
     at: str,
-    account: str | None = "mmconnect",
+    whose: str = "system",
     *,
     engine: str | None = None,
     managed: bool = True,
+    named: bool = False,
 ) -> Installed:
     found = Program(form=form, words=tuple(at.split()), parts=(Path(at),))
     data = Path("/var/lib/mm data")
-    return upkeep.installed(found, data, account=account, engine=engine, managed=managed)
+    return upkeep.installed(
+        found, data, engine=engine, managed=managed, of_user=whose == "user", named=named
+    )
 
 
 EVERYWHERE = {
     "package": placed(Form.ONE_DIRECTORY, "/usr/lib/mmconnect/mmconnect"),
     "one file": placed(Form.ONE_FILE, "/usr/local/bin/mmconnect"),
-    "one file of a user": placed(Form.ONE_FILE, "/home/pi/.local/bin/mmconnect", "pi"),
-    "one file by hand": placed(Form.ONE_FILE, "/home/pi/mmconnect", "pi", managed=False),
+    "one file of a user": placed(Form.ONE_FILE, "/home/pi/.local/bin/mmconnect", "user"),
+    "one file by hand": placed(Form.ONE_FILE, "/home/pi/mmconnect", "user", managed=False),
     "folder": placed(Form.ONE_DIRECTORY, "/opt/mmconnect/mmconnect"),
-    "pipx": placed(Form.INSTALLED, "/home/pi/.local/bin/mmconnect", "pi"),
+    "pipx": placed(Form.INSTALLED, "/home/pi/.local/bin/mmconnect", "user"),
     "pipx by hand": placed(
-        Form.INSTALLED, "/home/pi/.venv/bin/python -m mmconnect", "pi", managed=False
+        Form.INSTALLED, "/home/pi/.venv/bin/python -m mmconnect", "user", managed=False
     ),
-    "checkout": placed(Form.CHECKOUT, "/srv/mm/.venv/bin/python -m mmconnect", None),
+    "checkout": placed(Form.CHECKOUT, "/srv/mm/.venv/bin/python -m mmconnect", "user"),
+    "data elsewhere": placed(Form.ONE_FILE, "/home/pi/.local/bin/mmconnect", "user", named=True),
     "container": placed(Form.ONE_DIRECTORY, "/usr/lib/mmconnect/mmconnect", engine="docker"),
 }
 
 
+USERS = {"MANAGERPID": "2"}
+"""What the systemd of an account gives to its services (systemd.exec(5))."""
 OURS = re.compile(
     r"(?:(?:sudo )?(?:\S*/)?(?:python -m )?mmconnect"
     r"|docker (?:exec -it mmconnect|run --rm -v mmconnect:/data) mmconnect) (.+)"
@@ -248,7 +255,7 @@ OURS = re.compile(
 def test_it_is_known_how_it_was_installed():
     assert [one.way for one in EVERYWHERE.values()] == [
         *(Way.PACKAGE, Way.ONE_FILE, Way.ONE_FILE, Way.ONE_FILE, Way.FOLDER, Way.PIP),
-        *(Way.PIP, Way.CHECKOUT, Way.CONTAINER),
+        *(Way.PIP, Way.CHECKOUT, Way.ONE_FILE, Way.CONTAINER),
     ]
     assert placed(Form.CHECKOUT, "/src/.venv/bin/python", engine="docker").way is Way.CHECKOUT
     assert EVERYWHERE["package"].restart == "sudo systemctl restart mmconnect"
@@ -258,6 +265,7 @@ def test_it_is_known_how_it_was_installed():
     assert EVERYWHERE["pipx"].doctor == (
         "sudo /home/pi/.local/bin/mmconnect doctor --data-dir '/var/lib/mm data'"
     ), "root's own data are elsewhere"
+    assert EVERYWHERE["data elsewhere"].mm == "mmconnect --data-dir '/var/lib/mm data'"
     assert EVERYWHERE["pipx"].restart == "systemctl --user restart mmconnect"
     assert EVERYWHERE["one file"].update == "sudo ./mmconnect service install"
     assert EVERYWHERE["one file of a user"].update == "./mmconnect service install --user"
@@ -294,6 +302,35 @@ async def test_a_chapter_says_where_everything_is_here(chapter: str, here: Site)
     assert upkeep.here(here.box.directory).way.value in words
     for part in next(one for one in CHAPTERS if one.name == chapter).parts:
         assert part.title in words
+
+
+async def test_commands_name_the_data_where_no_command_looks_by_itself(
+    here: Site, monkeypatch: pytest.MonkeyPatch
+):
+    named = f"--data-dir {here.box.directory}"
+    for path, command in {
+        "/help/machine": "serve --help",
+        "/help/backups": "restore FILE",
+        "/help/doctor": "doctor",
+        "/help/troubleshooting": "admin set-password",
+        "/settings/backup": "backup FILE",
+    }.items():
+        words = await here.words(path)
+        assert f"{named} {command}" in words or f"{command} {named}" in words, path
+    monkeypatch.setattr(upkeep, "data_dir", lambda *_: SimpleNamespace(path=here.box.directory))
+    assert named not in await here.words("/help/backups")
+
+
+@pytest.mark.parametrize(("manager", "verb"), [({}, "sudo systemctl"), (USERS, "systemctl --user")])
+def test_whose_systemd_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, manager: dict[str, str], verb: str
+):
+    """Also of a service of the system that runs as somebody (`service install --run-as`)."""
+    monkeypatch.delenv("MANAGERPID", raising=False)
+    for name, value in {"INVOCATION_ID": "1", **manager}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(upkeep, "_ENGINES", {})
+    assert upkeep.here(tmp_path).restart == f"{verb} restart mmconnect"
 
 
 async def test_where_one_looks_a_chapter_is_linked(here: Site):
