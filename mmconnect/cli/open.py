@@ -22,7 +22,7 @@ from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import ConfigError, DataDirError, NotFound, UsageError
 from mmconnect.domain.ids import Ids
 from mmconnect.domain.models import Endpoint
-from mmconnect.service.lock import poke
+from mmconnect.service.lock import at_work, poke
 from mmconnect.store import endpoints, settings
 from mmconnect.store.connection import FILE, connect, transaction, unavailable
 
@@ -110,6 +110,18 @@ def opened(
             f"There is no mmconnect data in {chosen.path} (from {chosen.source}). {what_to_do}"
         )
     directory = prepare(chosen, create=chosen.explicit)
+    with at_work(directory), _connected(directory) as store:
+        if not write:
+            yield store
+            return
+        with transaction(store.db):
+            yield store
+        poke(directory)
+
+
+@contextmanager
+def _connected(directory: Path) -> Iterator[Store]:
+    """The store, brought up to date. Raises StoreError."""
     clock = SystemClock()
     ids = Ids(clock)
     db = connect(directory / FILE, patience=PATIENCE)
@@ -118,13 +130,7 @@ def opened(
         if settings.value(db, settings.TENANT_ID) is None:
             with transaction(db):
                 settings.ensure_tenant(db, ids)
-        store = Store(db=db, directory=directory, clock=clock, ids=ids)
-        if write:
-            with transaction(db):
-                yield store
-            poke(directory)
-        else:
-            yield store
+        yield Store(db=db, directory=directory, clock=clock, ids=ids)
     except sqlite3.Error as error:  # read outside a transaction
         raise unavailable(error, directory / FILE) or error from error
     finally:

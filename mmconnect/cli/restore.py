@@ -9,8 +9,8 @@ from mmconnect.cli import open as opening
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.errors import AlreadyRunning, DataDirError, StoreError
 from mmconnect.paths import expanded
-from mmconnect.service.backup import Restored, restore
 from mmconnect.service.lock import running
+from mmconnect.service.restoring import Restored, restore
 
 
 def add_parser(

@@ -1,7 +1,9 @@
 """The lock file: one `serve` per data directory, and where the running one can be reached.
 
 An advisory lock that ends with the process, however it ends; the file's content is a note that
-says who holds it and the actual addresses of the listeners, for the CLI.
+says who holds it and the actual addresses of the listeners, for the CLI. Commands, which work
+beside the service, share another lock, on the directory: a restore takes the database from under
+none of them, as what such a command wrote would be lost.
 """
 
 from __future__ import annotations
@@ -14,11 +16,11 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mmconnect.domain.errors import AlreadyRunning
+from mmconnect.domain.errors import AlreadyRunning, Refused
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +28,9 @@ FILE = "mmconnect.lock"
 PATIENCE = 120.0
 """Seconds that a service waits for a command that has the data to itself, as a restore does."""
 _TURN = 0.5
+SHARED_PATIENCE, ALONE_PATIENCE = 10.0, 2.0
+"""Seconds that a command waits for a restore, and a restore for commands."""
+_LOOK = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +76,36 @@ class Lock:
         """Let go; the file stays, empty."""
         os.ftruncate(self._fd, 0)
         os.close(self._fd)
+
+
+@contextlib.contextmanager
+def at_work(directory: Path, *, alone: bool = False) -> Iterator[None]:
+    """A command has the database open meanwhile; `alone`: another one takes its place.
+
+    Raises Refused when the one waits too long for the other; then nothing has been done.
+    """
+    how = fcntl.LOCK_EX if alone else fcntl.LOCK_SH
+    end = time.monotonic() + (ALONE_PATIENCE if alone else SHARED_PATIENCE)
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        while not _taken(fd, how):
+            if time.monotonic() > end:
+                who = "Another command is working on" if alone else "A backup is being restored to"
+                raise Refused(f"{who} {directory}. Try again when it is through")
+            time.sleep(_LOOK)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _taken(fd: int, how: int) -> bool:
+    try:
+        fcntl.flock(fd, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system that locks no directories: it goes without
+        return True
+    return True
 
 
 async def lock_for_service(

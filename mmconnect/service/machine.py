@@ -19,9 +19,10 @@ from mmconnect.desk.kept_backups import Kept
 from mmconnect.desk.machine import Paper, Tls
 from mmconnect.domain.clock import Clock, SystemClock
 from mmconnect.domain.errors import MmconnectError, Refused, StoreError
-from mmconnect.service.backup import back_up, restore_held
+from mmconnect.service.backup import back_up
 from mmconnect.service.backup_schedule import BackupSchedule
 from mmconnect.service.gentle import Gentle
+from mmconnect.service.restoring import restore_held
 from mmconnect.service.timekeeping import Timekeeper
 from mmconnect.service.tls import files, names
 from mmconnect.service.tls.keeper import Keeper

@@ -1,17 +1,28 @@
-"""A restore by the service itself: with what is put in place it can go on, or all is as it was."""
+"""A restore: with what is put in place the service can go on, or all is as it was; and no command
+has the one or the other database open meanwhile."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from mmconnect.cli import main
+from mmconnect.domain.errors import Refused, StoreError
+from mmconnect.service import lock
+from mmconnect.service.backup import back_up
+from mmconnect.service.lock import at_work
 from mmconnect.service.machine import Ending
+from mmconnect.service.restoring import KEPT, restore, restore_held
+from mmconnect.service.tls import files
 from mmconnect.store import before, migrate
 from mmconnect.store.connection import FILE, connect
+from tests.support.inprocess import NOW, FakeClock
 from tests.support.released import unpack
 
 NEWEST = migrate.migrations()[-1][0]
@@ -79,3 +90,103 @@ def test_when_that_cannot_be_all_is_as_it_was(
     found = {one.name: one.read_bytes() for one in directory.glob("*.*") if one.suffix != ".db"}
     assert found == ours
     assert not [*(directory / "backups").iterdir()]
+
+
+@pytest.fixture
+def file(directory: Path, tmp_path: Path) -> Path:
+    """A backup of that data, without a CA."""
+    made = tmp_path / "backup.db"
+    back_up(directory, made)
+    return made
+
+
+def _authority(directory: Path, word: str) -> None:
+    for name in ("ca.key", "ca.pem"):
+        (directory / name).write_text(word)
+
+
+def test_what_was_set_aside_stays_by_a_clock_that_is_behind(directory: Path, file: Path) -> None:
+    clock = FakeClock(NOW)
+    for _ in range(KEPT):
+        restore(directory, file, clock)
+        clock.advance(60)
+    for _ in range(2):
+        kept = restore(directory, file, FakeClock(0)).before  # a machine without a clock
+        assert kept is not None
+        assert kept.is_file()
+        assert len([*kept.parent.glob("*.db")]) == KEPT
+
+
+def test_the_oldest_that_was_set_aside_comes_back_with_its_ca(
+    directory: Path, file: Path, tmp_path: Path
+) -> None:
+    _authority(directory, "in the backup")
+    back_up(directory, file, force=True)
+    clock, kept = FakeClock(NOW), []
+    for number in range(KEPT):
+        _authority(directory, f"set aside {number}")
+        kept.append(restore(directory, file, clock).before)
+        clock.advance(60)
+    assert kept[0] is not None
+    assert restore(directory, kept[0], clock).authority
+    assert (directory / "ca.key").read_text() == "set aside 0"
+
+
+def test_a_ca_stays_also_where_there_is_no_database(directory: Path, file: Path) -> None:
+    _authority(directory, "in the backup")
+    back_up(directory, file, force=True)
+    _authority(directory, "of phones")
+    (directory / FILE).unlink()
+    assert restore(directory, file, FakeClock(NOW)).before is None
+    assert (directory / "ca.key").read_text() == "in the backup"
+    (kept,) = (directory / "backups").glob("before-restore-*-ca.key")
+    assert kept.read_text() == "of phones"
+
+
+@pytest.mark.parametrize("name", ["ca.key", "ca.pem"])
+def test_when_its_ca_cannot_be_put_in_place_all_is_as_it_was(
+    directory: Path, older: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    _authority(directory, "ours")
+    real, full = files.write, [directory / name]
+
+    def write(path: Path, content: bytes) -> None:
+        if path in full:
+            full.clear()  # there is room again for what was there before
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        real(path, content)
+
+    monkeypatch.setattr(files, "write", write)
+    with pytest.raises(StoreError, match="No space left"):
+        restore(directory, older, FakeClock(NOW))
+    assert not full
+    assert site(directory) == "as it was"
+    assert [(directory / one).read_text() for one in ("ca.key", "ca.pem")] == ["ours", "ours"]
+    assert not (directory / "server.pem").exists()
+    assert not [*(directory / "backups").iterdir()]
+
+
+def test_while_a_command_has_the_database_it_is_not_replaced(
+    directory: Path, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "ALONE_PATIENCE", 0.0)
+    with at_work(directory), pytest.raises(Refused, match=r"Another command .* Try again"):
+        restore(directory, file, FakeClock(NOW))
+    assert not (directory / "backups").exists()
+
+
+def test_a_command_waits_while_the_database_is_replaced(
+    directory: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(lock, "SHARED_PATIENCE", 0.0)
+    seen = []
+
+    def then(database: Path) -> None:
+        seen.append(main(["settings", "set", "site_name", "lost", "--data-dir", str(directory)]))
+
+    restore_held(directory, file, FakeClock(NOW), then)
+    assert seen == [1]
+    told = f"A backup is being restored to {directory}. Try again when it is through"
+    assert capsys.readouterr().err == f"mmconnect: {told}\n"
+    assert main(["settings", "set", "site_name", "kept", "--data-dir", str(directory)]) == 0
+    assert site(directory) == "kept"
