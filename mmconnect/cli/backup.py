@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import sqlite3
 
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.desk import kept_backups
 from mmconnect.domain.clock import iso
-from mmconnect.domain.errors import UsageError
+from mmconnect.domain.errors import StoreUnavailable, UsageError
 from mmconnect.paths import expanded
 from mmconnect.service.backup import back_up
 from mmconnect.store import backups, preferences
@@ -48,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     file = expanded(args.file)
     with opening.opened(args, create=False) as store:
         contents = back_up(store.directory, file, force=args.force)
-        with contextlib.suppress(sqlite3.Error), transaction(store.db):
+        # where that cannot be noted (on a full disk, say) it is made all the same
+        with contextlib.suppress(StoreUnavailable), transaction(store.db):
             backups.note_made(store.db, store.clock.now())
     size = file.stat().st_size
     if args.json:

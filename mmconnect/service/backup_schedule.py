@@ -19,7 +19,7 @@ from pathlib import Path
 from mmconnect.desk import kept_backups
 from mmconnect.desk.kept_backups import Kept
 from mmconnect.domain.clock import Clock
-from mmconnect.domain.errors import MmconnectError, Refused, StoreError
+from mmconnect.domain.errors import MmconnectError, Refused, StoreError, StoreUnavailable
 from mmconnect.domain.facts import facts
 from mmconnect.service.backup import back_up
 from mmconnect.service.backup_place import Failed, elsewhere, failed, margin, prepared
@@ -121,21 +121,30 @@ class BackupSchedule:
             self._made = self._clock.monotonic()
             log.info("Backup made", extra=facts(file=made.name, bytes=made.size))
             await asyncio.to_thread(self._tidy, place, wished.backup_keep, made)
-            if await asyncio.to_thread(elsewhere, place, self._directory):
-                now = self._clock.now()
-                await self._database.write(lambda db: backups.note_made(db, now))
+            await self._note(place)
             return made
+
+    async def _note(self, place: Path) -> None:
+        """One that lies on another disk counts as taken away."""
+        now = self._clock.now()
+        try:
+            if await asyncio.to_thread(elsewhere, place, self._directory):
+                await self._database.write(lambda db: backups.note_made(db, now))
+        except (OSError, StoreUnavailable) as error:
+            log.warning("That a backup was made could not be noted: %s", error)
 
     def _due(self, newest: Kept | None, night: int, period: float) -> bool:
         if newest is None:
             return True
         if self._known():
-            return max(newest.made_at, self._looked_after) < night
+            believed = newest.made_at <= self._clock.now() + AHEAD
+            return max(newest.made_at if believed else 0, self._looked_after) < night
         since = self._begun if self._made is None else self._made
         return self._clock.monotonic() - since >= period
 
     def _newest(self, found: list[Kept]) -> Kept | None:
-        """The newest that can be believed; by a clock that may be wrong, the newest at all."""
+        """The newest that can be believed, where one can; by a clock that may be wrong, the newest
+        at all."""
         return next(iter(self._in_order(found)), None)
 
     def _in_order(self, found: list[Kept]) -> list[Kept]:
@@ -201,7 +210,8 @@ class BackupSchedule:
 
     def _warn(self, sentence: str, remedy: str) -> None:
         shown = "No backup could be made. What to do is told on the overview."
-        self._warnings.begin(WARNING, sentence, remedy, shown=shown)
+        other = any(one.code == WARNING and one.remedy != remedy for one in self._warnings.now)
+        self._warnings.begin(WARNING, sentence, remedy, shown=shown, anew=other)
 
 
 _LOOK = "Mend that; it is tried again within an hour."

@@ -7,10 +7,13 @@ import stat
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from mmconnect.cli import open as opening
+from mmconnect.store.connection import FILE, connect
 from tests.cli.conftest import Desk, said
 from tests.cli.test_directory import AS_NOBODY, NOBODY, root_only
 from tests.support import program
@@ -31,6 +34,18 @@ def test_what_is_no_file_is_never_replaced_by_one(
         assert told.code == 1
         assert "device or a pipe" in told.err
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_a_backup_that_cannot_be_noted_is_made_all_the_same(
+    desk: Desk, hook: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk("endpoint", "add", hook)
+    monkeypatch.setattr(opening, "PATIENCE", 0.1)
+    with closing(connect(desk.directory / FILE)) as db:
+        db.execute("BEGIN IMMEDIATE")  # nobody else can write
+        told = desk("backup", str(tmp_path / "made.db"))
+    assert told.code == 0, told.err
+    assert (tmp_path / "made.db").is_file()
 
 
 @pytest.mark.parametrize("command", WRITERS)

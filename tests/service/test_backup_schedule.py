@@ -15,12 +15,13 @@ from types import SimpleNamespace
 import pytest
 
 from mmconnect.desk import kept_backups
-from mmconnect.domain.errors import NotFound, Refused, StoreError
+from mmconnect.domain.errors import NotFound, Refused, StoreError, StoreUnavailable
 from mmconnect.service import backup, backup_schedule, gentle
 from mmconnect.service.backup_schedule import APART, SETTLED, BackupSchedule, last_night
 from mmconnect.service.warnings import DISK_FINE, Warnings
-from mmconnect.store import backups, settings
+from mmconnect.store import alerts, backups, settings
 from tests.support.inprocess import NOW, Appliance, FakeClock, appliance
+from tests.support.receiver import receiver
 
 DAY, HOUR = 86_400.0, 3600.0
 
@@ -213,6 +214,35 @@ async def test_a_clock_that_jumps_makes_no_storm_and_a_future_name_is_in_nobodys
         assert len(found.made) == 2
 
 
+async def test_one_that_is_named_by_a_clock_far_ahead_does_not_count(tmp_path: Path):
+    years = 3650 * 86_400_000
+    async with nights(tmp_path, at=NOW + years) as found:
+        await found.wait(SETTLED)
+        assert len(found.made) == 1
+        found.clock._now -= years
+        await found.text()
+        await found.wait(APART)
+        assert len(found.made) == 2
+        await found.text()
+        await found.wait(DAY)
+        assert len(found.made) == 3
+
+
+async def test_one_that_was_made_is_made_also_where_that_cannot_be_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with nights(tmp_path) as found:
+
+        async def full(*_: object) -> None:
+            raise StoreUnavailable("the disk is full")
+
+        monkeypatch.setattr(found.box.database, "write", full)
+        monkeypatch.setattr(backup_schedule, "elsewhere", lambda place, directory: True)
+        made = await found.schedule.make()
+        assert found.made == [made.name]
+        assert found.told == []
+
+
 async def test_by_a_clock_that_is_not_known_to_be_right_a_day_has_to_pass(tmp_path: Path):
     async with nights(tmp_path) as found:
         found.known = False
@@ -311,6 +341,41 @@ async def test_a_folder_that_is_not_there_is_not_made_and_a_person_is_told(tmp_p
         assert len(found.made) == 1
         await found.put("backup_schedule", "off")
         await found.wait(1)
+
+
+async def test_each_reason_is_sent_to_the_alert_url_and_so_is_a_second_failure(
+    tmp_path: Path, disk: SimpleNamespace
+):
+    stick = tmp_path / "stick"
+    (tmp_path / "data").mkdir()
+    async with nights(tmp_path / "data") as found, receiver() as there:
+        await found.put("alert_url", there.url)
+        found.box.change(lambda db: alerts.sync(db, found.box.ids, found.clock.now()))
+        await found.put("backup_folder", str(stick))
+
+        async def told(count: int) -> str:
+            await found.warnings.turn()
+            await there.until(count)
+            assert there.arrivals[-1].json["warning"]["code"] == "backup"
+            return str(there.arrivals[-1].json["message"])
+
+        await found.wait(SETTLED)
+        assert "there is no folder" in await told(1)
+        await found.wait(APART)
+        await found.warnings.turn()
+        assert len(found.box.rows("SELECT 1 FROM messages WHERE kind = 'event'")) == 1
+        stick.mkdir()
+        disk.free = DISK_FINE + 1
+        await found.wait(APART)
+        assert "have to stay free" in await told(2)
+        disk.free = 100 * 2**30
+        await found.wait(APART)
+        assert (found.told, len(found.made)) == ([], 1)
+        disk.free = DISK_FINE + 1
+        with pytest.raises(StoreError, match="have to stay free"):
+            await found.schedule.make()
+        found.clock.advance(APART)
+        assert "have to stay free" in await told(3)
 
 
 async def test_a_setting_that_was_mended_is_tried_at_once(tmp_path: Path):
