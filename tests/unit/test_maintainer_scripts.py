@@ -166,6 +166,8 @@ def test_a_removal_says_where_the_texts_stay(image: Image) -> None:
     told = image.run("prerm", "remove")
     assert f"stay in {DISK}:" in told
     assert "A purge leaves them there, too" in told
+    image.write(OPTIONS, f'data_dir = "{STATE}/texts"\n')
+    assert "sudo apt-get purge mmconnect" in image.run("prerm", "remove"), "a purge takes all of it"
     assert image.calls == [], "nothing runs there that could be ended"
     (image.root / "run/systemd/system").mkdir(parents=True)
     image.run("prerm", "upgrade", "0.2.0")
