@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from mmconnect import __version__
 from mmconnect.cli import admin, output
 from mmconnect.cli import open as opening
 from mmconnect.desk import setup_codes
@@ -14,6 +15,7 @@ from mmconnect.domain.errors import ConfigError, MmconnectError, UsageError
 from mmconnect.paths import program
 from mmconnect.service import installing
 from mmconnect.service.installing import HERE, Setting
+from mmconnect.service.lock import running
 from mmconnect.service.manager import Manager
 from mmconnect.service.unit import ACCOUNT
 from mmconnect.store import preferences
@@ -61,7 +63,7 @@ def _install(args: argparse.Namespace) -> int:
         manager.fits(setting)
     written = installing.write(setting)
     if manager is not None:
-        manager.start(setting, anew=bool(written.files))
+        manager.start(setting, anew=bool(written.files) or _is_another(setting.plan.data))
     links = _first_visit(args, setting) if manager is not None else []
     lingers = manager.lingers() if manager is not None and args.user else None
     if args.json:
@@ -148,6 +150,12 @@ def _settled(args: argparse.Namespace) -> Setting:
         root=HERE if args.root is None else Path(args.root).absolute(),
         home=Path.home(),
     )
+
+
+def _is_another(data: Path) -> bool:
+    """Whether what runs there is another version, put in whose place this one was."""
+    there = running(data)
+    return there is not None and there.version != __version__
 
 
 def _first_visit(args: argparse.Namespace, setting: Setting) -> list[str]:

@@ -20,11 +20,12 @@ from pathlib import Path
 
 import pytest
 
-from mmconnect import paths
+from mmconnect import __version__, paths
 from mmconnect.domain.errors import DataDirError, Refused
 from mmconnect.paths import Form, Program
 from mmconnect.service import installing, manager, unit
 from mmconnect.service.installing import Setting
+from mmconnect.service.lock import Lock, Running
 from mmconnect.service.manager import Manager, closed_to
 from mmconnect.service.unit import STATE, Plan
 from tests.cli.conftest import said
@@ -463,6 +464,28 @@ def test_who_may_install_what(booted: None, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("more", [["--run-as", "pi"], ["--root", "/x"]])
 def test_a_users_own_goes_with_neither_account_nor_image(more: list[str]) -> None:
     assert said("service", "print", "--user", *more).code == 2
+
+
+def test_said_again_it_starts_anew_what_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also when the program alone did, where it lies: by pipx, or a new file in /opt."""
+    started: list[bool] = []
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setattr(Manager, "here", lambda *, user: Manager(user=user))
+    monkeypatch.setattr(Manager, "start", lambda self, setting, *, anew: started.append(anew))
+    monkeypatch.setattr("mmconnect.cli.service._first_visit", lambda args, setting: [])
+    data = tmp_path / "data"
+    line = ("service", "install", "--user", "--data-dir", str(data), "--json")
+    assert said(*line).code == 0
+    lock = Lock(data)
+    try:
+        for version in (__version__, "0.0.9"):
+            lock.tell(Running(pid=os.getpid(), version=version))
+            assert said(*line).json["written"] == []
+    finally:
+        lock.release()
+    assert started == [True, False, True]
 
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="giving files away needs root")
