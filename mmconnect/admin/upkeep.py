@@ -21,6 +21,8 @@ PACKAGED = Path("/usr/lib/mmconnect")
 """Where the Debian package has its program."""
 INSTALLED = "/usr/local/bin/mmconnect"
 """Where `sudo mmconnect service install` puts a one-file build, for shells to find."""
+_UNIT = "mmconnect.service"
+_CGROUP = Path("/proc/self/cgroup")
 _ENGINES = {"docker": Path("/.dockerenv"), "podman": Path("/run/.containerenv")}
 """What puts which file into each of its containers."""
 _RUN = (
@@ -192,12 +194,13 @@ class Installed:
 
 def here(data: Path) -> Installed:
     """How this very process was installed."""
+    where = _cgroup()
     return installed(
         program(),
         data,
         engine=next((name for name, file in _ENGINES.items() if file.exists()), None),
-        managed="INVOCATION_ID" in os.environ,
-        of_user="MANAGERPID" in os.environ,
+        managed=_UNIT in where,
+        of_user=any(part.startswith("user@") for part in where),
         named=not _is_found(data),
     )
 
@@ -211,8 +214,8 @@ def installed(
     of_user: bool = False,
     named: bool = False,
 ) -> Installed:
-    """Judge; `managed` is whether systemd has started it (INVOCATION_ID), `of_user` whether that
-    is the systemd of an account (MANAGERPID; both in systemd.exec(5))."""
+    """Judge; `managed` is whether it is a service of systemd's, `of_user` whether that is the
+    systemd of an account."""
     ways = {
         Form.ONE_FILE: Way.ONE_FILE,
         Form.ONE_DIRECTORY: Way.FOLDER,
@@ -240,6 +243,17 @@ def installed(
 def filled(command: str, here: Installed) -> str:
     """A command with `{…}` in it, as it is typed here."""
     return re.sub(r"\{(\w+)\}", lambda found: str(getattr(here, found[1])), command)
+
+
+def _cgroup() -> list[str]:
+    """Where systemd has put this process (cgroups(7)). Its variables say less: a terminal that is a
+    service itself, as GNOME's is, hands them on to whatever is started in it."""
+    try:
+        lines = _CGROUP.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
+    found = [line.split(":", 2) for line in lines]
+    return next((path.split("/") for _, of, path in found if of in ("", "name=systemd")), [])
 
 
 def _is_found(data: Path) -> bool:

@@ -243,8 +243,9 @@ EVERYWHERE = {
 }
 
 
-USERS = {"MANAGERPID": "2"}
-"""What the systemd of an account gives to its services (systemd.exec(5))."""
+ACCOUNTS = "/user.slice/user-1000.slice/user@1000.service"
+"""Below which the systemd of an account has its services."""
+BY_HAND = "# end it where it runs: Ctrl-C"
 OURS = re.compile(
     r"(?:(?:sudo )?(?:\S*/)?(?:python -m )?mmconnect"
     r"|docker (?:exec -it mmconnect|run --rm -v mmconnect:/data) mmconnect) (.+)"
@@ -321,16 +322,31 @@ async def test_commands_name_the_data_where_no_command_looks_by_itself(
     assert named not in await here.words("/help/backups")
 
 
-@pytest.mark.parametrize(("manager", "verb"), [({}, "sudo systemctl"), (USERS, "systemctl --user")])
-def test_whose_systemd_it_is(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, manager: dict[str, str], verb: str
+@pytest.mark.parametrize(
+    ("cgroup", "stop"),
+    [
+        ("0::/system.slice/mmconnect.service", "sudo systemctl stop mmconnect"),
+        (f"0::{ACCOUNTS}/app.slice/mmconnect.service", "systemctl --user stop mmconnect"),
+        (
+            "4:pids:/x\n1:name=systemd:/system.slice/mmconnect.service",
+            "sudo systemctl stop mmconnect",
+        ),
+        (
+            f"0::{ACCOUNTS}/app.slice/gnome-terminal-server.service",
+            "# end it where it runs: Ctrl-C",
+        ),
+        ("0::/", BY_HAND),
+    ],
+)
+def test_whose_service_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cgroup: str, stop: str
 ):
-    """Also of a service of the system that runs as somebody (`service install --run-as`)."""
-    monkeypatch.delenv("MANAGERPID", raising=False)
-    for name, value in {"INVOCATION_ID": "1", **manager}.items():
-        monkeypatch.setenv(name, value)
+    """Whoever it runs as (`service install --run-as`), and in whatever terminal."""
+    (tmp_path / "cgroup").write_text(f"{cgroup}\n", encoding="utf-8")
+    monkeypatch.setenv("INVOCATION_ID", "1")
+    monkeypatch.setattr(upkeep, "_CGROUP", tmp_path / "cgroup")
     monkeypatch.setattr(upkeep, "_ENGINES", {})
-    assert upkeep.here(tmp_path).restart == f"{verb} restart mmconnect"
+    assert upkeep.here(tmp_path).stop == stop
 
 
 async def test_where_one_looks_a_chapter_is_linked(here: Site):
