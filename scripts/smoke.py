@@ -120,6 +120,16 @@ def told(process: subprocess.Popen[bytes], build: Build) -> None:
     raise Broken(f"it does not listen after {PATIENCE:.0f} s")
 
 
+def ended(process: subprocess.Popen[bytes]) -> int:
+    """Its exit code; one that does not end is killed. Raises Broken."""
+    try:
+        return process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise Broken(f"it has not ended {PATIENCE:.0f} s after SIGTERM") from None
+
+
 def a_text_goes_through(build: Build) -> None:
     """The round itself; raises Broken."""
     arrivals: queue.Queue[Arrived] = queue.Queue()
@@ -167,11 +177,11 @@ def main() -> int:
             a_text_goes_through(build)
         finally:
             process.terminate()
-            code = process.wait(PATIENCE)
+            code = ended(process)
         if code != 0:
             raise Broken(f"SIGTERM: it ended with {code}")
         print("SIGTERM: it ended in order")
-    except (Broken, OSError, subprocess.TimeoutExpired) as error:
+    except (Broken, OSError, ValueError, subprocess.TimeoutExpired) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         if log.exists():
             print(log.read_text(errors="replace"), file=sys.stderr)

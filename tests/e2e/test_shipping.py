@@ -59,6 +59,30 @@ def test_the_smoke_test_says_what_ended_and_why(tmp_path: Path):
     assert "GLIBC_2.35 not found" in done.stderr
 
 
+@starts_none
+@pytest.mark.parametrize("answer", ["{}", "no JSON"])
+def test_the_smoke_test_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], answer: str
+):
+    program, pid = tmp_path / "mmconnect", tmp_path / "pid"
+    program.write_text(
+        f"#!/bin/sh\ncase $* in *version*) echo '{answer}'; exit ;; esac\n"
+        f"echo $$ >{pid}\ntrap '' TERM\nexec sleep 600\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setattr(smoke, "PATIENCE", 2.0)
+    monkeypatch.setattr(sys, "argv", ["smoke", str(program)])
+    assert smoke.main() == 1
+    told = capsys.readouterr().err
+    if answer == "{}":
+        assert "FAILED: it has not ended 2 s after SIGTERM" in told
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid.read_text()), 0)
+    else:
+        assert told.startswith("FAILED: ")
+        assert not pid.exists()
+
+
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 BODY = b'{"text":"balance"}'
 
