@@ -140,8 +140,9 @@ def _settled(args: argparse.Namespace) -> Setting:
     account = getattr(args, "run_as", None)
     if args.user and (account or args.root):
         raise UsageError("--user is for your own account on this machine, without --run-as, --root")
-    if args.data_dir == "":
-        raise UsageError("--data-dir = '': name a directory, or leave the option out")
+    for option, given in (("--data-dir", args.data_dir), ("--root", args.root)):
+        if given == "":
+            raise UsageError(f"{option} = '': name a directory, or leave the option out")
     return installing.settle(
         user=args.user,
         data=None if args.data_dir is None else Path(args.data_dir),

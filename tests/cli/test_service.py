@@ -466,6 +466,19 @@ def test_a_users_own_goes_with_neither_account_nor_image(more: list[str]) -> Non
     assert said("service", "print", "--user", *more).code == 2
 
 
+@pytest.mark.parametrize("option", ["--data-dir", "--root"])
+def test_a_directory_without_a_name_is_none(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a script has it whose variable is empty: neither this system nor this directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(Manager, "here", lambda *, user: pytest.fail("of the system that runs"))
+    told = said("service", "install", option, "")
+    assert told.code == 2
+    assert f"{option} = '': name a directory" in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_said_again_it_starts_anew_what_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
