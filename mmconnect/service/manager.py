@@ -164,9 +164,10 @@ def _barred(account: str, needs: Iterable[tuple[Path, int]]) -> Path | None:
 
 def _adopt(data: Path, account: str) -> None:
     """Data that root has made by a first try becomes the account's. Raises Refused for others'."""
-    if not data.is_dir() or data == STATE:
+    found = _stat(data)
+    if found is None or not stat.S_ISDIR(found.st_mode) or data == STATE:
         return  # systemd makes it, or gives it to the account
-    owner, entry = data.stat().st_uid, _account(account)
+    owner, entry = found.st_uid, _account(account)
     if entry is not None and owner == entry.pw_uid:
         return
     inside = list(data.iterdir())

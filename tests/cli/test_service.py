@@ -586,6 +586,24 @@ def test_data_where_the_account_may_not_go_is_told_and_stays_as_it_is(
     Manager(user=False).fits(replace(setting, plan=missing))
 
 
+@root
+def test_what_even_root_cannot_look_at_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a home that is somebody's own FUSE mount."""
+    mounted, look = tmp_path / "mounted", Path.stat
+
+    def denied(place: Path, **how: bool) -> os.stat_result:
+        if place.is_relative_to(mounted):
+            raise PermissionError(errno.EACCES, "Permission denied", str(place))
+        return look(place, **how)
+
+    monkeypatch.setattr(Path, "stat", denied)
+    assert closed_to("root", mounted / "python") == mounted
+    assert manager._above(mounted / "texts")[-1][0] == tmp_path
+    manager._adopt(mounted / "texts", "nobody")
+
+
 def test_data_that_would_be_emptied_is_no_place(booted: None, tmp_path: Path) -> None:
     plan = Plan(program=ONE_FILE, data=Path("/tmp/texts"))
     setting = Setting(plan=plan, home=tmp_path, copy=Path("/x"))
