@@ -11,7 +11,6 @@ import contextlib
 from mmconnect.cli import open as opening
 from mmconnect.cli import output
 from mmconnect.desk import kept_backups
-from mmconnect.domain.clock import iso
 from mmconnect.domain.errors import StoreUnavailable, UsageError
 from mmconnect.paths import expanded
 from mmconnect.service.backup import back_up
@@ -76,13 +75,22 @@ def _list(args: argparse.Namespace) -> int:
     if args.json:
         output.document([one.as_json() for one in found])
         return 0
+    by_itself = (
+        "None is made by itself: `mmconnect settings set backup_schedule daily` changes that."
+        if wished.backup_schedule == "off"
+        else f"They are made {wished.backup_schedule}, by the running service."
+    )
     output.table(
         ("MADE", "WHY", "KB", "FILE"),
         [
-            (iso(one.made_at), one.sort.value, f"{max(1, round(one.size / 1024)):,}", str(one.path))
+            (
+                output.local(one.made_at),
+                one.sort.value,
+                f"{max(1, round(one.size / 1024)):,}",
+                str(one.path),
+            )
             for one in found
         ],
-        f"No backup is kept here yet. They are made {wished.backup_schedule}, by the running"
-        " service.",
+        f"No backup is kept here yet. {by_itself}",
     )
     return 0

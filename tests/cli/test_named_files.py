@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmconnect.cli import open as opening
+from mmconnect.cli import output
 from mmconnect.store.connection import FILE, connect
 from tests.cli.conftest import Desk, said
 from tests.cli.test_directory import AS_NOBODY, NOBODY, root_only
@@ -34,6 +35,18 @@ def test_what_is_no_file_is_never_replaced_by_one(
         assert told.code == 1
         assert "device or a pipe" in told.err
     assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+def test_the_list_of_backups_is_for_people(desk: Desk, hook: str) -> None:
+    desk("endpoint", "add", hook)
+    assert "They are made daily" in desk("backup", "list").out
+    desk("settings", "set", "backup_schedule", "off")
+    assert "None is made by itself" in desk("backup", "list").out
+    kept = desk.directory / "backups" / "mmconnect-2026-06-12T010000Z.db"
+    kept.parent.mkdir()
+    kept.touch()
+    shown = output.local(1781226000000)
+    assert f"\n{shown}  scheduled  1   {kept}\n" in desk("backup", "list").out
 
 
 def test_a_backup_that_cannot_be_noted_is_made_all_the_same(

@@ -61,7 +61,7 @@ def check(known: Copies, now: int) -> Finding:
                 " are put.",
             )
         if known.made is None:
-            return BACKUP.ok(f"{told} yet: the first is made next night.")
+            return BACKUP.ok(f"{told} yet: the first is made in some minutes.")
         apart = known.away is not None and now - known.away <= OLD
         here = "" if apart else ", on the disk of the data: put some elsewhere"
         return BACKUP.ok(f"{told}{here}.")

@@ -593,7 +593,7 @@ STICK = ("there is no folder /x", "Plug its disk in.")
     ("known", "mark", "part"),
     [
         (replace(NONE, anything=False), Mark.OK, "nothing to lose"),
-        (NONE, Mark.OK, "the first is made next night"),
+        (NONE, Mark.OK, "the first is made in some minutes"),
         (replace(NONE, unsaved=True), Mark.NOTE, "by themselves (daily)"),
         (KEPT, Mark.OK, "24 h ago, on the disk of the data"),
         (replace(KEPT, away=NOW - DAY), Mark.OK, "24 h ago."),
