@@ -19,8 +19,6 @@ from mmconnect.store import endpoints as stored
 from mmconnect.webhook import signing
 
 _KNOWN = (*reading.ENDPOINT, "id", "numbers", "headers", "routing", "paused", "secret")
-_NAMES = {field: name for name, (field, _) in reading.ENDPOINT.items()}
-"""What a field is called in the document."""
 
 
 def put(
@@ -105,7 +103,7 @@ def _change(
     at: Place, present: Endpoint, change: EndpointChange, secret: str | None
 ) -> Iterable[Step]:
     made = endpoints.tried(at.db, present, change, at.ids)
-    what = [_NAMES.get(name, name) for name in change.given() if differ(present, made, name)]
+    what = [name for name in change.given() if differ(present, made, name)]
     if what:
         stored.update(at.db, made)
     if secret is not None and secret != present.secrets[0].value:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -137,13 +138,14 @@ def closed_to(account: str, path: Path) -> Path | None:
 
     Looks at owners and modes, as somebody does who is not there yet.
     """
-    needs = [(place, 0o1) for place in reversed(path.parents)]
-    return _barred(account, [*needs, (path, 0o5 if path.is_dir() else 0o4)])
+    found = _stat(path)
+    need = 0o5 if found is not None and stat.S_ISDIR(found.st_mode) else 0o4
+    return _barred(account, [*((place, 0o1) for place in reversed(path.parents)), (path, need)])
 
 
 def _above(data: Path) -> list[tuple[Path, int]]:
     """The directories that lead there; those that are missing are made, for everybody."""
-    return [(place, 0o1) for place in reversed(data.parents) if place.exists()]
+    return [(place, 0o1) for place in reversed(data.parents) if _stat(place) is not None]
 
 
 def _barred(account: str, needs: Iterable[tuple[Path, int]]) -> Path | None:
@@ -152,14 +154,20 @@ def _barred(account: str, needs: Iterable[tuple[Path, int]]) -> Path | None:
     uid = -1 if entry is None else entry.pw_uid
     groups = set() if entry is None else set(os.getgrouplist(account, entry.pw_gid))
     for place, need in needs:
-        try:
-            found = place.stat()
-        except OSError:
+        if (found := _stat(place)) is None:
             return place
         shift = 6 if found.st_uid == uid else 3 if found.st_gid in groups else 0
         if uid != 0 and (found.st_mode >> shift) & need != need:
             return place
     return None
+
+
+def _stat(place: Path) -> os.stat_result | None:
+    """None for what is not there, or closed to root itself, as somebody's FUSE mount is."""
+    try:
+        return place.stat()
+    except OSError:
+        return None
 
 
 def _adopt(data: Path, account: str) -> None:
