@@ -19,6 +19,8 @@ from mmconnect.store import endpoints as stored
 from mmconnect.webhook import signing
 
 _KNOWN = (*reading.ENDPOINT, "id", "numbers", "headers", "routing", "paused", "secret")
+_NAMES = {field: name for name, (field, _) in reading.ENDPOINT.items()}
+"""What a field is called in the document."""
 
 
 def put(
@@ -103,7 +105,7 @@ def _change(
     at: Place, present: Endpoint, change: EndpointChange, secret: str | None
 ) -> Iterable[Step]:
     made = endpoints.tried(at.db, present, change, at.ids)
-    what = [name for name in change.given() if differ(present, made, name)]
+    what = [_NAMES.get(name, name) for name in change.given() if differ(present, made, name)]
     if what:
         stored.update(at.db, made)
     if secret is not None and secret != present.secrets[0].value:

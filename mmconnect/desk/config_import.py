@@ -37,15 +37,21 @@ class Previewed(MmconnectError):
 
 
 def read(content: bytes) -> object:
-    """The document that a file holds. Raises Refused when it is no JSON."""
+    """The document that a file holds. Raises Refused when it is no JSON, or no text."""
     try:
-        return json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
+        found: object = json.loads(content.decode("utf-8-sig"), object_pairs_hook=_once)
+        json.dumps(found, ensure_ascii=False).encode()
     except RecursionError:
         raise Refused("This is no configuration of mmconnect: it goes too deep") from None
+    except UnicodeEncodeError:
+        raise Refused(
+            "It holds half a character (\\ud800 to \\udfff): write the whole one"
+        ) from None
     except ValueError as error:
         raise Refused(
             f"This is no JSON text, as `mmconnect export-config` writes: {error}"
         ) from error
+    return found
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

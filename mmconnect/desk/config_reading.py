@@ -130,7 +130,10 @@ def change_of(part: Part, *, routing: Routing | None) -> EndpointChange:
 def routing_of(part: Part, ids: Mapping[str, str]) -> Routing:
     """A routing; `ids` are those that phones of the document have here."""
     part.only(("devices", "sims", "senders", "texts"))
-    named = [one for one in part.get("devices", list) or [] if isinstance(one, str)]
+    named = part.get("devices", list) or []
+    if not all(isinstance(one, str) for one in named):
+        part.wrong("devices", f"Each has to be {_KINDS[str]}")
+        named = []
     sims = part.get("sims", list) or []
     if not all(isinstance(one, int) and not isinstance(one, bool) for one in sims):
         part.wrong("sims", f"Each has to be {_KINDS[int]}")

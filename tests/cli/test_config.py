@@ -136,7 +136,7 @@ def test_a_look_changes_nothing_and_says_what_would(desk: Desk, tmp_path: Path):
     assert [(one["what"], one["name"], one["detail"]) for one in told["steps"]] == [
         ("changed", "siteName", ""),
         ("changed", "Reception", "token"),
-        ("changed", "CRM 2", "name, max_age, secret"),
+        ("changed", "CRM 2", "name, maxAge, secret"),
     ]
     assert without_times(exported(desk, "--with-secrets")) == before
     assert "leave out --dry-run" in desk("import-config", file, "--dry-run").out
@@ -226,6 +226,10 @@ def test_routing_by_a_phone_that_has_another_id_here(desk: Desk, tmp_path: Path)
             "endpoints.0.routing.sender",
         ),
         (
+            {"endpoints": [{"name": "X", "url": "https://x.example", "routing": {"devices": [7]}}]},
+            "endpoints.0.routing.devices",
+        ),
+        (
             {
                 "endpoints": [
                     {
@@ -269,6 +273,16 @@ def test_what_is_no_document(desk: Desk, tmp_path: Path, text: str):
     assert said.code == 1
     assert "Traceback" not in said.err
     assert "mmconnect" in said.err
+
+
+def test_half_a_character_is_no_text(desk: Desk, tmp_path: Path):
+    text = (
+        '{"mmconnect": "configuration", "format": 1, "settings": {"alertUrl": "https://\\ud800/"}}'
+    )
+    (tmp_path / "it.json").write_text(text)
+    said = desk("import-config", str(tmp_path / "it.json"))
+    assert said.code == 1
+    assert "half a character" in said.err
 
 
 def test_into_a_file_that_is_there_and_into_none(desk: Desk, tmp_path: Path):
