@@ -37,6 +37,10 @@ class Papers:
     """Whether somebody else makes and renews it (--tls-cert)."""
     fault: str | None = None
     """Why it cannot be used, in a sentence."""
+    unread: bool = False
+    """Whether that is because it may not, or cannot, be read."""
+    authority_whole: bool = False
+    """Whether the CA's own file is, from which a start of the service makes the others anew."""
 
 
 def check(papers: Papers, hosts: Hosts, now: int, *, running: bool, can_make: bool) -> Findings:
@@ -44,10 +48,7 @@ def check(papers: Papers, hosts: Hosts, now: int, *, running: bool, can_make: bo
     if papers.fault is not None:
         yield CERTIFICATE.problem(
             f"It cannot be used: {papers.fault}.",
-            f"Put the right files there. {_READ_ANEW}"
-            if papers.brought
-            else "`mmconnect tls create-ca --replace` makes new ones; every phone then has to"
-            " install the new CA.",
+            _put_right(papers, running=running, can_make=can_make),
         )
         return
     server, authority = papers.server, papers.authority
@@ -62,6 +63,20 @@ def check(papers: Papers, hosts: Hosts, now: int, *, running: bool, can_make: bo
         whose = "Of your own" if papers.brought else "Renewed by itself"
         ca = "" if authority is None else f"; the CA until {_day(authority.not_after)}"
         yield CERTIFICATE.ok(f"{whose}, good until {_day(server.not_after)}{ca}.")
+
+
+def _put_right(papers: Papers, *, running: bool, can_make: bool) -> str:
+    if papers.brought:
+        return f"Put the right files there. {_READ_ANEW}"
+    if papers.unread:
+        return "See what is found of the data directory and of the disk."
+    if papers.authority_whole and can_make:
+        again = "Start the service anew: it" if running else "The next start"
+        return f"{again} makes a good one, and phones go on trusting the same CA."
+    return (
+        "`mmconnect tls create-ca --replace` makes new ones; every phone then has to install the"
+        " new CA."
+    )
 
 
 def _ends(papers: Papers, now: int, *, running: bool, can_make: bool) -> Findings:
@@ -124,14 +139,22 @@ def look(directory: Path, brought: Path | None, key: Path | None = None, *, in_u
     `in_use`: the service has loaded what was brought, and with which key is not known here.
     """
     file = brought or directory / files.SERVER
+    at = directory / files.AUTHORITY
     try:
-        authority = None if brought else _read(directory / files.AUTHORITY)
-        server = _read(file)
+        authority = None if brought else _read(at)
+        at = file
+        server = _read(at)
         if (server is not None or brought) and not (brought and in_use):
             context.make(file, key)
     except (OSError, ValueError, ConfigError) as error:
-        told = error.strerror if isinstance(error, OSError) else str(error)
-        return Papers(file=file, brought=brought is not None, fault=(told or "").rstrip("."))
+        told = str(error) if isinstance(error, ConfigError) else f"{at}: {_reason(error)}"
+        return Papers(
+            file=file,
+            brought=brought is not None,
+            fault=told.rstrip("."),
+            unread=isinstance(error, OSError),
+            authority_whole=_is_whole(directory / files.AUTHORITY_KEY),
+        )
     return Papers(server=server, authority=authority, file=file, brought=brought is not None)
 
 
@@ -146,8 +169,21 @@ def authority(directory: Path) -> str | None:
 def _read(path: Path) -> Certificate | None:
     try:
         return read(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a file has a key and a certificate that belong together."""
+    try:
+        context.make(path, None)
+    except ConfigError:
+        return False
+    return True
 
 
 def _day(ms: int) -> str:

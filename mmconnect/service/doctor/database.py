@@ -71,7 +71,13 @@ def none(path: Path) -> Finding:
 
 def version(schema: Schema, *, running: bool) -> Findings:
     """Judge what made the database."""
-    if schema.number > schema.newest:
+    if schema.number < 1:
+        yield SCHEMA.problem(
+            "Nothing of mmconnect is in the database: it is empty, or somebody else's.",
+            "If there were texts in it, put a backup in its place: `mmconnect restore FILE`. Else"
+            " the next start begins a new one in it.",
+        )
+    elif schema.number > schema.newest:
         yield SCHEMA.problem(
             f"The data was written by a newer mmconnect (schema {schema.number}; this one knows"
             f" {schema.newest}).",

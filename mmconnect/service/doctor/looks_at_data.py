@@ -103,7 +103,9 @@ def _inspect(scene: Scene, file: Path, seconds: float) -> list[Finding]:
         if schema.number == schema.newest:
             scene.stored = stored.read(db, scene.around())
         else:
-            scene.unread = "The data is of another version."
+            scene.unread = (
+                "There is no data." if schema.number < 1 else "The data is of another version."
+            )
     return [found, *database.version(schema, running=scene.running is not None)]
 
 

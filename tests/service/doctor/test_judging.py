@@ -209,6 +209,7 @@ def test_the_database():
         (Schema(number=7, newest=7), Mark.OK, "Schema 7"),
         (Schema(number=9, newest=7), Mark.PROBLEM, "newer mmconnect (schema 9; this one knows 7)"),
         (Schema(number=5, newest=7), Mark.NOTE, "The next start"),
+        (Schema(number=0, newest=7), Mark.PROBLEM, "it is empty, or somebody else's. → If there"),
     ],
 )
 def test_the_version_of_the_data(schema: Schema, mark: Mark, part: str):
@@ -410,6 +411,7 @@ SERVER = Certificate(
 )
 CA = replace(SERVER, subject="CA", not_after=NOW + 3000 * DAY)
 PAPERS = certificate.Papers(server=SERVER, authority=CA, file=Path("/d/server.pem"))
+MENDED = certificate.Papers(file=PAPERS.file, fault="x is damaged", authority_whole=True)
 
 
 @pytest.mark.parametrize(
@@ -418,7 +420,12 @@ PAPERS = certificate.Papers(server=SERVER, authority=CA, file=Path("/d/server.pe
         (certificate.Papers(), True, Mark.OK, "There is none"),
         (PAPERS, True, Mark.OK, "Renewed by itself"),
         (PAPERS, False, Mark.NOTE, "cryptography"),
-        (replace(PAPERS, fault="x is damaged"), True, Mark.PROBLEM, "x is damaged"),
+        (replace(PAPERS, fault="x is damaged"), True, Mark.PROBLEM, "x is damaged. → `mmconnect"),
+        (replace(MENDED, authority_whole=False), True, Mark.PROBLEM, "create-ca --replace"),
+        (MENDED, True, Mark.PROBLEM, "The next start makes a good one, and phones go on"),
+        (MENDED, False, Mark.PROBLEM, "create-ca --replace"),
+        (replace(MENDED, unread=True), True, Mark.PROBLEM, "See what is found of the data"),
+        (replace(MENDED, brought=True), True, Mark.PROBLEM, "Put the right files there."),
         (
             *(replace(PAPERS, server=replace(SERVER, not_after=NOW + 3 * DAY)), True),
             *(Mark.NOTE, "/d/server.pem ends in 3 days"),

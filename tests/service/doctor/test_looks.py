@@ -377,8 +377,19 @@ def test_certificates_as_they_lie_there(tmp_path: Path):
     moved = hosts("pi", ["192.168.1.6"])
     (told,) = certificate.check(papers, moved, NOW + DAY, running=False, can_make=True)
     assert "It is not for 192.168.1.6," in told.found
-    (tmp_path / "server.pem").write_bytes(b"no certificate")
-    assert certificate.look(tmp_path, None, in_use=False).fault is not None
+    for name in ("server.pem", "ca.pem"):
+        (tmp_path / name).write_bytes(b"no certificate")
+        papers = certificate.look(tmp_path, None, in_use=False)
+        assert (papers.fault or "").startswith(f"{tmp_path / name}: it holds no certificate")
+        assert (papers.unread, papers.authority_whole) == (False, True)
+    (tmp_path / "ca.key").write_bytes(b"no key")
+    assert not certificate.look(tmp_path, None, in_use=False).authority_whole
+    (tmp_path / "ca.pem").unlink()
+    (tmp_path / "ca.pem").mkdir()
+    papers = certificate.look(tmp_path, None, in_use=False)
+    assert (papers.fault, papers.unread) == (f"{tmp_path / 'ca.pem'}: Is a directory", True)
+    file = tmp_path / "server.pem"  # in the place of the data directory
+    assert certificate.look(file, None, in_use=False).fault is None
 
 
 def test_a_certificate_with_another_ones_key(tmp_path: Path):
