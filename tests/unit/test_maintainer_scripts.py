@@ -122,6 +122,7 @@ def test_its_own_kind_of_unit_is_taken_over(image: Image) -> None:
 
 def test_data_elsewhere_stay_where_they_are(image: Image) -> None:
     image.service_install(Plan(program=PROGRAM, data=DISK))
+    image.write(OPTIONS, f'data_dir = "{DISK}"  # "the SSD"\n')
     assert f"stay in {DISK}" in image.run("postinst", "configure", "")
     assert image.read(DROP_IN).splitlines()[1:] == [
         "[Unit]",
@@ -162,10 +163,12 @@ def test_a_removal_says_where_the_texts_stay(image: Image) -> None:
     told = image.run("prerm", "remove")
     assert f"stay in {STATE}:" in told
     assert "sudo apt-get purge mmconnect" in told
-    image.write(OPTIONS, f"data_dir = '{DISK}'  # an SSD\n")
+    image.write(OPTIONS, f"data_dir = '{DISK}'  # 'the SSD'\n")
     told = image.run("prerm", "remove")
     assert f"stay in {DISK}:" in told
     assert "A purge leaves them there, too" in told
+    image.write(OPTIONS, 'data_dir = "/srv/it\'s here"\n')
+    assert "stay in /srv/it's here:" in image.run("prerm", "remove")
     image.write(OPTIONS, f'data_dir = "{STATE}/texts"\n')
     assert "sudo apt-get purge mmconnect" in image.run("prerm", "remove"), "a purge takes all of it"
     assert image.calls == [], "nothing runs there that could be ended"
@@ -229,6 +232,7 @@ def test_a_removal_keeps_and_a_purge_deletes(image: Image) -> None:
     assert (image.root / DROP_IN).exists(), "installed again it is as it was"
     image.write(DROP_IN.with_name("override.conf"), "[Service]\nNice=5\n")
     (image.root / str(DISK)[1:]).mkdir(parents=True)
+    image.write(OPTIONS, f'data_dir = "{DISK}"  # "the SSD"\n')
     told = image.run("postrm", "purge")
     assert f"sudo rm -r '{DISK}'" in told
     assert "are deleted" not in told
