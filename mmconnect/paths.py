@@ -1,4 +1,4 @@
-"""Where things are: resources (from source, from a wheel, frozen) and the data directory."""
+"""Where things are: this program, its resources (from source, from a wheel, frozen), the data."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ORIGINAL = "LD_LIBRARY_PATH_ORIG"
 
 
 def resource_root() -> Path:
-    """The folder that holds templates/, static/ and recipes/."""
+    """The folder that holds templates/, static/, recipes/ and packaging/."""
     frozen = getattr(sys, "_MEIPASS", None)
     if frozen is not None:
         return Path(frozen)

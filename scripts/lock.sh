@@ -1,5 +1,5 @@
 #!/bin/sh
-# Writes requirements/*.txt: exact pins with environment markers, from the ranges in pyproject.toml.
+# Writes requirements/{runtime,tls,test,build}.txt: exact pins with environment markers, from the ranges in pyproject.toml.
 #   make lock                     adds and drops what pyproject.toml asks for, keeps the other pins
 #   make lock ARGS=--upgrade      newest versions of everything
 # Then asks whether each pin has a wheel for every Python and machine that mmconnect is built for.

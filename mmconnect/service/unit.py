@@ -89,7 +89,7 @@ def data_of(unit: str) -> Path | None:
     return None
 
 
-def is_at_home(path: Path) -> bool:
+def _is_at_home(path: Path) -> bool:
     """Whether ProtectHome=yes would hide it."""
     return any(path.is_relative_to(home) for home in _HOMES)
 
@@ -143,7 +143,7 @@ def _where(lines: list[Line], plan: Plan) -> list[Line]:
         lines = _after(lines, "ProtectSystem", "ReadWritePaths", _word(plan.data), why)
         lines = _replaced(lines, "ProtectSystem", "strict", "All files are read-only …")
     named = (plan.data, *plan.program.parts, *([plan.config] if plan.config else []))
-    if any(map(is_at_home, named)):
+    if any(map(_is_at_home, named)):
         why = "Program, data or options are in somebody's home: homes are read-only, not invisible."
         lines = _replaced(lines, "ProtectHome", "read-only", why)
     return lines
