@@ -85,6 +85,8 @@ def shortened(text: str, width: int = 48) -> str:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "–" if value is None else printable(str(value))
 
 

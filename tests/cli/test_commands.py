@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import stat
 import subprocess
@@ -202,6 +203,12 @@ def test_a_test_that_arrives(desk: Desk, hook: str):
     told = desk("endpoint", "test", endpoint, "--json").json
     assert (told["state"], told["status"], told["answer"]) == ("delivered", 200, "ok")
     assert desk("message", "list", "--json").json[0]["test"] is True
+
+
+def test_what_is_so_or_not_is_told_in_words(desk: Desk, hook: str):
+    added = desk("endpoint", "add", hook, "--json").json["id"]
+    sent = desk("endpoint", "test", added, "--json").json["messageId"]
+    assert re.search(r"^test: +yes$", desk("message", "show", sent).out, re.MULTILINE)
 
 
 def test_removing_asks_only_where_somebody_can_answer(desk: Desk):
