@@ -9,7 +9,7 @@ python=$1
 export BUILD_PYTHON=$2
 shift 2
 forms=${FORMS:-dist/mmconnect dist/mmconnect-onedir/mmconnect}
-made_of="mmconnect templates static recipes packaging/mmconnect.service scripts/frozen_entry.py build.spec requirements/build.txt"
+made_of="mmconnect templates static recipes packaging/mmconnect.service scripts/frozen_entry.py scripts/held.py build.spec requirements/build.txt"
 
 for form in $forms; do
     # shellcheck disable=SC2086  # a list of names

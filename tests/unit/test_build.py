@@ -12,7 +12,8 @@ import pytest
 
 from tests.unit.test_architecture import PACKAGE, Module, imports
 
-SPEC = (Path(__file__).parents[2] / "build.spec").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+SPEC = (ROOT / "build.spec").read_text(encoding="utf-8")
 
 
 def excluded() -> set[str]:
@@ -37,6 +38,20 @@ def test_nothing_of_ours_is_left_out() -> None:
         if (missing := left_out(Module(path.name, path.read_text(encoding="utf-8")), names))
     }
     assert not found, "build.spec excludes what these import"
+
+
+def test_what_a_build_begins_with_makes_it_anew() -> None:
+    """scripts/test_frozen.sh takes a build that is newer than all that it is made of."""
+    entry = (ROOT / "scripts/frozen_entry.py").read_text(encoding="utf-8")
+    ours = re.findall(r"^from scripts\.(\w+) import", entry, re.MULTILINE)
+    told = re.search(
+        r'^made_of="(.*)"$', (ROOT / "scripts/test_frozen.sh").read_text(), re.MULTILINE
+    )
+    assert told is not None
+    assert ours
+    named = told[1].split()
+    assert {"scripts/frozen_entry.py", *(f"scripts/{name}.py" for name in ours)} <= set(named)
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 @pytest.mark.parametrize(
