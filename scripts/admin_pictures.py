@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 from playwright.async_api import Browser, Page
 
+from mmconnect.admin import upkeep
 from mmconnect.desk.doctor import Check, Report
+from mmconnect.paths import Form, Program
 from mmconnect.service.doctor import speed
 from tests.support.filled import Filled, filled
 
@@ -74,12 +77,28 @@ FOUND = (
     ),
 )
 """What the doctor says of such an appliance, as it would on a Raspberry Pi."""
+PACKAGE = upkeep.installed(
+    Program(
+        form=Form.ONE_DIRECTORY,
+        words=(f"{upkeep.PACKAGED}/mmconnect",),
+        parts=(upkeep.PACKAGED / "mmconnect",),
+    ),
+    Path("/var/lib/mmconnect"),
+    engine=None,
+    managed=True,
+)
+"""As what it is shown: what is to be typed is then the package's, and no path of this machine."""
 _MOST = 6000
 """Pixels of a picture that is only looked at."""
 
 
 async def take(browser: Browser, to: Path, *, kept: bool) -> None:
     """Take them, into `to`."""
+    with mock.patch.object(upkeep, "here", return_value=PACKAGE):
+        await _take_all(browser, to, kept=kept)
+
+
+async def _take_all(browser: Browser, to: Path, *, kept: bool) -> None:
     with tempfile.TemporaryDirectory() as directory:
         async with filled(Path(directory), bare=True, locked=True) as fresh:
             await _walk(browser, fresh, to, {"first-visit": "/setup"}, kept=kept)
