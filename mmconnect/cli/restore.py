@@ -48,11 +48,15 @@ def run(args: argparse.Namespace) -> int:
         raise StoreError(f"{file} cannot be copied into {directory}: {error.strerror}") from error
     except AlreadyRunning as error:
         service = running(directory)
-        who = "" if service is None else f" (pid {service.pid})"
+        if service is None:
+            raise AlreadyRunning(
+                f"Another command has {directory} to itself just now, or mmconnect is starting."
+                " Try again when that is through"
+            ) from error
         raise AlreadyRunning(
-            f"mmconnect is running on {directory}{who}, and a restore needs it stopped: sudo"
-            " systemctl stop mmconnect. Or let it restore the backup itself, in the browser:"
-            " Settings, Backup"
+            f"mmconnect is running on {directory} (pid {service.pid}), and a restore needs it"
+            " stopped: sudo systemctl stop mmconnect. Or let it restore the backup itself, in the"
+            " browser: Settings, Backup"
         ) from error
     if args.json:
         output.document(

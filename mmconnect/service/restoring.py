@@ -70,8 +70,9 @@ def restore_held(
             with at_work(directory, alone=True):
                 return _exchange(directory, staged, contents, authority, clock, then)
     except OSError as error:
+        at = f" ({error.filename})" if error.filename else ""
         raise StoreError(
-            f"{file} could not be restored: {error.strerror or error} ({error.filename})"
+            f"{file} could not be restored: {error.strerror or error}{at}. Nothing has been changed"
         ) from error
 
 
@@ -127,10 +128,16 @@ def _exchange(
         if another:
             _put_authority(directory, authority)
         then(database)
-    except BaseException:
-        _put_back(database, kept)
-        if another:
-            _put_authority(directory, present)
+    except BaseException as error:
+        try:
+            if another:
+                _put_authority(directory, present)
+            _put_back(database, kept)
+        except OSError as again:
+            raise StoreError(
+                f"The restore failed ({error}), and what was there could not be put back ({again})."
+                f" It is in {kept}: see that mmconnect can write, and restore that one"
+            ) from error
         kept_backups.remove(kept)
         raise
     _forget_older(kept)

@@ -153,17 +153,39 @@ def test_when_its_ca_cannot_be_put_in_place_all_is_as_it_was(
     def write(path: Path, content: bytes) -> None:
         if path in full:
             full.clear()  # there is room again for what was there before
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, content)
 
     monkeypatch.setattr(files, "write", write)
-    with pytest.raises(StoreError, match="No space left"):
+    with pytest.raises(StoreError, match=r"No space left on device\. Nothing"):
         restore(directory, older, FakeClock(NOW))
     assert not full
     assert site(directory) == "as it was"
     assert [(directory / one).read_text() for one in ("ca.key", "ca.pem")] == ["ours", "ours"]
     assert not (directory / "server.pem").exists()
     assert not [*(directory / "backups").iterdir()]
+
+
+def test_what_cannot_be_put_back_is_kept_and_named(
+    directory: Path, older: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _authority(directory, "ours")
+    real = files.write
+
+    def write(path: Path, content: bytes) -> None:
+        if path == directory / "ca.pem":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "write", write)
+        with pytest.raises(StoreError, match="could not be put back") as told:
+            restore(directory, older, FakeClock(NOW))
+    (kept,) = (directory / "backups").glob("*.db")
+    assert f"It is in {kept}: " in str(told.value)
+    restore(directory, kept, FakeClock(NOW))
+    assert site(directory) == "as it was"
+    assert [(directory / one).read_text() for one in ("ca.key", "ca.pem")] == ["ours", "ours"]
 
 
 def test_while_a_command_has_the_database_it_is_not_replaced(
@@ -190,3 +212,16 @@ def test_a_command_waits_while_the_database_is_replaced(
     assert capsys.readouterr().err == f"mmconnect: {told}\n"
     assert main(["settings", "set", "site_name", "kept", "--data-dir", str(directory)]) == 0
     assert site(directory) == "kept"
+
+
+def test_two_restores_at_once_are_no_running_service(
+    directory: Path, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = lock.Lock(directory)
+    try:
+        assert main(["restore", str(file), "--data-dir", str(directory)]) == 1
+    finally:
+        other.release()
+    told = capsys.readouterr().err
+    assert "Another command has" in told
+    assert "systemctl" not in told
