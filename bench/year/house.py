@@ -7,6 +7,8 @@ done to it is done by its command line.
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import functools
 import gc
 import hashlib
 import json
@@ -124,8 +126,18 @@ class Year:
         assert self._stopped is not None
         os.kill(os.getpid(), signal.SIGTERM)
         await self._stopped
-        gc.unfreeze()  # a process that ends forgets everything; this one has to do so by hand
+        self._forget()
+
+    @staticmethod
+    def _forget() -> None:
+        """A process that ends forgets everything, also what aiohttp remembers of its application,
+        and gives all its memory back; this one has to do so by hand."""
+        gc.unfreeze()
+        for one in gc.get_objects():
+            if isinstance(one, functools._lru_cache_wrapper):
+                one.cache_clear()
         gc.collect()
+        ctypes.CDLL(None).malloc_trim(0)
 
     # -- people -------------------------------------------------------------------------------
 

@@ -53,3 +53,16 @@ def test_pages_that_nobody_looks_at_are_not_loaded(gateway: Gateway) -> None:
     assert "markupsafe" not in maps.read_text(), "which every template needs"
     assert ask(gateway.service.admin, "GET", "/login")[0] == 303, "nobody is set up"
     assert "markupsafe" in maps.read_text()
+
+
+def test_what_one_thread_has_freed_is_there_for_the_others(gateway: Gateway) -> None:
+    """glibc would reserve 64 MiB, from a multiple of that on, for each thread's own arena."""
+    assert gateway.service.process is not None
+    gateway.text("one")
+    gateway.wait_delivered(1)
+    ask(gateway.service.admin, "GET", "/login")
+    maps = Path(f"/proc/{gateway.service.process.pid}/maps").read_text()
+    assert len(list(Path(f"/proc/{gateway.service.process.pid}/task").iterdir())) > 2
+    reserved = re.findall(r"^\w+-(\w+) ---p", maps, re.MULTILINE)
+    assert reserved, "guards of stacks"
+    assert [end for end in reserved if int(end, 16) % (64 * MIB) == 0] == []
