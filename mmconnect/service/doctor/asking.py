@@ -27,6 +27,8 @@ class Answer:
     body: bytes = b""
     trouble: str = ""
     """Why there was none, in a few words."""
+    taken: bool = False
+    """Whether somebody took the connection."""
 
 
 async def get(dialer: Dialer, url: str, ca: str | None = None) -> Answer:
@@ -46,14 +48,14 @@ async def get(dialer: Dialer, url: str, ca: str | None = None) -> Answer:
         async with asyncio.timeout_at(until):
             trouble = await connection.post(lines.encode("ascii"))
     except TimeoutError:
-        return Answer(trouble="it took the connection, but does not answer")
+        return Answer(trouble="it took the connection, but does not answer", taken=True)
     except OSError as error:
-        return Answer(trouble=words(error))
+        return Answer(trouble=words(error), taken=True)
     finally:
         connection.abort()
     if trouble is not None or connection.head is None:
-        return Answer(trouble=connection.detail or "what answers does not speak HTTP")
-    return Answer(status=connection.head.code, body=connection.body)
+        return Answer(trouble=connection.detail or "what answers does not speak HTTP", taken=True)
+    return Answer(status=connection.head.code, body=connection.body, taken=True)
 
 
 def _told(error: NotConnected) -> str:

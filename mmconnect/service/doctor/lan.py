@@ -82,8 +82,10 @@ def answered(urls: Sequence[str], answers: Mapping[str, Answer], *, alone: bool)
         why = answer.trouble or f"it answers {answer.status}"
         yield LAN.problem(
             f"{url.removesuffix('/healthz')} does not answer, not even to this machine ({why}).",
-            "See that the service listens on all addresses (--phone-listen 0.0.0.0:8481), and that"
-            " no firewall rule is about this port.",
+            "Look at the service's log, and start it anew."
+            if answer.taken
+            else "See that the service listens on all addresses (--phone-listen 0.0.0.0:8481), and"
+            " that no firewall rule is about this port.",
         )
     if alone:
         yield LAN.note(

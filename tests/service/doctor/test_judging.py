@@ -329,8 +329,10 @@ def test_the_phones_port_on_each_address():
     mute = {urls[0]: YES, urls[1]: Answer(trouble="Connection refused")}
     only(
         lan.answered(urls, mute, alone=False),
-        *(Mark.PROBLEM, "http://10.0.0.5:8481 does not answer", "Connection refused"),
+        *(Mark.PROBLEM, "http://10.0.0.5:8481 does not answer", "Connection refused", "firewall"),
     )
+    hangs = mute | {urls[1]: Answer(trouble="it does not answer", taken=True)}
+    only(lan.answered(urls, hangs, alone=False), Mark.PROBLEM, "(it does not answer). → Look at")
     here = ["http://127.0.0.1:8481/healthz"]
     only(
         lan.answered(here, {here[0]: YES}, alone=True),

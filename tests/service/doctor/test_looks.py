@@ -323,10 +323,12 @@ async def test_asking_a_listener_that_says_nothing_and_one_that_is_not_there():
         patch.setattr(asking, "PATIENCE", 0.3)
         told = await asking.get(dialer, f"http://127.0.0.1:{port}/healthz")
     assert (told.status, told.trouble) == (None, "it took the connection, but does not answer")
+    assert told.taken
     silent.close()
     told = await asking.get(dialer, f"http://127.0.0.1:{port}/healthz")
     assert told.status is None
     assert told.trouble
+    assert not told.taken
 
 
 PUBLIC = """
