@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from mmconnect.service.addresses import hosts
 from mmconnect.service.doctor.asking import Answer
 from mmconnect.service.doctor.sockets import Listening
 from mmconnect.service.lock import Running
+from mmconnect.webhook.addresses import parse
 
 PORTS = Check("ports", "Ports")
 
@@ -57,9 +59,12 @@ def sides(running: Running | None, options: Settings | None) -> list[Side]:
 
 def _resolved(side: Side, wanted: Listen) -> Side:
     """With the addresses of what it is to be bound to; that may be a name, `localhost` say."""
+    with contextlib.suppress(ValueError):  # a name
+        parse(wanted.host)
+        return replace(side, at=(str(wanted),))
     try:
         found = socket.getaddrinfo(wanted.host, wanted.port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # the second of what cannot be a name at all
         return replace(side, unknown=wanted.host)
     places = [str(replace(wanted, host=str(at[0]))) for *_, at in found]
     return replace(side, at=tuple(dict.fromkeys(places)))

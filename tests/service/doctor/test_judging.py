@@ -285,6 +285,8 @@ def test_where_it_would_listen_may_be_a_name():
     assert taken[1].startswith("Port 8581 (phones) is taken")
     assert unknown[1].startswith("Nobody knows the name no.invalid, ")
     assert "Write an address with --admin-listen" in unknown[1]
+    long = {"MMCONNECT_PHONE_LISTEN": f"{'x' * 70}:8581"}
+    assert ports.sides(None, config.settle({}, long, {}))[0].unknown == "x" * 70
 
 
 @pytest.mark.parametrize(
