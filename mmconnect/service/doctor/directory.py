@@ -12,6 +12,7 @@ from pathlib import Path
 from shlex import quote
 
 from mmconnect.desk.doctor import Check, Findings
+from mmconnect.desk.kept_backups import FOLDER
 
 DIRECTORY = Check("directory", "Data directory")
 _MOST = 1000
@@ -90,9 +91,10 @@ def missing(path: Path, source: str) -> Findings:
 
 
 def look(directory: Path) -> tuple[Entry, list[Entry]]:
-    """A directory and what is in it. Raises OSError."""
-    inside: list[Entry] = []
-    for folder in (directory, directory / "backups"):
+    """A directory and mmconnect's own in it: not a disk's lost+found. Raises OSError."""
+    copies = directory / FOLDER
+    inside = [_entry(copies)] if copies.is_dir() and not copies.is_symlink() else []
+    for folder in (directory, copies):
         try:
             found = sorted(folder.iterdir())[:_MOST]
         except (FileNotFoundError, PermissionError, NotADirectoryError):

@@ -132,14 +132,19 @@ def test_somebody_elses_file(tmp_path: Path):
     (tmp_path / "mmconnect.db").touch(0o600)
     (tmp_path / "backups").mkdir()
     (tmp_path / "backups" / "b.db").touch(0o600)
+    (tmp_path / "lost+found").mkdir()
     itself, found = directory.look(tmp_path)
-    assert [one.path.name for one in found] == ["mmconnect.db", "b.db"]
+    assert [one.path.name for one in found] == ["backups", "mmconnect.db", "b.db"]
     (fine,) = directory.check(itself, found, me=0, service=None)
     assert fine.mark is Mark.OK
     os.chown(tmp_path / "backups" / "b.db", 65534, 65534)
     (told,) = directory.check(*directory.look(tmp_path), me=0, service=None)
     assert told.mark is Mark.PROBLEM
     assert "backups/b.db in it is somebody else's" in told.found
+    os.chown(tmp_path / "backups" / "b.db", 0, 0)
+    os.chown(tmp_path / "backups", 65534, 65534)
+    (told,) = directory.check(*directory.look(tmp_path), me=0, service=None)
+    assert "backups in it is somebody else's (nobody)" in told.found
 
 
 def test_a_file_that_goes_while_it_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
