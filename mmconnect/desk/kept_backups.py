@@ -24,6 +24,8 @@ FOLDER = before.FOLDER
 or a migration."""
 SCHEDULED, BEFORE_RESTORE, BEFORE_SCHEMA = "mmconnect-", "before-restore-", before.PREFIX
 PART = ".part"
+AHEAD = 3_600_000
+"""Milliseconds from which on a backup is from the future: a clock that was wrong has named it."""
 _STAMP = "%Y-%m-%dT%H%M%SZ"
 _NAME = re.compile(
     r"mmconnect-(?P<at>\d{4}-\d\d-\d\dT\d{6}Z)\.db"
@@ -85,6 +87,11 @@ def scheduled(place: Path) -> list[Kept]:
     """Those that the schedule made, in one folder, newest first."""
     found = [one for one in _in(place) if one.sort is Sort.SCHEDULED]
     return sorted(found, key=lambda one: one.made_at, reverse=True)
+
+
+def believed(found: list[Kept], now: int) -> list[Kept]:
+    """Newest first as of `now` (UTC ms); what bears a name from the future comes last."""
+    return sorted(found, key=lambda one: (one.made_at > now + AHEAD, -one.made_at))
 
 
 def find(directory: Path, chosen: str | None, name: str) -> Kept:

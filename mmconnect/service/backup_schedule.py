@@ -40,8 +40,6 @@ APART = 3600.0
 HOUR = 3
 """Of the night, by local time: when a day's backup is due. A week's is on Sunday."""
 PERIODS = {"daily": 86_400.0, "weekly": 7 * 86_400.0}
-AHEAD = 3_600_000
-"""Milliseconds from which on a backup is from the future: a clock that was wrong has named it."""
 WARNING = "backup"
 
 
@@ -137,7 +135,7 @@ class BackupSchedule:
         if newest is None:
             return True
         if self._known():
-            believed = newest.made_at <= self._clock.now() + AHEAD
+            believed = newest.made_at <= self._clock.now() + kept_backups.AHEAD
             return max(newest.made_at if believed else 0, self._looked_after) < night
         since = self._begun if self._made is None else self._made
         return self._clock.monotonic() - since >= period
@@ -148,11 +146,8 @@ class BackupSchedule:
         return next(iter(self._in_order(found)), None)
 
     def _in_order(self, found: list[Kept]) -> list[Kept]:
-        """Newest first; what bears a name from the future comes last."""
-        before = self._clock.now() + AHEAD
-        if not self._known():
-            return found
-        return sorted(found, key=lambda one: (one.made_at > before, -one.made_at))
+        """Newest first, as far as that is known."""
+        return kept_backups.believed(found, self._clock.now()) if self._known() else found
 
     async def _changed(self, newest: Kept | None) -> bool:
         """Whether something has happened since the newest, or since ever."""

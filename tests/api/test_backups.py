@@ -11,6 +11,7 @@ import pytest
 
 from mmconnect.desk import kept_backups
 from mmconnect.desk.keys import Scope
+from mmconnect.domain.days import DAY
 from mmconnect.store import backups
 from tests.support.api import Api, api_of
 from tests.support.inprocess import Appliance, appliance, eventually
@@ -53,6 +54,16 @@ async def test_one_is_made_listed_taken_away_and_removed(tmp_path: Path):
         assert gone.json == {"id": made.json["id"], "removed": True}
         assert (await api.get(f"/backups/{made.json['id']}")).status == 404
         assert _audit(tmp_path)[-1] == "backup.deleted"
+
+
+async def test_the_latest_is_none_that_a_wrong_clock_has_named(tmp_path: Path):
+    async with appliance(tmp_path) as box, api_of(box, scopes=ONLY) as api:
+        ahead = kept_backups.name_at(box.clock.now() + 3650 * DAY)
+        (tmp_path / kept_backups.FOLDER).mkdir()
+        (tmp_path / kept_backups.FOLDER / ahead).write_bytes(b"x")
+        assert (await api.get("/backups/latest")).json["id"] == ahead, "there is no other"
+        made = await api.post("/backups")
+        assert (await api.get("/backups/latest")).json == made.json
 
 
 async def test_the_list_has_pages_and_what_was_set_aside(tmp_path: Path):

@@ -91,7 +91,7 @@ def look(
     found = [
         one.made_at
         for one in kept_backups.every(directory, wanted.backup_folder)
-        if one.sort is kept_backups.Sort.SCHEDULED
+        if one.sort is kept_backups.Sort.SCHEDULED and one.made_at <= now + kept_backups.AHEAD
     ]
     made = max([*found, *([] if away is None else [away])], default=None)
     late, unsaved = LATE.get(wanted.backup_schedule), False

@@ -15,6 +15,7 @@ from typing import cast
 import pytest
 
 from mmconnect.delivery.dial import Dialer
+from mmconnect.desk import kept_backups
 from mmconnect.desk.doctor import Mark
 from mmconnect.domain.clock import SystemClock
 from mmconnect.domain.ids import first_at
@@ -37,6 +38,7 @@ from mmconnect.service.tls.names import hosts
 from mmconnect.store import inspection, migrate
 from mmconnect.store.connection import connect
 from mmconnect.store.inspection import Damaged
+from mmconnect.store.preferences import Preferences
 from mmconnect.webhook.addresses import parse
 from tests.support.netns import inside, needs_netns
 
@@ -188,6 +190,16 @@ def database(tmp_path: Path) -> Path:
     with closing(connect(file)) as db:
         migrate.migrate(db, file)
     return file
+
+
+def test_a_backup_that_a_wrong_clock_has_named_is_not_the_last(database: Path):
+    folder = database.parent / "backups"
+    folder.mkdir()
+    real, ahead = NOW - NOW % 1000 - DAY, NOW + 3650 * DAY
+    for at in (real, ahead):
+        (folder / kept_backups.name_at(at)).touch()
+    found = copies.look(database.parent, Preferences(), None, NOW, anything=True)
+    assert found.made == real
 
 
 def test_a_whole_database(database: Path):
