@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from mmconnect.domain.errors import AlreadyRunning, Refused
+from mmconnect.domain.errors import AlreadyRunning, DataDirError, Refused
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,15 @@ class Lock:
     """Held while the service runs."""
 
     def __init__(self, directory: Path) -> None:
-        """Take the lock. Raises AlreadyRunning with the pid that holds it."""
-        self._fd = os.open(directory / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock. Raises AlreadyRunning with the pid that holds it, DataDirError."""
+        file = directory / FILE
+        try:
+            self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DataDirError(
+                f"{file} cannot be opened: {error.strerror}. Whoever runs mmconnect has to own all"
+                f" that is in {directory}, on a disk that can be written: see `mmconnect doctor`"
+            ) from error
         if not _locked(self._fd):
             os.close(self._fd)
             other = _note(directory)

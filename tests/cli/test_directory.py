@@ -197,6 +197,24 @@ def code_of(desk: Desk, line: list[str]) -> int:
 
 
 @root_only
+def test_a_lock_file_of_somebody_else_is_one_sentence() -> None:
+    """As after a directory was given away, but not what is in it."""
+    with tempfile.TemporaryDirectory() as made:
+        os.chown(made, NOBODY, NOBODY)
+        (Path(made) / "mmconnect.lock").touch(0o600)
+        told = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, "serve", "--data-dir", made],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert told.returncode == 1
+    assert told.stderr.startswith(f"mmconnect: {made}/mmconnect.lock cannot be opened: Permission")
+    assert told.stderr.count("\n") == 1
+
+
+@root_only
 def test_what_root_does_stays_the_owners(desk: Desk, hook: str) -> None:
     """Every kind of command as root, then the owner goes on with it."""
     for line in (["endpoint", "add", hook], ["device", "add", "--name", "y"], ["message", "list"]):
