@@ -92,8 +92,8 @@ def missing(path: Path, source: str) -> Findings:
 
 def look(directory: Path) -> tuple[Entry, list[Entry]]:
     """A directory and mmconnect's own in it: not a disk's lost+found. Raises OSError."""
+    inside: list[Entry] = []
     copies = directory / FOLDER
-    inside = [_entry(copies)] if copies.is_dir() and not copies.is_symlink() else []
     for folder in (directory, copies):
         try:
             found = sorted(folder.iterdir())[:_MOST]
@@ -101,7 +101,7 @@ def look(directory: Path) -> tuple[Entry, list[Entry]]:
             continue
         for path in found:
             with contextlib.suppress(FileNotFoundError):  # logs and half-made copies come and go
-                if path.is_file() and not path.is_symlink():
+                if (path.is_file() or path == copies) and not path.is_symlink():
                     inside.append(_entry(path))
     return _entry(directory), inside
 
