@@ -97,9 +97,10 @@ CHAPTERS = (
             ),
             Part(
                 title="Take it",
-                says="With the new file in the directory where you type. Texts in flight are"
-                " finished or put back, phones that are turned away meanwhile come again, and"
-                " receivers notice nothing.",
+                says="With the new file in the directory where you type; the one file has to be"
+                " called `mmconnect` there, and be executable. Texts in flight are finished or put"
+                " back, phones that are turned away meanwhile come again, and receivers notice"
+                " nothing.",
                 code="{update}",
             ),
             Part(
