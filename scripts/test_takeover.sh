@@ -116,7 +116,7 @@ data=/mnt/disk/mmconnect
 [ "$(texts)" = 3 ] || fail "these are not the data"
 push 4 4 >/dev/null
 [ "$(texts)" = 4 ] || fail "the text went elsewhere"
-[ "$(inside mmconnect message list --json | grep -o '"id": *"msg_' | wc -l)" = 4 ] || fail "commands look elsewhere"
+[ "$(listed)" = 4 ] || fail "commands look elsewhere"
 step "moved to another disk, by the words in /etc/mmconnect/mmconnect.toml"
 inside apt-get purge -y mmconnect </dev/null >/dev/null 2>&1 || fail "apt-get purge"
 inside rm -r /mnt/disk $own.d
