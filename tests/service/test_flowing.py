@@ -8,11 +8,20 @@ import sys
 from tests.support.service import PATIENCE, ROOT
 
 CODE = """
-import asyncio, threading, time
+import asyncio, socket, threading, time
 from mmconnect.domain.clock import StepWatch, SystemClock
 from tests.support.flowing import FlowingLoop, flows
 
 loop = FlowingLoop(1_800_000_000_000, 600.0)
+here, there = socket.socketpair()
+sent, arrived = threading.Event(), []
+
+def arrive():
+    sent.wait()
+    time.sleep(0.1)
+    arrived.append((there.recv(1), loop.flown))
+
+threading.Thread(target=arrive).start()  # which nobody waits for, as it begins before
 flows(loop)
 clock = SystemClock()
 
@@ -44,6 +53,12 @@ async def main():
     before = loop.flown
     await asyncio.sleep(5)
     print("stride", 600 <= loop.flown - before < 601)
+    loop.add_reader(here, print)
+    here.send(b"x")
+    sent.set()
+    before = loop.flown
+    await asyncio.sleep(5)
+    print("on its way", [(what, at - before < 1) for what, at in arrived])
 
 loop.run_until_complete(main())
 """
@@ -66,4 +81,5 @@ def test_time_flows_when_nobody_works_and_stands_still_while_somebody_does():
         "process True",
         "exact True",
         "stride True",
+        "on its way [(b'x', True)]",
     ], done.stderr

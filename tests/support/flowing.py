@@ -11,7 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import selectors
+import struct
+import termios
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,9 +27,11 @@ from mmconnect.domain.clock import SystemClock
 TURN = 1e-5
 """Seconds that a turn of the loop takes, so that no time stands still for ever."""
 A_MOMENT = 0.002
-"""Real seconds that an answer of this very machine may take to be heard."""
+"""Real seconds between two looks at what is on its way."""
 PATIENCE = 0.05
 """Real seconds between two looks at whether the threads are through."""
+LOST = 500
+"""Looks after which what is on its way counts as going nowhere: to an address that is nobody's."""
 AT_ONCE = ("writer", "reader")
 """The database's threads, whose work is done at once where it is asked for: time would wait for
 them anyway, and to wake them costs more than what they do."""
@@ -85,6 +90,7 @@ class _Selector(selectors.DefaultSelector):
     def __init__(self, loop: FlowingLoop) -> None:
         super().__init__()
         self._flow = loop
+        self._lost: set[tuple[int, int]] = set()
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         flow = self._flow
@@ -97,11 +103,28 @@ class _Selector(selectors.DefaultSelector):
             if idle:
                 break
         # An answer may be on its way to whoever still waits for it, though its sender is through.
-        if found := super().select(A_MOMENT):
-            return list(found)
+        for look in range(LOST + 1):
+            going = self._on_their_way()
+            if found := super().select(A_MOMENT):
+                return list(found)
+            if not going - self._lost:
+                break
+            if look == LOST:
+                self._lost = going
+        self._lost &= going
         assert timeout is not None
         flow.flown += max(timeout, 0.0 if flow.talking else flow.stride)
         return []
+
+    def _on_their_way(self) -> set[tuple[int, int]]:
+        """Sockets with so many bytes that have not arrived at the other end yet (tcp(7))."""
+        found = set()
+        for key in self.get_map().values():
+            with contextlib.suppress(OSError):  # no socket, or one that listens
+                (count,) = struct.unpack("i", fcntl.ioctl(key.fd, termios.TIOCOUTQ, bytes(4)))
+                if count:
+                    found.add((key.fd, count))
+        return found
 
 
 class _Work:
