@@ -55,11 +55,15 @@ def _later(time: Callable[[], float], seconds: float) -> float:
 
 
 async def ended() -> None:
-    """Every other task of this loop is cancelled, and done."""
+    """Every other task of this loop is cancelled, and done, and every connection of it is gone: a
+    closed TLS one waits for the other side's farewell, and one that says hello for its hello."""
+    loop = asyncio.get_running_loop()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for transport in list(loop._transports.values()):  # type: ignore[attr-defined]
+        transport.abort()
     await settled()
 
 

@@ -33,7 +33,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.support.loops import by_hand
+from tests.support.loops import by_hand, ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +306,7 @@ def receiving(*script: Act, default: Act | None = None, port: int = 0) -> Iterat
             yield running
         finally:
             wait(made.__aexit__(None, None, None))
+            wait(ended())
     finally:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
