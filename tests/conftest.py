@@ -35,3 +35,12 @@ def _no_foreign_environment(tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A fresh home for each test: what one leaves under ~ no other one sees."""
     monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True)
+def _umask_as_before() -> Iterator[None]:
+    """Whoever runs a command within a test takes over its umask, which is closed to others."""
+    before = os.umask(0)
+    os.umask(before)
+    yield
+    os.umask(before)

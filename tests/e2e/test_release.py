@@ -88,7 +88,7 @@ def test_a_library_is_told_with_the_package_that_it_came_from(
     monkeypatch.setitem(sbom.LICENCES, "libthing1", "MIT")
     tree = tmp_path / "tree"
     (tree / "DEBIAN").mkdir(parents=True)
-    (tree / "DEBIAN").chmod(0o755)  # dpkg-deb wants it, whatever umask a test before this one left
+    (tree / "DEBIAN").chmod(0o755)  # dpkg-deb wants it, whatever the umask
     (tree / "DEBIAN" / "control").write_text(
         "Package: libthing1\nVersion: 1:2.0-3+deb12u1\nArchitecture: arm64\n"
         "Maintainer: Somebody <somebody@example.org>\nDescription: a thing\n"
